@@ -1,0 +1,105 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+
+namespace PsMigrate.Engine.Guests;
+
+/// <summary>One bit a page, set by many writers and collected by one reader.</summary>
+sealed class DirtyBitmap
+{
+    readonly ulong[] _words;
+
+    public DirtyBitmap(long pages)
+    {
+        Pages = pages;
+        _words = new ulong[(pages + 63) / 64];
+    }
+
+    public long Pages { get; }
+
+    public int WordCount => _words.Length;
+
+    /// <summary>
+    /// Marks a page. Must be called after the store into the page: a page marked before it could be sent stale. The fence
+    /// keeps the test of the bit behind that store; without it a mark is lost when the reader clears the word in between.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Mark(long page)
+    {
+        ref var word = ref _words[page >> 6];
+        var bit = 1UL << (int)(page & 63);
+        Interlocked.MemoryBarrier();
+        if ((Volatile.Read(ref word) & bit) == 0)
+            Interlocked.Or(ref word, bit);
+    }
+
+    /// <summary>Takes 64 pages' bits and leaves none.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public ulong Take(int word) => Volatile.Read(ref _words[word]) == 0 ? 0 : Interlocked.Exchange(ref _words[word], 0);
+
+    public void Clear() => Array.Clear(_words);
+}
+
+/// <summary>One bit a page, owned by one thread: what is still to be sent.</summary>
+sealed class PageBitmap
+{
+    readonly ulong[] _words;
+
+    public PageBitmap(long pages)
+    {
+        Pages = pages;
+        _words = new ulong[(pages + 63) / 64];
+    }
+
+    public long Pages { get; }
+
+    /// <summary>How many bits are set.</summary>
+    public long Count { get; private set; }
+
+    public bool this[long page] => (_words[page >> 6] & (1UL << (int)(page & 63))) != 0;
+
+    public void SetAll()
+    {
+        Array.Fill(_words, ulong.MaxValue);
+        if (Pages % 64 != 0) _words[^1] = (1UL << (int)(Pages % 64)) - 1;
+        Count = Pages;
+    }
+
+    /// <summary>The bits of 64 pages.</summary>
+    public ulong Word(int index) => _words[index];
+
+    public int WordCount => _words.Length;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void ClearBits(int word, ulong bits)
+    {
+        _words[word] &= ~bits;
+        Count -= BitOperations.PopCount(bits);
+    }
+
+    public bool TrySet(long page)
+    {
+        ref var word = ref _words[page >> 6];
+        var bit = 1UL << (int)(page & 63);
+        if ((word & bit) != 0) return false;
+        word |= bit;
+        Count++;
+        return true;
+    }
+
+    /// <summary>
+    /// Takes over what the log holds. Returns how many pages turned dirty that were not yet (QEMU's num_dirty_pages_period).
+    /// </summary>
+    public long Collect(DirtyBitmap log)
+    {
+        long found = 0;
+        for (var i = 0; i < _words.Length; i++)
+        {
+            var taken = log.Take(i);
+            if (taken == 0) continue;
+            found += BitOperations.PopCount(taken & ~_words[i]);
+            _words[i] |= taken;
+        }
+        Count += found;
+        return found;
+    }
+}

@@ -1,0 +1,162 @@
+using PsMigrate.Engine.Model;
+
+namespace PsMigrate.Engine.Guests;
+
+/// <summary>What the destination says about a migration whose link was lost after RUN.</summary>
+enum SettleOutcome
+{
+    /// <summary>Nobody could be asked, or nobody knows.</summary>
+    Unknown,
+
+    /// <summary>The destination runs the guest.</summary>
+    RunsThere,
+
+    /// <summary>The destination has given it up, and will not run it.</summary>
+    Discarded,
+}
+
+/// <summary>Who may run the guest: the part that keeps it in one place.</summary>
+public sealed partial class Guest
+{
+    Func<SettleOutcome>? _settle;
+    bool _wasRunning;
+
+    /// <summary>
+    /// Starts the vCPUs. A guest in doubt is first settled with its destination; a copy that was left behind by a migration
+    /// runs again only with <paramref name="force"/>. Throws GuestBusy, GuestInDoubt, GuestRunsElsewhere.
+    /// </summary>
+    public void Resume(bool force = false)
+    {
+        if (State == GuestState.InDoubt && !force) Settle();
+        lock (_lock)
+        {
+            switch (_state)
+            {
+                case GuestState.Running:
+                    return;
+                case GuestState.FinishMigrate or GuestState.Removed:
+                    throw Busy("resumed");
+                case GuestState.PostMigrate when !force && !_ramOnly:
+                    throw new MigrationException(MigrationErrorId.GuestRunsElsewhere, MigrationSide.User,
+                        $"Guest {Name} was migrated to {MovedTo} and runs there. With -Force it would run twice.")
+                    { Location = GuestLocation.Destination };
+                case GuestState.InDoubt when !force:
+                    throw new MigrationException(MigrationErrorId.GuestInDoubt, MigrationSide.User,
+                        $"Guest {Name} may run at {MovedTo}, which can't be asked. Look there first; -Force runs it here all the same.")
+                    { Location = GuestLocation.InDoubt };
+            }
+            Counter.Resumes++;
+            Run();
+        }
+    }
+
+    bool _ramOnly;
+
+    /// <summary>Starts a guest that arrived by migration.</summary>
+    internal void StartArrived()
+    {
+        lock (_lock)
+        {
+            if (_state != GuestState.Suspended) throw Busy("started");
+            Run();
+        }
+    }
+
+    /// <summary>Asks the destination of a guest in doubt once more, and acts on its answer.</summary>
+    internal SettleOutcome Settle()
+    {
+        var outcome = _settle?.Invoke() ?? SettleOutcome.Unknown;
+        lock (_lock)
+        {
+            if (_state != GuestState.InDoubt) return outcome;
+            if (outcome == SettleOutcome.RunsThere) _state = GuestState.PostMigrate;
+            if (outcome == SettleOutcome.Discarded)
+            {
+                if (_wasRunning) Run();
+                else (_state, MovedTo) = (GuestState.Suspended, null);
+            }
+            return outcome;
+        }
+    }
+
+    /// <summary>Takes the guest for a migration. Throws GuestBusy, GuestInDoubt, GuestRunsElsewhere.</summary>
+    internal void Claim(object owner)
+    {
+        lock (_lock)
+        {
+            if (_owner is not null)
+                throw new MigrationException(MigrationErrorId.GuestBusy, MigrationSide.User, $"Guest {Name} is being migrated already.");
+            if (_state is GuestState.InDoubt)
+                throw new MigrationException(MigrationErrorId.GuestInDoubt, MigrationSide.User,
+                    $"Guest {Name} may run at {MovedTo}. Settle that with Resume-MigrationGuest first.");
+            if (_state is GuestState.PostMigrate)
+                throw new MigrationException(MigrationErrorId.GuestRunsElsewhere, MigrationSide.User,
+                    $"Guest {Name} was migrated to {MovedTo}; what is here is a copy.");
+            if (_state is GuestState.Removed || !Memory.TryAddReference()) throw Gone();
+            _owner = owner;
+        }
+    }
+
+    /// <summary>Ends a claim.</summary>
+    internal void Unclaim(object owner)
+    {
+        lock (_lock)
+        {
+            if (_owner != owner) return;
+            _owner = null;
+            Memory.Release();
+        }
+    }
+
+    /// <summary>Whether this migration has the guest.</summary>
+    internal bool IsClaimedBy(object owner)
+    {
+        lock (_lock) return _owner == owner;
+    }
+
+    /// <summary>Stops it for the switch-over (QEMU's vm_stop_force_state). Returns whether it ran.</summary>
+    internal bool StopForSwitchover()
+    {
+        lock (_lock)
+        {
+            _wasRunning = _state == GuestState.Running;
+            if (_wasRunning) StopCpus();
+            _state = GuestState.FinishMigrate;
+            return _wasRunning;
+        }
+    }
+
+    /// <summary>The migration failed or was cancelled: the guest goes on as it was.</summary>
+    internal void ReturnToSource()
+    {
+        lock (_lock)
+        {
+            if (_state != GuestState.FinishMigrate) return;
+            if (_wasRunning) Run();
+            else _state = GuestState.Suspended;
+        }
+    }
+
+    /// <summary>The destination has it.</summary>
+    internal void HandOver(string destination, bool ramOnly)
+    {
+        lock (_lock)
+        {
+            (_state, MovedTo, _ramOnly) = (GuestState.PostMigrate, destination, ramOnly);
+            ThrottlePercent = 0;
+        }
+    }
+
+    /// <summary>Nobody knows who has it; <paramref name="settle"/> asks the destination.</summary>
+    internal void PutInDoubt(string destination, Func<SettleOutcome>? settle)
+    {
+        lock (_lock) (_state, MovedTo, _settle) = (GuestState.InDoubt, destination, settle);
+    }
+
+    void Run()
+    {
+        (MovedTo, _settle, _ramOnly) = (null, null, false);
+        StartCpus();
+        _state = GuestState.Running;
+    }
+}

@@ -1,0 +1,68 @@
+using PsMigrate.Engine.Model;
+
+namespace PsMigrate.Engine.Guests;
+
+/// <summary>
+/// The RAM of a guest: blocks with QEMU's names. Counted references keep it mapped while a thread still reads it.
+/// </summary>
+sealed unsafe class GuestMemory
+{
+    /// <summary>The target page of x86, and of the wire.</summary>
+    public const int PageSize = 4096;
+
+    /// <summary>The largest RAM of one guest: 16 TiB.</summary>
+    public const long MaxLength = 1L << 44;
+
+    readonly IHostMemory _host;
+    int _references = 1;
+
+    /// <summary>One block, QEMU's machine <c>none</c>. Throws InvalidSize or MemoryExceeded.</summary>
+    public GuestMemory(long length, string blockName = "ram", IHostMemory? host = null)
+    {
+        if (length <= 0 || length % PageSize != 0 || length > MaxLength)
+            throw new MigrationException(MigrationErrorId.InvalidSize, MigrationSide.User,
+                $"Guest memory must be a positive multiple of {PageSize} bytes, at most 16 TiB, and is {length}.");
+        _host = host ?? HostMemory.Default;
+        Ram = new RamBlock(blockName, _host.Reserve(length), length);
+        Blocks = [Ram];
+    }
+
+    /// <summary>The main block.</summary>
+    public RamBlock Ram { get; }
+
+    public IReadOnlyList<RamBlock> Blocks { get; }
+
+    public long Length => Ram.Length;
+
+    public RamBlock? Find(string name) => Ram.Name == name ? Ram : null;
+
+    /// <summary>Starts to log writes. Only while no vCPU is inside a tick.</summary>
+    public void StartLog()
+    {
+        foreach (var block in Blocks) block.Log = new DirtyBitmap(block.Pages);
+    }
+
+    /// <summary>Stops to log writes. Only while no vCPU is inside a tick.</summary>
+    public void StopLog()
+    {
+        foreach (var block in Blocks) block.Log = null;
+    }
+
+    /// <summary>Keeps the memory mapped until <see cref="Release"/>; false when it is gone already.</summary>
+    public bool TryAddReference()
+    {
+        for (var seen = Volatile.Read(ref _references); seen > 0;)
+        {
+            var before = Interlocked.CompareExchange(ref _references, seen + 1, seen);
+            if (before == seen) return true;
+            seen = before;
+        }
+        return false;
+    }
+
+    public void Release()
+    {
+        if (Interlocked.Decrement(ref _references) == 0)
+            foreach (var block in Blocks) _host.Release(block.Address, block.Length);
+    }
+}

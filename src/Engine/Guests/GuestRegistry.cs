@@ -1,0 +1,74 @@
+using System.Collections.Concurrent;
+using PsMigrate.Engine.Model;
+
+namespace PsMigrate.Engine.Guests;
+
+/// <summary>The guests of this process: names are unique on each host. Shared by all runspaces.</summary>
+public static class GuestRegistry
+{
+    /// <summary>The host that guests live on unless another is named.</summary>
+    public const string DefaultHost = "local";
+
+    static readonly ConcurrentDictionary<(string Host, string Name), Guest> Guests = new(HostAndName.Instance);
+
+    /// <summary>All guests, by name and host.</summary>
+    public static IReadOnlyList<Guest> All =>
+        [.. Guests.Values.OrderBy(guest => guest.Name, StringComparer.OrdinalIgnoreCase).ThenBy(guest => guest.Host, StringComparer.Ordinal)];
+
+    /// <summary>Makes, registers and starts a guest. Throws DuplicateGuestName and what <see cref="Guest.Create"/> throws.</summary>
+    public static Guest Create(GuestOptions options)
+    {
+        options.Validate();
+        CheckFree(options.Host, options.Name);
+        var guest = Guest.Create(options);
+        if (!Guests.TryAdd((guest.Host, guest.Name), guest))
+        {
+            guest.Remove();
+            throw Duplicate(options.Host, options.Name);
+        }
+        if (!options.StartSuspended) guest.Resume();
+        return guest;
+    }
+
+    /// <summary>The guest of that name on that host; null when there is none.</summary>
+    public static Guest? Find(string host, string name) => Guests.GetValueOrDefault((host, name));
+
+    /// <summary>Stops a guest, takes it out and gives its memory back. Throws GuestBusy.</summary>
+    public static void Remove(Guest guest)
+    {
+        guest.Remove();
+        Guests.TryRemove(new((guest.Host, guest.Name), guest));
+    }
+
+    /// <summary>Throws DuplicateGuestName unless the name is free on the host, or held by this very guest on its way.</summary>
+    internal static void CheckFree(string host, string name, Guid? arriving = null)
+    {
+        if (Find(host, name) is { } present && (present.Uuid != arriving || !present.IsBusy)) throw Duplicate(host, name);
+    }
+
+    /// <summary>Registers a guest that arrived; it takes the place of the one that it was until now.</summary>
+    internal static void Arrive(Guest guest)
+    {
+        var key = (guest.Host, guest.Name);
+        while (!Guests.TryAdd(key, guest))
+        {
+            if (!Guests.TryGetValue(key, out var present)) continue;
+            if (present.Uuid != guest.Uuid || !present.IsBusy) throw Duplicate(guest.Host, guest.Name);
+            if (Guests.TryUpdate(key, guest, present)) return;
+        }
+    }
+
+    static MigrationException Duplicate(string host, string name) => new(MigrationErrorId.DuplicateGuestName, MigrationSide.User,
+        $"There is a guest {name} on host {host} already.");
+
+    sealed class HostAndName : IEqualityComparer<(string Host, string Name)>
+    {
+        public static HostAndName Instance { get; } = new();
+
+        public bool Equals((string Host, string Name) x, (string Host, string Name) y) =>
+            StringComparer.OrdinalIgnoreCase.Equals(x.Host, y.Host) && StringComparer.OrdinalIgnoreCase.Equals(x.Name, y.Name);
+
+        public int GetHashCode((string Host, string Name) key) =>
+            HashCode.Combine(StringComparer.OrdinalIgnoreCase.GetHashCode(key.Host), StringComparer.OrdinalIgnoreCase.GetHashCode(key.Name));
+    }
+}

@@ -1,0 +1,69 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
+using PsMigrate.Engine.Model;
+
+namespace PsMigrate.Engine.Guests;
+
+/// <summary>The calls to the operating system that guest RAM needs. Memory reads as zero and takes no room until it is written.</summary>
+unsafe interface IHostMemory
+{
+    /// <summary>Reserves <paramref name="length"/> bytes, page-aligned. Throws MemoryExceeded.</summary>
+    byte* Reserve(long length);
+
+    /// <summary>Gives all of it back.</summary>
+    void Release(byte* address, long length);
+}
+
+static class HostMemory
+{
+    /// <summary>The one for this operating system.</summary>
+    public static IHostMemory Default { get; } =
+        OperatingSystem.IsLinux() || OperatingSystem.IsMacOS() ? new UnixHostMemory() : new PortableHostMemory();
+}
+
+/// <summary>Anonymous private mappings: sparse whatever the size, and given back at once.</summary>
+[SupportedOSPlatform("linux")]
+[SupportedOSPlatform("macos")]
+sealed unsafe partial class UnixHostMemory : IHostMemory
+{
+    const int ProtReadWrite = 1 | 2;
+    const int MapPrivate = 2;
+
+    // MAP_ANONYMOUS | MAP_NORESERVE: the numbers differ between Linux and macOS.
+    static readonly int MapSparse = OperatingSystem.IsMacOS() ? 0x1000 | 0x40 : 0x20 | 0x4000;
+
+    public byte* Reserve(long length)
+    {
+        var address = Map(0, (nuint)length, ProtReadWrite, MapPrivate | MapSparse, -1, 0);
+        if (address == -1)
+            throw new MigrationException(MigrationErrorId.MemoryExceeded, MigrationSide.User,
+                $"This machine can't reserve {length} bytes of guest memory (system error {Marshal.GetLastPInvokeError()}).");
+        return (byte*)address;
+    }
+
+    public void Release(byte* address, long length)
+    {
+        _ = Unmap((nint)address, (nuint)length);
+    }
+
+    [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]
+    private static partial nint Map(nint address, nuint length, int protection, int flags, int file, nint offset);
+
+    [LibraryImport("libc", EntryPoint = "munmap")]
+    private static partial int Unmap(nint address, nuint length);
+}
+
+/// <summary>The twin for every other system: the C library's zeroed allocation, which is lazy for large blocks.</summary>
+sealed unsafe class PortableHostMemory : IHostMemory
+{
+    // The C library does not promise page alignment, so the true address is kept just before the block.
+    public byte* Reserve(long length)
+    {
+        var raw = (byte*)NativeMemory.AllocZeroed((nuint)length + (2 * GuestMemory.PageSize));
+        var aligned = (byte*)(((nint)raw + (2 * GuestMemory.PageSize) - 1) & ~(nint)(GuestMemory.PageSize - 1));
+        ((void**)aligned)[-1] = raw;
+        return aligned;
+    }
+
+    public void Release(byte* address, long length) => NativeMemory.Free(((void**)address)[-1]);
+}

@@ -1,0 +1,51 @@
+using System.Buffers.Binary;
+using System.IO.Hashing;
+
+namespace PsMigrate.Engine.Guests;
+
+/// <summary>
+/// A digest of RAM that depends on its content alone: XxHash128 over the index and hash of each chunk of 256 KiB that is
+/// not all zero. It finds faults of copying; it is no protection against somebody who wants two memories to look alike.
+/// </summary>
+static class RamDigest
+{
+    const int ChunkSize = RamBlock.PagesPerChunk * GuestMemory.PageSize;
+    const int HashSize = 16;
+
+    /// <summary>32 hexadecimal digits. The memory must not change meanwhile. Uses up to two threads.</summary>
+    public static string Compute(GuestMemory memory)
+    {
+        var total = new XxHash128();
+        Span<byte> length = stackalloc byte[8];
+        foreach (var block in memory.Blocks)
+        {
+            BinaryPrimitives.WriteInt64BigEndian(length, block.Length);
+            total.Append(length);
+            AppendBlock(total, block);
+        }
+        return Convert.ToHexStringLower(total.GetHashAndReset());
+    }
+
+    static void AppendBlock(XxHash128 total, RamBlock block)
+    {
+        var chunks = (block.Length + ChunkSize - 1) / ChunkSize;
+        var hashes = new byte[checked((int)chunks) * HashSize];
+        var isZero = new bool[chunks];
+        Parallel.For(0, chunks, new ParallelOptions { MaxDegreeOfParallelism = Math.Min(2, Environment.ProcessorCount) }, chunk =>
+        {
+            var offset = chunk * ChunkSize;
+            var bytes = block.Span(offset, (int)Math.Min(ChunkSize, block.Length - offset));
+            isZero[chunk] = !block.IsTouched(chunk) || !bytes.ContainsAnyExcept((byte)0);
+            if (!isZero[chunk]) XxHash128.Hash(bytes, hashes.AsSpan((int)chunk * HashSize, HashSize));
+        });
+
+        Span<byte> index = stackalloc byte[8];
+        for (var chunk = 0; chunk < chunks; chunk++)
+        {
+            if (isZero[chunk]) continue;
+            BinaryPrimitives.WriteInt64BigEndian(index, chunk);
+            total.Append(index);
+            total.Append(hashes.AsSpan(chunk * HashSize, HashSize));
+        }
+    }
+}

@@ -1,0 +1,64 @@
+namespace PsMigrate.Engine.Model;
+
+/// <summary>How a migration ended. Immutable; a finished migration is a result, not one more state of a running one.</summary>
+public sealed record MigrationResult
+{
+    /// <summary>The migration's number in this process.</summary>
+    public required int Id { get; init; }
+
+    /// <summary>The guest.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Completed, Cancelled or Failed.</summary>
+    public required MigrationStatus State { get; init; }
+
+    /// <summary>Where the guest is.</summary>
+    public required GuestLocation Location { get; init; }
+
+    /// <summary>The address it went to.</summary>
+    public required string Destination { get; init; }
+
+    /// <summary>When it ended, UTC.</summary>
+    public required DateTime Timestamp { get; init; }
+
+    /// <summary>Passes over memory.</summary>
+    public int Iterations { get; init; }
+
+    /// <summary>Bytes written to the link.</summary>
+    public long TransferredBytes { get; init; }
+
+    /// <summary>From start to end.</summary>
+    public TimeSpan TotalTime { get; init; }
+
+    /// <summary>From the start to the first page.</summary>
+    public TimeSpan SetupTime { get; init; }
+
+    /// <summary>How long the guest was allowed to stand still.</summary>
+    public TimeSpan MaxDowntime { get; init; }
+
+    /// <summary>How long it stood still, by part.</summary>
+    public DowntimeParts DowntimeParts { get; init; } = DowntimeParts.Zero;
+
+    /// <summary>How long it stood still.</summary>
+    public TimeSpan Downtime => DowntimeParts.Total;
+
+    /// <summary>Digest of RAM at the source when the guest stopped; only with Verify.</summary>
+    public string? SourceDigest { get; init; }
+
+    /// <summary>Digest of RAM at the destination before the guest started; only with Verify.</summary>
+    public string? DestinationDigest { get; init; }
+
+    /// <summary>Whether both digests were taken and agree.</summary>
+    public bool Verified => SourceDigest is not null && SourceDigest == DestinationDigest;
+
+    /// <summary>What a foreign peer was not sent, because it would have refused it.</summary>
+    public IReadOnlyList<string> LeftOut { get; init; } = [];
+
+    /// <summary>What went wrong; null after success.</summary>
+    public MigrationException? Error { get; init; }
+
+    /// <summary>One line.</summary>
+    public override string ToString() => Error is null
+        ? $"{State}: guest {Location}, {TotalTime.TotalSeconds:0.0} s, downtime {Downtime.TotalMilliseconds:0.0} ms"
+        : $"{State}: {Error.Message}";
+}
