@@ -1,0 +1,89 @@
+using System.Buffers.Binary;
+using System.Text;
+using PsMigrate.Engine.Model;
+
+namespace PsMigrate.Engine.Protocol;
+
+/// <summary>A message from the destination: <c>u16 type, u16 length, payload</c>.</summary>
+/// <param name="Type">What it is.</param>
+/// <param name="Payload">Its bytes, of a length that fits the type.</param>
+readonly record struct ReturnPathMessage(ReturnPathType Type, byte[] Payload)
+{
+    public uint Value => BinaryPrimitives.ReadUInt32BigEndian(Payload);
+
+    /// <summary>Writes it and sends it off.</summary>
+    public void Send(WireWriter writer)
+    {
+        writer.UInt16((ushort)Type);
+        writer.UInt16((ushort)Payload.Length);
+        writer.Bytes(Payload);
+        writer.Flush();
+    }
+
+    /// <summary>The next one. Throws InvalidLength, UnknownRecord, UnexpectedEnd.</summary>
+    public static ReturnPathMessage Read(WireReader reader)
+    {
+        var type = (ReturnPathType)reader.UInt16();
+        int length = reader.UInt16();
+        var (least, most) = Lengths(type);
+        if (least < 0) throw reader.Error(MigrationErrorId.UnknownRecord, $"Return path message {(ushort)type} is not known.");
+        if (length < least || length > most)
+            throw reader.Error(MigrationErrorId.InvalidLength, $"Return path message {type} has {length} bytes.");
+        return new ReturnPathMessage(type, reader.Bytes(length));
+    }
+
+    static (int Least, int Most) Lengths(ReturnPathType type) => type switch
+    {
+        ReturnPathType.Shut or ReturnPathType.Pong or ReturnPathType.ResumeAck => (4, 4),
+        ReturnPathType.RequestPagesId => (14, 12 + 1 + StreamConstants.MaxName),
+        ReturnPathType.RequestPages => (12, 12),
+        ReturnPathType.SwitchoverAck or ReturnPathType.Accepted => (0, 0),
+        ReturnPathType.Failure => (2, StreamConstants.MaxReturnPathLength),
+        ReturnPathType.Ready => (16, 32),
+        ReturnPathType.Running => (8, 8),
+        ReturnPathType.Outcome => (17, 17),
+        _ => (-1, -1),
+    };
+
+    public static ReturnPathMessage Pong(uint value) => WithValue(ReturnPathType.Pong, value);
+
+    public static ReturnPathMessage Shut(uint error) => WithValue(ReturnPathType.Shut, error);
+
+    public static ReturnPathMessage Accepted => new(ReturnPathType.Accepted, []);
+
+    public static ReturnPathMessage Ready(Guid instance, byte[]? digest) =>
+        new(ReturnPathType.Ready, [.. instance.ToByteArray(), .. digest ?? []]);
+
+    public static ReturnPathMessage Running(TimeSpan start)
+    {
+        var payload = new byte[8];
+        BinaryPrimitives.WriteUInt64BigEndian(payload, (ulong)start.Ticks * 100);
+        return new ReturnPathMessage(ReturnPathType.Running, payload);
+    }
+
+    public static ReturnPathMessage Outcome(Guid instance, byte outcome) =>
+        new(ReturnPathType.Outcome, [.. instance.ToByteArray(), outcome]);
+
+    public static ReturnPathMessage Failure(MigrationErrorId id, string text)
+    {
+        var utf8 = Encoding.UTF8.GetBytes(text);
+        var length = Math.Min(utf8.Length, StreamConstants.MaxReturnPathLength - 2);
+        // Not in the middle of a character.
+        while (length > 0 && length < utf8.Length && (utf8[length] & 0xC0) == 0x80) length--;
+        return new ReturnPathMessage(ReturnPathType.Failure, [(byte)((int)id >> 8), (byte)id, .. utf8.AsSpan(0, length)]);
+    }
+
+    /// <summary>The error and the text of a FAILURE.</summary>
+    public (MigrationErrorId Id, string Text) ReadFailure()
+    {
+        var id = (MigrationErrorId)BinaryPrimitives.ReadUInt16BigEndian(Payload);
+        return (Enum.IsDefined(id) ? id : MigrationErrorId.DestinationFailed, Printable.Text(Encoding.UTF8.GetString(Payload.AsSpan(2))));
+    }
+
+    static ReturnPathMessage WithValue(ReturnPathType type, uint value)
+    {
+        var payload = new byte[4];
+        BinaryPrimitives.WriteUInt32BigEndian(payload, value);
+        return new ReturnPathMessage(type, payload);
+    }
+}

@@ -1,0 +1,134 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.IO.Pipelines;
+using System.Text;
+using PsMigrate.Engine.Model;
+
+namespace PsMigrate.Engine.Protocol;
+
+/// <summary>
+/// Reads big-endian integers, names and records from a pipe, and knows the offset for error messages. One thread, which
+/// blocks. What it is asked to hold at once is bounded by <see cref="MaxPeek"/>, whatever the sender announces.
+/// </summary>
+sealed class WireReader(PipeReader pipe, MigrationSide sender)
+{
+    /// <summary>The most that <see cref="Peek"/> can be asked for.</summary>
+    public const int MaxPeek = 64 << 10;
+
+    readonly byte[] _joined = new byte[MaxPeek];
+    ReadOnlySequence<byte> _buffer;
+    bool _isHeld;
+    bool _isEnd;
+
+    /// <summary>Bytes consumed since the start.</summary>
+    public long Position { get; private set; }
+
+    /// <summary>At least <paramref name="count"/> bytes, not consumed. Throws UnexpectedEnd.</summary>
+    public ReadOnlySpan<byte> Peek(int count)
+    {
+        if (_isHeld && _buffer.FirstSpan.Length >= count) return _buffer.FirstSpan;
+        if (!TryFill(count)) throw Error(MigrationErrorId.UnexpectedEnd, $"The stream ends where {count} more bytes were expected.");
+        if (_buffer.FirstSpan.Length >= count) return _buffer.FirstSpan;
+        _buffer.Slice(0, count).CopyTo(_joined);
+        return _joined.AsSpan(0, count);
+    }
+
+    /// <summary>Consumes bytes that were seen.</summary>
+    public void Skip(int count)
+    {
+        _buffer = _buffer.Slice(count);
+        Position += count;
+    }
+
+    /// <summary>Whether the other end has closed and everything was consumed. Blocks until that is known.</summary>
+    public bool IsAtEnd() => !TryFill(1);
+
+    public byte Byte()
+    {
+        var value = Peek(1)[0];
+        Skip(1);
+        return value;
+    }
+
+    public ushort UInt16()
+    {
+        var value = BinaryPrimitives.ReadUInt16BigEndian(Peek(2));
+        Skip(2);
+        return value;
+    }
+
+    public uint UInt32()
+    {
+        var value = BinaryPrimitives.ReadUInt32BigEndian(Peek(4));
+        Skip(4);
+        return value;
+    }
+
+    public ulong UInt64()
+    {
+        var value = BinaryPrimitives.ReadUInt64BigEndian(Peek(8));
+        Skip(8);
+        return value;
+    }
+
+    /// <summary>An integer of 1, 2, 4 or 8 bytes.</summary>
+    public ulong Integer(int size)
+    {
+        ulong value = 0;
+        foreach (var one in Peek(size)[..size]) value = (value << 8) | one;
+        Skip(size);
+        return value;
+    }
+
+    public byte[] Bytes(int count)
+    {
+        var bytes = new byte[count];
+        Bytes(bytes);
+        return bytes;
+    }
+
+    public void Bytes(Span<byte> destination)
+    {
+        while (!destination.IsEmpty)
+        {
+            var seen = Peek(1);
+            var count = Math.Min(seen.Length, destination.Length);
+            seen[..count].CopyTo(destination);
+            Skip(count);
+            destination = destination[count..];
+        }
+    }
+
+    /// <summary>One byte of length, then a name.</summary>
+    public string Name()
+    {
+        int length = Byte();
+        var name = Encoding.UTF8.GetString(Peek(length)[..length]);
+        Skip(length);
+        return name;
+    }
+
+    /// <summary>A typed error about what was read, with the offset.</summary>
+    public MigrationException Error(MigrationErrorId id, string message) =>
+        new(id, sender, $"{message} (offset {Position} of the stream)") { StreamOffset = Position };
+
+    bool TryFill(int count)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, MaxPeek);
+        while (!_isHeld || _buffer.Length < count)
+        {
+            if (_isHeld)
+            {
+                if (_isEnd) return false;
+                // What was not consumed stays; all of it has been looked at, so the next read brings more.
+                pipe.AdvanceTo(_buffer.Start, _buffer.End);
+            }
+            var read = pipe.ReadAsync();
+            var result = read.IsCompletedSuccessfully ? read.Result : read.AsTask().GetAwaiter().GetResult();
+            _buffer = result.Buffer;
+            _isEnd = result.IsCompleted;
+            _isHeld = true;
+        }
+        return true;
+    }
+}
