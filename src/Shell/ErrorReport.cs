@@ -1,0 +1,28 @@
+using System.Management.Automation;
+using System.Management.Automation.Runspaces;
+using PsMigrate.Shell.Host;
+
+namespace PsMigrate.Shell;
+
+/// <summary>Prints the error that ended a pipeline as PowerShell itself would.</summary>
+static class ErrorReport
+{
+    public static void Print(Runspace runspace, Exception error, ShellConsole console)
+    {
+        var record = (error as IContainsErrorRecord)?.ErrorRecord
+            ?? new ErrorRecord(error, "PsMigrate.Shell", ErrorCategory.NotSpecified, null);
+        var marked = new PSObject(record);
+        // The mark by which Out-Default tells an error to print from an error record to show.
+        marked.Properties.Add(new PSNoteProperty("writeErrorStream", true));
+        try
+        {
+            using var shell = PowerShell.Create(runspace);
+            shell.AddCommand("Out-Default").Invoke(new[] { marked });
+        }
+        catch (Exception printing) when (printing is RuntimeException or InvalidOperationException)
+        {
+            // The formatter itself may be what is broken (or the runspace what is closing); the reason must not be lost.
+            console.Error(error.Message);
+        }
+    }
+}
