@@ -57,6 +57,8 @@ sealed record CommandLine(ShellMode Mode, string Text, string[] Arguments, bool 
         for (var i = 0; i < arguments.Length; i++)
         {
             var argument = arguments[i];
+            if (argument == "-")
+                return line with { Mode = ShellMode.StandardInput };
             if (!argument.StartsWith('-'))
                 return line.ForFile(argument, arguments[(i + 1)..]);
             switch (OptionName(argument))
@@ -94,11 +96,11 @@ sealed record CommandLine(ShellMode Mode, string Text, string[] Arguments, bool 
     {
         var full = Path.GetFullPath(path);
         if (Directory.Exists(full))
-            throw new UsageException($"'{path}' is a folder, not a script.");
+            throw new UsageException($"'{path}' is a folder, not a script.", showUsage: false);
         if (!File.Exists(full))
-            throw new UsageException($"The script '{path}' does not exist.");
+            throw new UsageException($"The script '{path}' does not exist.", showUsage: false);
         if (!full.EndsWith(".ps1", StringComparison.OrdinalIgnoreCase))
-            throw new UsageException($"'{path}' is not a PowerShell script: its name does not end in .ps1.");
+            throw new UsageException($"'{path}' is not a PowerShell script: its name does not end in .ps1.", showUsage: false);
         return this with { Mode = ShellMode.File, Text = full, Arguments = arguments };
     }
 
@@ -115,4 +117,8 @@ sealed record CommandLine(ShellMode Mode, string Text, string[] Arguments, bool 
 }
 
 /// <summary>The command line can't be understood.</summary>
-sealed class UsageException(string message) : Exception(message);
+sealed class UsageException(string message, bool showUsage = true) : Exception(message)
+{
+    /// <summary>Whether the usage would help: not where only a file is missing.</summary>
+    public bool ShowUsage => showUsage;
+}

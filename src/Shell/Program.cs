@@ -1,4 +1,3 @@
-using System.Management.Automation;
 using System.Management.Automation.Runspaces;
 using PsMigrate.Shell;
 using PsMigrate.Shell.Host;
@@ -12,8 +11,8 @@ try
 catch (UsageException wrong)
 {
     Console.Error.WriteLine($"psmigrate: {wrong.Message}");
-    Console.Error.WriteLine();
-    Console.Error.WriteLine(CommandLine.Usage);
+    if (wrong.ShowUsage)
+        Console.Error.WriteLine(CommandLine.Usage);
     return ExitCodes.Usage;
 }
 
@@ -66,6 +65,7 @@ finally
 // A script's errors that did not end it are its own business: its exit code is what it says with `exit`.
 int RunFile()
 {
+    session.Engine.LetExitLeaveNextScript();
     var outcome = session.Run(shell =>
     {
         var script = new Command(line.Text, isScript: false, useLocalScope: false);
@@ -80,5 +80,5 @@ int RunText(string text)
     var outcome = session.Run(shell => shell.AddScript(text, useLocalScope: false));
     if (session.Host.ExitCode is { } exitCode)
         return exitCode;
-    return outcome == Outcome.Completed && LanguagePrimitives.IsTrue(session.Evaluate("$?")) ? ExitCodes.Success : ExitCodes.Failed;
+    return outcome == Outcome.Completed && session.Engine.LastStatementSucceeded ? ExitCodes.Success : ExitCodes.Failed;
 }

@@ -30,10 +30,14 @@ sealed class ShellSession : IDisposable
         _runspace.Open();
         // Native-command lookups, completion and `[runspace]::DefaultRunspace` in callbacks look here.
         Runspace.DefaultRunspace = _runspace;
+        Engine = new EngineInternals(_runspace);
     }
 
     /// <summary>The host, which knows whether a script asked to leave.</summary>
     public ShellHost Host { get; }
+
+    /// <summary>What only the engine knows.</summary>
+    public EngineInternals Engine { get; }
 
     /// <summary>Opens the runspace and loads the module.</summary>
     /// <returns>The session, or null when the module could not be loaded; the reason has been printed then.</returns>
