@@ -65,7 +65,7 @@ finally
 // A script's errors that did not end it are its own business: its exit code is what it says with `exit`.
 int RunFile()
 {
-    session.Engine.LetExitLeaveNextScript();
+    session.LetExitLeaveNextScript();
     var outcome = session.Run(shell =>
     {
         var script = new Command(line.Text, isScript: false, useLocalScope: false);
@@ -77,8 +77,8 @@ int RunFile()
 
 int RunText(string text)
 {
-    var outcome = session.Run(shell => shell.AddScript(text, useLocalScope: false));
+    var outcome = session.RunText(text);
     if (session.Host.ExitCode is { } exitCode)
         return exitCode;
-    return outcome == Outcome.Completed && session.Engine.LastStatementSucceeded ? ExitCodes.Success : ExitCodes.Failed;
+    return outcome == Outcome.Completed && session.Host.Notes.LastStatementSucceeded ? ExitCodes.Success : ExitCodes.Failed;
 }

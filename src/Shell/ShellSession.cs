@@ -30,14 +30,13 @@ sealed class ShellSession : IDisposable
         _runspace.Open();
         // Native-command lookups, completion and `[runspace]::DefaultRunspace` in callbacks look here.
         Runspace.DefaultRunspace = _runspace;
-        Engine = new EngineInternals(_runspace);
     }
 
     /// <summary>The host, which knows whether a script asked to leave.</summary>
     public ShellHost Host { get; }
 
-    /// <summary>What only the engine knows.</summary>
-    public EngineInternals Engine { get; }
+    /// <summary>Makes <c>exit</c> in the next script file end the session.</summary>
+    public void LetExitLeaveNextScript() => EngineInternals.LetExitLeaveNextScript(_runspace);
 
     /// <summary>Opens the runspace and loads the module.</summary>
     /// <returns>The session, or null when the module could not be loaded; the reason has been printed then.</returns>
@@ -60,6 +59,21 @@ sealed class ShellSession : IDisposable
         shell.Commands.Commands[^1].MergeMyResults(PipelineResultTypes.Error, PipelineResultTypes.Output);
         shell.AddCommand("Out-Default");
         return Invoke(shell, new PSInvocationSettings { AddToHistory = addToHistory });
+    }
+
+    /// <summary>Runs a text in the session's own scope; <see cref="ShellNotes.LastStatementSucceeded"/> tells how it ended.</summary>
+    public Outcome RunText(string text, bool addToHistory = false)
+    {
+        try
+        {
+            text = CommandText.NotingSuccess(text);
+        }
+        catch (ParseException error)
+        {
+            ErrorReport.Print(_runspace, error, _console);
+            return Outcome.Failed;
+        }
+        return Run(shell => shell.AddScript(text, useLocalScope: false), addToHistory);
     }
 
     /// <summary>Evaluates a short text of the shell's own and gives its first result.</summary>

@@ -12,6 +12,12 @@ sealed class ShellHost(ShellConsole console, bool nonInteractive) : PSHost
     /// <summary>The code given to <c>exit</c>, or null while nothing asked to leave.</summary>
     public int? ExitCode => _exitCode < 0 ? null : _exitCode;
 
+    /// <summary>What a script tells the shell.</summary>
+    public ShellNotes Notes { get; } = new();
+
+    /// <inheritdoc/>
+    public override PSObject PrivateData => PSObject.AsPSObject(Notes);
+
     /// <inheritdoc/>
     public override string Name => "psmigrate";
 
@@ -47,4 +53,11 @@ sealed class ShellHost(ShellConsole console, bool nonInteractive) : PSHost
     public override void NotifyEndApplication()
     {
     }
+}
+
+/// <summary>What a script tells the shell, as <c>$Host.PrivateData</c>.</summary>
+sealed class ShellNotes
+{
+    /// <summary>The value of <c>$?</c> after the last statement of a command.</summary>
+    public bool LastStatementSucceeded { get; set; } = true;
 }

@@ -21,7 +21,7 @@ sealed class PromptLoop(ShellSession session, ShellConsole console)
             if (text is null)
                 return ExitCodes.Success;
             if (text.Trim().Length > 0)
-                session.Run(shell => shell.AddScript(text, useLocalScope: false), addToHistory: true);
+                session.RunText(text, addToHistory: true);
         }
         return session.Host.ExitCode.Value;
     }
