@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
@@ -11,6 +12,7 @@ namespace PsMigrate.Engine.Destination;
 /// One incoming migration (process_incoming_migration_co of QEMU): reads the stream, builds the guest, and starts it on RUN.
 /// The stream is hostile until proven otherwise; whatever it holds ends in a typed error, and nothing of it stays.
 /// </summary>
+[SuppressMessage("Design", "CA1001", Justification = "Run, called once, disposes of what it holds.")]
 sealed partial class IncomingMigration
 {
     readonly IConnection _connection;

@@ -16,7 +16,7 @@ sealed class RamSaver(Guest guest) : IIterableState
     const int MaxRecord = 8 + 1 + StreamConstants.MaxName + GuestMemory.PageSize;
 
     readonly RamBlock _ram = guest.Memory.Ram;
-    readonly PageBitmap _dirty = new(guest.Memory.Ram.Pages);
+    PageBitmap _dirty = new(guest.Memory.Ram.Pages);
     int _word;
     bool _hasNamedBlock;
 
@@ -84,6 +84,9 @@ sealed class RamSaver(Guest guest) : IIterableState
         guest.Memory.StopLog();
         return true;
     });
+
+    /// <summary>Lets go of the bitmap; only the counters are of use from here on.</summary>
+    public void Forget() => _dirty = new PageBitmap(0);
 
     /// <summary>Goes on where it stopped, wraps round, and ends when nothing is dirty or one of the limits is reached.</summary>
     void SavePages(WireWriter writer, long maxBytes, long until)

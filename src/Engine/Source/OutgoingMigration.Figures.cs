@@ -21,6 +21,9 @@ sealed partial class OutgoingMigration
     long _qemuPeriodPages;
     TimeSpan? _estimate;
     int _percent;
+    long _sentBytes;
+
+    long SentBytes => _writer?.Position ?? _sentBytes;
 
     long SentPages => _ram.NormalPages + _ram.ZeroPages;
 
@@ -84,7 +87,7 @@ sealed partial class OutgoingMigration
     {
         var elapsed = result?.TotalTime ?? _phases.Elapsed;
         var remaining = result?.State == MigrationStatus.Completed ? 0 : _ram.PendingEstimate;
-        var sent = _writer?.Position ?? 0;
+        var sent = SentBytes;
         return new MigrationIteration
         {
             Id = Id,
@@ -175,7 +178,7 @@ sealed partial class OutgoingMigration
                 Destination = _destination,
                 Timestamp = DateTime.UtcNow,
                 Iterations = _iterations.Count + 1,
-                TransferredBytes = _writer?.Position ?? 0,
+                TransferredBytes = SentBytes,
                 TotalTime = _phases.Elapsed,
                 SetupTime = _setupTime,
                 MaxDowntime = _parameters.MaxDowntime,
@@ -187,6 +190,10 @@ sealed partial class OutgoingMigration
             };
             _iterations.Add(Snapshot(result));
             _result = result;
+            // The record is kept long after; buffers and bitmaps are not.
+            _sentBytes = SentBytes;
+            (_connection, _writer, _returnPath) = (null, null, null);
+            _ram.Forget();
             Monitor.PulseAll(_lock);
         }
         _ended.Set();

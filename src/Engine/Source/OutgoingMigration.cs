@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
@@ -11,6 +12,7 @@ namespace PsMigrate.Engine.Source;
 /// One outgoing migration: its thread owns the guest from the claim to the result, and hands it on or back on every path.
 /// This part holds the state and what other threads may ask; Phases, Switchover and Figures are the thread's.
 /// </summary>
+[SuppressMessage("Design", "CA1001", Justification = "It lives on as the record of the migration; Publish lets go of what it held.")]
 sealed partial class OutgoingMigration
 {
     readonly object _lock = new();
