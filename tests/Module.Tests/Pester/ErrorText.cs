@@ -19,6 +19,7 @@ static class ErrorText
 
     /// <summary>The calls that led there, without the runner's own script at the bottom of each.</summary>
     static string Way(string? stack) => string.Concat((stack ?? "").Split('\n', StringSplitOptions.TrimEntries)
-        .Where(line => line.Length > 0 && !line.Contains(PesterSession.SpineName, StringComparison.Ordinal))
+        .Where(line => line.Length > 0 && !line.Contains(PesterSession.SpineName, StringComparison.Ordinal)
+            && !line.Contains("<No file>", StringComparison.Ordinal))
         .Select(line => Environment.NewLine + line));
 }
