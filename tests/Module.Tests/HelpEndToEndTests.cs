@@ -57,7 +57,7 @@ public sealed class HelpEndToEndTests : IDisposable
                     $examples | Should -HaveCount 2
                     $examples[0].title | Should -BeLike '*Example 1: Get one*'
                     $examples[0].code | Should -BeLike 'Get-Sample web01*Big*'
-                    $examples[1].remarks.Text | Should -Contain 'Without a name it gets all of them.'
+                    $examples[1].remarks.Text | Should -BeLike 'Without a name it gets all of them.*'
                 }
                 It 'shows types, notes and links' {
                     $help.inputTypes.inputType.type.name | Should -Be 'System.String'

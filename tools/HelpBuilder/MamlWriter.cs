@@ -74,9 +74,13 @@ static class MamlWriter
 
     static XElement Example(ExampleHelp example) => new(Command + "example",
         new XElement(Maml + "title", $"--- {example.Title} ---"),
-        Text(Maml + "introduction", example.Introduction),
+        Text(Maml + "introduction", Paragraphs(example.Introduction, end: "\n\n")),
         new XElement(Dev + "code", example.Code),
-        Text(Dev + "remarks", example.Remarks));
+        Text(Dev + "remarks", Paragraphs(example.Remarks, end: "\n\u00A0")));
+
+    /// <summary>One paragraph of lines: within examples PowerShell itself puts nothing between text, command and next example.</summary>
+    static IEnumerable<string> Paragraphs(IReadOnlyList<string> text, string end) =>
+        text.Count == 0 ? [] : [string.Join("\n\n", text) + end];
 
     static XElement Text(XName name, IEnumerable<string> paragraphs) =>
         new(name, paragraphs.Select(text => new XElement(Maml + "para", text)));
