@@ -11,6 +11,7 @@ BeforeAll {
     $module = Get-Module PsMigrate
     $manifest = [scriptblock]::Create([System.IO.File]::ReadAllText($ModulePath)).InvokeReturnAsIs()
     $exported = @($module.ExportedCmdlets.Keys)
+    if ($exported.Count -eq 0) { throw 'The module exports no cmdlet, so that the loops below would prove nothing.' }
 
     function Get-DocumentedParameter($Command) {
         # The common ones are described once for all cmdlets, by PowerShell.

@@ -33,8 +33,9 @@ sealed class ShouldCall(PSCmdlet cmdlet, IReadOnlyDictionary<string, object?> ar
             : throw new PesterRefusedException($"There is no type {value}.")
     };
 
+    /// <summary>The failure of this assertion; a lone piped value is shown as itself, not as a collection of one.</summary>
     public PesterAssertionException Failure(string expected) =>
-        new($"Expected {expected},{Because} but got {Wording.Of(Actual)}.");
+        new($"Expected {expected},{Because} but got {Wording.Of(Actual is object?[] { Length: 1 } one ? one[0] : Actual)}.");
 
     static bool IsOn(IReadOnlyDictionary<string, object?> arguments, string name) =>
         arguments.TryGetValue(name, out var value) && LanguagePrimitives.IsTrue(value);
