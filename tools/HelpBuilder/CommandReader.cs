@@ -14,7 +14,8 @@ static class CommandReader
         if (file.Blocks is not [Heading { Level: 1 } title, ..] || title.Text != file.Name)
             throw file.Error(file.FirstLine, $"The file has to begin with '# {file.Name}'.");
 
-        var sections = Section.Split(file, file.Blocks.Skip(1), level: 2, title.Line).ToDictionary(s => s.Title, StringComparer.OrdinalIgnoreCase);
+        var sections = Section.Split(file, file.Blocks.Skip(1), level: 2, title.Line)
+            .ToDictionary(s => s.Title, StringComparer.OrdinalIgnoreCase);
         if (sections.Values.FirstOrDefault(s => !Known.Contains(s.Title)) is { } odd)
             throw file.Error(odd.Line, $"'## {odd.Title}' is no section of cmdlet help.");
         foreach (var needed in Needed)

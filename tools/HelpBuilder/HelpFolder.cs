@@ -15,7 +15,7 @@ static class HelpFolder
             throw new HelpException(stray.File, 1, $"'external help file' is not {commands[0].HelpFile}, as elsewhere.");
 
         // Everything is read before anything is written, so that a mistake leaves no half-new help behind.
-        var texts = topics.Select(f => (Name: Path.GetFileNameWithoutExtension(f), Text: AboutWriter.Write(MarkdownReader.Read(f)))).ToArray();
+        var texts = topics.Select(MarkdownReader.Read).Select(topic => (topic.Name, Text: AboutWriter.Write(topic))).ToArray();
         Directory.CreateDirectory(output);
         List<string> written = [Path.Combine(output, commands[0].HelpFile)];
         MamlWriter.Write(commands).Save(written[0]);

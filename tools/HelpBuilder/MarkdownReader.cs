@@ -79,7 +79,8 @@ sealed partial class MarkdownReader
         List<string[]> rows = [];
         for (; _at < _lines.Length && Line.TrimStart().StartsWith('|'); _at++)
         {
-            var cells = CellBreak().Split(Line.Trim().Trim('|')).Select(c => c.Trim().Replace("\\|", "|", StringComparison.Ordinal)).ToArray();
+            var cells = CellBreak().Split(Line.Trim().Trim('|'))
+                .Select(c => c.Trim().Replace("\\|", "|", StringComparison.Ordinal)).ToArray();
             if (!cells.All(c => RuleCell().IsMatch(c))) rows.Add(cells);
         }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.RegularExpressions;
 
 namespace PsMigrate.HelpBuilder;
@@ -21,7 +22,7 @@ static partial class PlainText
         text = Strong().Replace(text, "$2");
         text = Emphasis().Replace(text, "$2");
         text = Escape().Replace(text, "$1");
-        return Placeholder().Replace(text, match => code[int.Parse(match.Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture)]);
+        return Placeholder().Replace(text, match => code[int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture)]);
     }
 
     [GeneratedRegex("(`+)(.+?)\\1")]

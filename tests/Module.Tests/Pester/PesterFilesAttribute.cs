@@ -19,7 +19,8 @@ public sealed class PesterCaseDiscoverer(IMessageSink diagnostics) : IXunitTestC
         {
             var name = Path.GetFileName(path);
             // A file has one more case than tests: for what belongs to none of them, such as a failed discovery or tear-down.
-            yield return new PesterTestCase(diagnostics, testMethod, name, PesterTestCase.WholeFile, $"{name} :: runs from end to end", null);
+            yield return new PesterTestCase(
+                diagnostics, testMethod, name, PesterTestCase.WholeFile, $"{name} :: runs from end to end", null);
             foreach (var test in PesterFile.Discover(path).Tests)
                 yield return new PesterTestCase(diagnostics, testMethod, name, test.Index, $"{name} :: {test.Title}",
                     test.Outcome == PesterOutcome.Skipped ? "Marked with -Skip." : null);

@@ -49,7 +49,8 @@ static class ParameterCheck
         if (command is not FunctionInfo { ScriptBlock.Ast: FunctionDefinitionAst function })
             throw new PesterRefusedException("-DefaultValue is only supported for functions.");
         var parameters = function.Parameters ?? function.Body.ParamBlock?.Parameters ?? Enumerable.Empty<ParameterAst>();
-        var value = parameters.First(p => string.Equals(p.Name.VariablePath.UserPath, name, StringComparison.OrdinalIgnoreCase)).DefaultValue;
+        var value = parameters
+            .First(p => string.Equals(p.Name.VariablePath.UserPath, name, StringComparison.OrdinalIgnoreCase)).DefaultValue;
         return value is ConstantExpressionAst constant ? LanguagePrimitives.ConvertTo<string>(constant.Value) : value?.Extent.Text ?? "";
     }
 
