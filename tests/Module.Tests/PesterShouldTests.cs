@@ -75,6 +75,7 @@ public sealed class PesterShouldTests : IDisposable
     [InlineData("'text' | Should -Not -Throw")]
     [InlineData("Get-Command Get-Help | Should -HaveParameter Nope")]
     [InlineData("Get-Command Get-Help | Should -Not -HaveParameter Name")]
+    [InlineData("Get-Command Get-Help | Should -Not -HaveParameter Name -Alias Nope")]
     [InlineData("Get-Command Get-Help | Should -HaveParameter Name -Mandatory")]
     [InlineData("Get-Command Get-Help | Should -HaveParameter Name -Type int")]
     [InlineData("Get-Command Get-Help | Should -HaveParameter Name -DefaultValue x")]

@@ -11,14 +11,14 @@ static class ParameterCheck
         if ((call.Actual as PSObject ?? new PSObject()).BaseObject is not CommandInfo command)
             throw new PesterRefusedException("-HaveParameter needs a command: Get-Command Name | Should -HaveParameter ….");
         var name = call.Text("ParameterName") ?? throw new PesterRefusedException("-HaveParameter needs the name of a parameter.");
-        var details = new[] { "Type", "DefaultValue", "Mandatory", "InParameterSet", "Alias" }.Any(call.Has);
+        var details = new[] { "Type", "DefaultValue", "Mandatory", "InParameterSet" }.Any(call.IsOn);
         if (!command.Parameters.TryGetValue(name, out var parameter))
         {
             if (!call.Not) throw Failure(call, command, name, "there is no such parameter");
             return;
         }
 
-        // With -Not and details the parameter may exist, but must have none of them.
+        // With -Not and details the parameter may exist, but must have none of them; to Pester an alias is no such detail.
         if (call.Not && !details) throw Failure(call, command, name, "there is one");
         foreach (var (detail, holds) in Details(call, command, parameter))
             if (holds == call.Not) throw Failure(call, command, name, $"{detail} is {(holds ? "so" : "not so")}");
