@@ -45,6 +45,7 @@ ModulePath.Add(Path.GetDirectoryName(Path.GetDirectoryName(manifest)!)!);
 
 var console = new ShellConsole();
 using var signals = new StopSignals(atPrompt: line.Mode == ShellMode.Prompt);
+console.Interrupted = signals.Interrupt;
 var session = ShellSession.Open(console, line.NonInteractive, manifest);
 if (session is null)
     return ExitCodes.Failed;
