@@ -53,6 +53,10 @@ public sealed partial class Guest
     public static Guest Create(GuestOptions options)
     {
         options.Validate();
+        var available = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        if (options.MemorySize > available)
+            throw new MigrationException(MigrationErrorId.MemoryExceeded, MigrationSide.User,
+                $"A guest of {options.MemorySize} bytes is larger than the memory of this machine, {available} bytes.");
         var memory = new GuestMemory(options.MemorySize);
         ContentFill.Fill(memory.Ram, options.ContentSize == 0 ? options.MemorySize : options.ContentSize, options.Content, options.Seed);
         var cpus = options.Programs().Select((program, index) => new VirtualCpu(index, program,

@@ -1,0 +1,116 @@
+using PsMigrate.Engine.Destination;
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Source;
+using PsMigrate.Engine.Transport;
+
+namespace PsMigrate.Engine;
+
+/// <summary>An outgoing migration. All members may be called from any thread, while it runs and after it ended.</summary>
+public sealed class Migration
+{
+    readonly OutgoingMigration _outgoing;
+    readonly Lock _takeLock = new();
+    int _taken;
+    bool _finalTaken;
+
+    Migration(int id, Guest guest, MigrationUri destination, MigrationParameters parameters)
+    {
+        Id = id;
+        Guest = guest;
+        Destination = destination;
+        _outgoing = new OutgoingMigration(id, guest, destination.ToString(), parameters, cancel => Connect(destination, parameters, cancel));
+    }
+
+    /// <summary>
+    /// Starts to migrate a guest and returns at once. Throws InvalidParameter, UnsupportedUri, DuplicateGuestName, GuestBusy,
+    /// GuestInDoubt, GuestRunsElsewhere; then nothing has changed. Everything later is in <see cref="Result"/>.
+    /// </summary>
+    public static Migration Start(Guest guest, MigrationUri destination, MigrationParameters parameters) =>
+        Start(guest, destination, parameters, phaseEntered: null);
+
+    internal static Migration Start(
+        Guest guest, MigrationUri destination, MigrationParameters parameters, Action<MigrationPhase>? phaseEntered)
+    {
+        parameters.Validate();
+        if (destination.Kind is MigrationUriKind.File or MigrationUriKind.Exec)
+            throw new MigrationException(MigrationErrorId.UnsupportedUri, MigrationSide.User, $"{destination} is not a destination that can run a guest.");
+        if (destination.Kind == MigrationUriKind.Local && parameters.KeepSource
+            && string.Equals(destination.Name, guest.Host, StringComparison.OrdinalIgnoreCase))
+            throw new MigrationException(MigrationErrorId.DuplicateGuestName, MigrationSide.User,
+                $"-KeepSource would leave two guests {guest.Name} on host {guest.Host}: name another host, as in local:other.");
+        return MigrationRegistry.Add(id =>
+        {
+            var migration = new Migration(id, guest, destination, parameters);
+            migration._outgoing.PhaseEntered = phaseEntered;
+            migration._outgoing.Start();
+            return migration;
+        });
+    }
+
+    /// <summary>Its number in this process, from 1.</summary>
+    public int Id { get; }
+
+    /// <summary>The guest at the source; after success its memory is gone unless it was kept.</summary>
+    public Guest Guest { get; }
+
+    /// <summary>The guest's name.</summary>
+    public string Name => Guest.Name;
+
+    /// <summary>Where it goes.</summary>
+    public MigrationUri Destination { get; }
+
+    /// <summary>The state.</summary>
+    public MigrationStatus Status => _outgoing.Status;
+
+    /// <summary>Whether it is over.</summary>
+    public bool IsEnded => Result is not null;
+
+    /// <summary>How it ended; null while it runs.</summary>
+    public MigrationResult? Result => _outgoing.Result;
+
+    /// <summary>The full picture, now.</summary>
+    public MigrationState GetState() => _outgoing.GetState();
+
+    /// <summary>False once the final iteration was taken.</summary>
+    public bool HasMoreIterations
+    {
+        get { lock (_takeLock) return !_finalTaken; }
+    }
+
+    /// <summary>The next iteration that nobody took yet, waiting at most so long for it. The last one has IsFinal.</summary>
+    public bool TryTakeIteration([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out MigrationIteration? iteration, TimeSpan wait)
+    {
+        lock (_takeLock)
+        {
+            iteration = null;
+            if (_finalTaken || !_outgoing.TryTakeIteration(ref _taken, out iteration, wait) || iteration is null) return false;
+            _finalTaken = iteration.IsFinal;
+            return true;
+        }
+    }
+
+    /// <summary>Waits for the end; null waits for ever. False when the time is over.</summary>
+    public bool Wait(TimeSpan? timeout = null) => _outgoing.Wait(timeout);
+
+    /// <summary>Cancels; with <paramref name="wait"/> the answer is what became of it.</summary>
+    public CancelAnswer Cancel(bool wait = true) => _outgoing.Cancel(wait);
+
+    /// <summary>Switches over now, whatever the downtime. Throws InvalidState.</summary>
+    public void Complete() => _outgoing.Complete();
+
+    /// <summary>Changes limits while it runs; null leaves one as it is. Throws InvalidParameter, InvalidState.</summary>
+    public void SetLimits(TimeSpan? maxDowntime = null, long? maxBandwidth = null, TimeSpan? timeout = null) =>
+        _outgoing.SetLimits(maxDowntime, maxBandwidth, timeout);
+
+    static IConnection Connect(MigrationUri destination, MigrationParameters parameters, CancellationToken cancel)
+    {
+        if (destination.Kind != MigrationUriKind.Local) return Connector.Connect(destination, parameters.ConnectTimeout, cancel);
+        // local: carries the same bytes through the same code; only the socket is missing.
+        var (source, target) = LocalLink.Create(destination.ToString());
+        var options = new ReceiverOptions { HostName = destination.Name };
+        var incoming = new IncomingMigration(target, options.ToPolicy());
+        new Thread(incoming.Run) { IsBackground = true, Name = $"incoming {destination}" }.Start();
+        return source;
+    }
+}

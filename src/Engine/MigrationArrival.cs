@@ -1,0 +1,92 @@
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Transport;
+
+namespace PsMigrate.Engine;
+
+/// <summary>One incoming migration as a receiver saw it. Immutable.</summary>
+public sealed record MigrationArrival
+{
+    /// <summary>The receiver's number.</summary>
+    public required int ReceiverId { get; init; }
+
+    /// <summary>The guest's name; empty when it was never said.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Setup, Active, Completed or Failed.</summary>
+    public required MigrationStatus State { get; init; }
+
+    /// <summary>The guest; null unless it arrived.</summary>
+    public Guest? Guest { get; init; }
+
+    /// <summary>What the guest did at <see cref="Timestamp"/>; null unless it arrived.</summary>
+    public GuestState? GuestState { get; init; }
+
+    /// <summary>When this was taken, UTC.</summary>
+    public required DateTime Timestamp { get; init; }
+
+    /// <summary>The other end.</summary>
+    public required string Peer { get; init; }
+
+    /// <summary>RAM of the guest, bytes.</summary>
+    public long TotalBytes { get; init; }
+
+    /// <summary>Bytes that came over the link.</summary>
+    public long ReceivedBytes { get; init; }
+
+    /// <summary>Pages that came as they are.</summary>
+    public long NormalPages { get; init; }
+
+    /// <summary>Zero pages that came.</summary>
+    public long ZeroPages { get; init; }
+
+    /// <summary>Since the connection was accepted.</summary>
+    public TimeSpan TotalTime { get; init; }
+
+    /// <summary>How long the start of the guest took.</summary>
+    public TimeSpan StartTime { get; init; }
+
+    /// <summary>Why it failed; null unless it did.</summary>
+    public MigrationException? Error { get; init; }
+}
+
+/// <summary>Whether a receiver listens.</summary>
+public enum ReceiverStatus
+{
+    /// <summary>It accepts migrations.</summary>
+    Listening,
+
+    /// <summary>It accepts no more.</summary>
+    Stopped,
+}
+
+/// <summary>A receiver at one moment. Immutable.</summary>
+public sealed record ReceiverState
+{
+    /// <summary>Its number in this process.</summary>
+    public required int Id { get; init; }
+
+    /// <summary>Where it listens, with the real port.</summary>
+    public required MigrationUri Uri { get; init; }
+
+    /// <summary>The host that arriving guests live on.</summary>
+    public required string HostName { get; init; }
+
+    /// <summary>Whether it listens.</summary>
+    public required ReceiverStatus Status { get; init; }
+
+    /// <summary>Connections now.</summary>
+    public int ActiveCount { get; init; }
+
+    /// <summary>Guests taken in.</summary>
+    public int ArrivedCount { get; init; }
+
+    /// <summary>Migrations that failed.</summary>
+    public int FailedCount { get; init; }
+
+    /// <summary>What is under way.</summary>
+    public IReadOnlyList<MigrationArrival> Incoming { get; init; } = [];
+
+    /// <summary>When this was taken, UTC.</summary>
+    public required DateTime Timestamp { get; init; }
+}

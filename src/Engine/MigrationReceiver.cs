@@ -1,0 +1,183 @@
+using PsMigrate.Engine.Destination;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Transport;
+
+namespace PsMigrate.Engine;
+
+/// <summary>Listens for migrations and takes guests in; each connection has its own thread. Thread-safe.</summary>
+public sealed class MigrationReceiver : IDisposable
+{
+    // Arrivals that are remembered; the counters go on.
+    const int Kept = 1000;
+
+    readonly object _lock = new();
+    readonly ConnectionListener _listener;
+    readonly ReceiverOptions _options;
+    readonly IncomingPolicy _policy;
+    readonly SemaphoreSlim _slots;
+    readonly List<IncomingMigration> _active = [];
+    readonly List<MigrationArrival> _arrivals = [];
+    int _forgotten;
+    int _taken;
+    bool _isStopped;
+
+    MigrationReceiver(int id, ReceiverOptions options)
+    {
+        Id = id;
+        _options = options.Validate();
+        _policy = options.ToPolicy();
+        _slots = new SemaphoreSlim(options.MaxConnections);
+        _listener = ConnectionListener.Listen(options.Uri);
+        new Thread(AcceptLoop) { IsBackground = true, Name = $"migration receiver {Uri}" }.Start();
+    }
+
+    /// <summary>Starts to listen. Throws AddressInUse, ListenFailed, InsecureAddress, UnsupportedUri.</summary>
+    public static MigrationReceiver Start(ReceiverOptions options) => ReceiverRegistry.Add(id => new MigrationReceiver(id, options));
+
+    /// <summary>Its number in this process, from 1.</summary>
+    public int Id { get; }
+
+    /// <summary>Where it listens, with the real port.</summary>
+    public MigrationUri Uri => _listener.Uri;
+
+    /// <summary>The host that arriving guests live on.</summary>
+    public string HostName => _options.HostName;
+
+    /// <summary>Whether it listens.</summary>
+    public ReceiverStatus Status
+    {
+        get { lock (_lock) return _isStopped ? ReceiverStatus.Stopped : ReceiverStatus.Listening; }
+    }
+
+    /// <summary>Connections now.</summary>
+    public int ActiveCount
+    {
+        get { lock (_lock) return _active.Count; }
+    }
+
+    /// <summary>Guests taken in.</summary>
+    public int ArrivedCount { get; private set; }
+
+    /// <summary>Migrations that failed.</summary>
+    public int FailedCount { get; private set; }
+
+    /// <summary>Ended migrations, oldest first; the last thousand.</summary>
+    public IReadOnlyList<MigrationArrival> Arrivals
+    {
+        get { lock (_lock) return [.. _arrivals]; }
+    }
+
+    /// <summary>The next ended migration that nobody took yet, waiting at most so long. False at once when it is stopped.</summary>
+    public bool TryTakeArrival([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out MigrationArrival? arrival, TimeSpan wait)
+    {
+        var clock = System.Diagnostics.Stopwatch.StartNew();
+        lock (_lock)
+        {
+            arrival = null;
+            while (_taken >= _forgotten + _arrivals.Count)
+            {
+                var left = wait - clock.Elapsed;
+                if (_isStopped || left <= TimeSpan.Zero) return false;
+                Monitor.Wait(_lock, left);
+            }
+            _taken = Math.Max(_taken, _forgotten);
+            arrival = _arrivals[_taken++ - _forgotten];
+            return true;
+        }
+    }
+
+    /// <summary>The full picture, now.</summary>
+    public ReceiverState GetState()
+    {
+        lock (_lock)
+            return new ReceiverState
+            {
+                Id = Id,
+                Uri = Uri,
+                HostName = HostName,
+                Status = _isStopped ? ReceiverStatus.Stopped : ReceiverStatus.Listening,
+                ActiveCount = _active.Count,
+                ArrivedCount = ArrivedCount,
+                FailedCount = FailedCount,
+                Incoming = [.. _active.Select(Describe)],
+                Timestamp = DateTime.UtcNow,
+            };
+    }
+
+    /// <summary>Stops to listen and breaks off what is under way; guests that arrived stay.</summary>
+    public void Stop()
+    {
+        List<IncomingMigration> active;
+        lock (_lock)
+        {
+            if (_isStopped) return;
+            _isStopped = true;
+            active = [.. _active];
+            Monitor.PulseAll(_lock);
+        }
+        _listener.Dispose();
+        foreach (var incoming in active) incoming.Abort();
+        lock (_lock)
+            for (var until = Environment.TickCount64 + 5000; _active.Count > 0 && Environment.TickCount64 < until;) Monitor.Wait(_lock, 100);
+        ReceiverRegistry.Remove(this);
+    }
+
+    /// <inheritdoc cref="Stop"/>
+    public void Dispose() => Stop();
+
+    void AcceptLoop()
+    {
+        while (true)
+        {
+            _slots.Wait();
+            if (_listener.Accept() is not { } connection) return;
+            var incoming = new IncomingMigration(connection, _policy);
+            lock (_lock)
+            {
+                _active.Add(incoming);
+                if (_isStopped) incoming.Abort();
+            }
+            new Thread(() => Receive(incoming)) { IsBackground = true, Name = $"incoming {Uri}" }.Start();
+        }
+    }
+
+    void Receive(IncomingMigration incoming)
+    {
+        incoming.Run();
+        _slots.Release();
+        lock (_lock)
+        {
+            _active.Remove(incoming);
+            if (!incoming.IsQuestion) Keep(Describe(incoming));
+            Monitor.PulseAll(_lock);
+        }
+    }
+
+    void Keep(MigrationArrival arrival)
+    {
+        if (arrival.State == MigrationStatus.Completed) ArrivedCount++;
+        else FailedCount++;
+        _arrivals.Add(arrival);
+        if (_arrivals.Count <= Kept) return;
+        _arrivals.RemoveAt(0);
+        _forgotten++;
+    }
+
+    MigrationArrival Describe(IncomingMigration incoming) => new()
+    {
+        ReceiverId = Id,
+        Name = incoming.Name,
+        State = incoming.Status,
+        Guest = incoming.Guest,
+        GuestState = incoming.Guest?.State,
+        Timestamp = DateTime.UtcNow,
+        Peer = incoming.Peer,
+        TotalBytes = incoming.TotalBytes,
+        ReceivedBytes = incoming.ReceivedBytes,
+        NormalPages = incoming.NormalPages,
+        ZeroPages = incoming.ZeroPages,
+        TotalTime = incoming.Elapsed,
+        StartTime = incoming.StartTime,
+        Error = incoming.Error,
+    };
+}

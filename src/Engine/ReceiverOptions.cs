@@ -1,0 +1,55 @@
+using PsMigrate.Engine.Destination;
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Transport;
+
+namespace PsMigrate.Engine;
+
+/// <summary>What a receiver listens on and accepts.</summary>
+public sealed record ReceiverOptions
+{
+    /// <summary>tcp: or unix:; port 0 takes a free one.</summary>
+    public MigrationUri Uri { get; init; } = MigrationUri.Parse("tcp:127.0.0.1:0");
+
+    /// <summary>The host that arriving guests live on.</summary>
+    public string HostName { get; init; } = GuestRegistry.DefaultHost;
+
+    /// <summary>The largest guest in bytes; 0 is the memory of this machine.</summary>
+    public long MaxMemory { get; init; }
+
+    /// <summary>Names that are accepted, with wildcards.</summary>
+    public IReadOnlyList<string> AllowedName { get; init; } = ["*"];
+
+    /// <summary>Whether to listen outside loopback without TLS.</summary>
+    public bool AllowInsecure { get; init; }
+
+    /// <summary>Whether guests stay suspended although they ran.</summary>
+    public bool StartSuspended { get; init; }
+
+    /// <summary>Connections at one time; more wait.</summary>
+    public int MaxConnections { get; init; } = 64;
+
+    /// <summary>How long a connection may say nothing before it has said who comes.</summary>
+    public TimeSpan FirstWordTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long a loaded guest waits for RUN.</summary>
+    public TimeSpan RunTimeout { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Throws UnsupportedUri, InsecureAddress, InvalidParameter.</summary>
+    internal ReceiverOptions Validate()
+    {
+        if (Uri.Kind is not (MigrationUriKind.Tcp or MigrationUriKind.Unix))
+            throw new MigrationException(MigrationErrorId.UnsupportedUri, MigrationSide.User, $"A receiver listens on tcp: or unix:, not on {Uri}.");
+        if (!Uri.IsLoopback && !AllowInsecure)
+            throw new MigrationException(MigrationErrorId.InsecureAddress, MigrationSide.User,
+                $"{Uri} can be reached from other machines, and the stream is neither encrypted nor authenticated. -AllowInsecure listens there all the same.");
+        if (MaxMemory < 0) throw MigrationException.Invalid($"MaxMemory can't be negative, and is {MaxMemory}.");
+        if (MaxConnections < 1) throw MigrationException.Invalid($"MaxConnections must be at least 1, and is {MaxConnections}.");
+        GuestOptions.CheckName(HostName);
+        return this;
+    }
+
+    internal IncomingPolicy ToPolicy() => new(
+        HostName, MaxMemory == 0 ? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes : MaxMemory, AllowedName, StartSuspended,
+        FirstWordTimeout, RunTimeout);
+}

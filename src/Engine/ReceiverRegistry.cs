@@ -1,0 +1,40 @@
+namespace PsMigrate.Engine;
+
+/// <summary>The receivers of this process that listen. Shared by all runspaces.</summary>
+public static class ReceiverRegistry
+{
+    static readonly Lock Lock = new();
+    static readonly List<MigrationReceiver> Receivers = [];
+    static int _lastId;
+
+    /// <summary>All that listen, oldest first.</summary>
+    public static IReadOnlyList<MigrationReceiver> All
+    {
+        get { lock (Lock) return [.. Receivers]; }
+    }
+
+    /// <summary>By its number; null when it is not known (any more).</summary>
+    public static MigrationReceiver? Find(int id) => All.FirstOrDefault(receiver => receiver.Id == id);
+
+    /// <summary>Stops all of them.</summary>
+    public static void StopAll()
+    {
+        foreach (var receiver in All) receiver.Stop();
+    }
+
+    internal static MigrationReceiver Add(Func<int, MigrationReceiver> start)
+    {
+        lock (Lock)
+        {
+            var receiver = start(_lastId + 1);
+            _lastId++;
+            Receivers.Add(receiver);
+            return receiver;
+        }
+    }
+
+    internal static void Remove(MigrationReceiver receiver)
+    {
+        lock (Lock) Receivers.Remove(receiver);
+    }
+}

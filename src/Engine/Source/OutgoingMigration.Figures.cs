@@ -1,0 +1,201 @@
+using System.Diagnostics;
+using PsMigrate.Engine.Convergence;
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+
+namespace PsMigrate.Engine.Source;
+
+/// <summary>The figures of a migration: passes, snapshots, the result.</summary>
+sealed partial class OutgoingMigration
+{
+    readonly List<MigrationIteration> _iterations = [];
+    TimeSpan _setupTime;
+    int _pass;
+    long _passStart;
+    long _passBytes;
+    long _passPages;
+    long _dirtyFound;
+    double? _dirtyRate;
+    double _qemuDirtyRate;
+    long _qemuPeriodStart;
+    long _qemuPeriodPages;
+    TimeSpan? _estimate;
+    int _percent;
+    long _sentBytes;
+
+    long SentBytes => _writer?.Position ?? _sentBytes;
+
+    long SentPages => _ram.NormalPages + _ram.ZeroPages;
+
+    /// <summary>Iterations from an index on, waiting for the next one if there is none yet; the last one has IsFinal.</summary>
+    public bool TryTakeIteration(ref int next, out MigrationIteration? iteration, TimeSpan wait)
+    {
+        var clock = Stopwatch.StartNew();
+        lock (_lock)
+        {
+            while (next >= _iterations.Count)
+            {
+                iteration = null;
+                var left = wait - clock.Elapsed;
+                if (_result is not null || left <= TimeSpan.Zero || !Monitor.Wait(_lock, left))
+                {
+                    if (next >= _iterations.Count) return false;
+                }
+            }
+            iteration = _iterations[next++];
+            return true;
+        }
+    }
+
+    void BeginPass()
+    {
+        lock (_lock)
+        {
+            _pass++;
+            (_passStart, _passBytes, _passPages) = (Stopwatch.GetTimestamp(), _writer!.Position, SentPages);
+            if (_qemuPeriodStart == 0) _qemuPeriodStart = _passStart;
+        }
+    }
+
+    /// <summary>After a look at the log: what the pass was, and what the guest did meanwhile.</summary>
+    void EndPass()
+    {
+        lock (_lock)
+        {
+            _dirtyFound = _ram.DirtyPagesFound;
+            var elapsed = Since(_passStart);
+            _dirtyRate = elapsed > TimeSpan.Zero ? _dirtyFound * GuestMemory.PageSize / elapsed.TotalSeconds : _dirtyRate;
+            CountForQemu();
+            _estimate = SwitchoverRule.EstimatedDowntime(_ram.PendingEstimate, _window.Bandwidth, _parameters.SwitchoverBandwidth);
+            _iterations.Add(Snapshot());
+            Monitor.PulseAll(_lock);
+        }
+        BeginPass();
+    }
+
+    // QEMU gives a dirty rate only over more than a second.
+    void CountForQemu()
+    {
+        _qemuPeriodPages += _dirtyFound;
+        var elapsed = Since(_qemuPeriodStart);
+        if (elapsed <= TimeSpan.FromSeconds(1)) return;
+        _qemuDirtyRate = _qemuPeriodPages / elapsed.TotalSeconds;
+        (_qemuPeriodStart, _qemuPeriodPages) = (Stopwatch.GetTimestamp(), 0);
+    }
+
+    MigrationIteration Snapshot(MigrationResult? result = null)
+    {
+        var elapsed = result?.TotalTime ?? _phases.Elapsed;
+        var remaining = result?.State == MigrationStatus.Completed ? 0 : _ram.PendingEstimate;
+        var sent = SentBytes;
+        return new MigrationIteration
+        {
+            Id = Id,
+            Name = _guest.Name,
+            State = _status,
+            Phase = _phases.Current,
+            Timestamp = DateTime.UtcNow,
+            Iteration = Math.Max(1, _pass),
+            IsFinal = result is not null,
+            Pages = SentPages - _passPages,
+            Bytes = sent - _passBytes,
+            Duration = _passStart == 0 ? TimeSpan.Zero : Since(_passStart),
+            DirtyPages = _dirtyFound,
+            TotalBytes = _guest.MemorySize,
+            TransferredBytes = sent,
+            RemainingBytes = remaining,
+            NormalPages = _ram.NormalPages,
+            ZeroPages = _ram.ZeroPages,
+            DirtyRate = _dirtyRate ?? 0,
+            Bandwidth = _window.Bandwidth,
+            EstimatedDowntime = result is null ? _estimate : null,
+            MaxDowntime = _parameters.MaxDowntime,
+            ThrottlePercent = _guest.ThrottlePercent,
+            SetupTime = _setupTime,
+            TotalTime = elapsed,
+            DowntimeParts = result?.DowntimeParts,
+            Result = result,
+            Qemu = new QemuFigures(
+                _guest.MemorySize, remaining, sent, _ram.ZeroPages, _ram.NormalPages, _ram.SyncCount, (long)_qemuDirtyRate,
+                _window.Bandwidth * 8 / 1e6, _window.PagesPerSecond, (long)(_estimate ?? _parameters.MaxDowntime).TotalMilliseconds,
+                (long)_setupTime.TotalMilliseconds, (long)elapsed.TotalMilliseconds),
+        };
+    }
+
+    public MigrationState GetState()
+    {
+        lock (_lock)
+        {
+            var threshold = Threshold();
+            var left = _status == MigrationStatus.Active
+                ? Forecast.TimeToSwitchover(new ForecastInput(_ram.PendingEstimate, _dirtyRate, _window.Bandwidth, threshold))
+                : null;
+            var percent = _result is not null
+                ? (_result.State == MigrationStatus.Completed ? 100 : null)
+                : Forecast.Percent(_phases.Elapsed, left, _percent);
+            _percent = percent ?? _percent;
+            var (bottleneck, advice) = BottleneckRule.Explain(new BottleneckInput(
+                _status, _pass, _window.Bandwidth, _parameters.MaxBandwidth, _dirtyRate, _ram.PendingEstimate, threshold, _estimate,
+                _parameters.MaxDowntime, _waitsForDestination && _status == MigrationStatus.Device));
+            return new MigrationState
+            {
+                Id = Id,
+                Name = _guest.Name,
+                State = _status,
+                Phase = _phases.Current,
+                Timestamp = DateTime.UtcNow,
+                Destination = _destination,
+                Peer = _peer,
+                Location = _result?.Location ?? _location,
+                PercentComplete = percent,
+                RemainingTime = left,
+                Bottleneck = bottleneck,
+                Advice = advice,
+                Current = _result is null ? Snapshot() : _iterations[^1],
+                Iterations = [.. _iterations],
+                Phases = _phases.Snapshot(),
+                Decisions = [.. _decisions],
+                Parameters = _parameters,
+                Result = _result,
+            };
+        }
+    }
+
+    /// <summary>The last word: state, result, final iteration; then whoever waits is woken.</summary>
+    void Publish()
+    {
+        lock (_lock)
+        {
+            if (_error is { } error) error.Location = _location;
+            if (_status == MigrationStatus.Cancelling) MoveTo(MigrationStatus.Cancelled);
+            if (_status == MigrationStatus.Failing) MoveTo(MigrationStatus.Failed);
+            var result = new MigrationResult
+            {
+                Id = Id,
+                Name = _guest.Name,
+                State = _status,
+                Location = _location,
+                Destination = _destination,
+                Timestamp = DateTime.UtcNow,
+                Iterations = _iterations.Count + 1,
+                TransferredBytes = SentBytes,
+                TotalTime = _phases.Elapsed,
+                SetupTime = _setupTime,
+                MaxDowntime = _parameters.MaxDowntime,
+                DowntimeParts = _downtime,
+                SourceDigest = _sourceDigest,
+                DestinationDigest = _destinationDigest,
+                LeftOut = [.. _leftOut],
+                Error = _error,
+            };
+            _iterations.Add(Snapshot(result));
+            _result = result;
+            // The record is kept long after; buffers and bitmaps are not.
+            _sentBytes = SentBytes;
+            (_connection, _writer, _returnPath) = (null, null, null);
+            _ram.Forget();
+            Monitor.PulseAll(_lock);
+        }
+        _ended.Set();
+    }
+}

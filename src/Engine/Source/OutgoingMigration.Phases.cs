@@ -1,0 +1,193 @@
+using PsMigrate.Engine.Convergence;
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Protocol;
+using PsMigrate.Engine.Transport;
+
+namespace PsMigrate.Engine.Source;
+
+/// <summary>The sending thread: phases 1 to 8, in the order of docs/phases.md.</summary>
+sealed partial class OutgoingMigration
+{
+    GuestLocation _location = GuestLocation.Source;
+
+    void Run()
+    {
+        try
+        {
+            _phases.Run(MigrationPhase.Connect, Connect);
+            _phases.Run(MigrationPhase.Header, SendHeader);
+            _phases.Run(MigrationPhase.Ping, SendPing);
+            _phases.Run(MigrationPhase.Setup, SendSetup);
+            _phases.Run(MigrationPhase.SetState, () => Advance(MigrationStatus.Active));
+            _window.Begin(_writer!.Position, SentPages);
+            while (!_phases.Run(MigrationPhase.Iteration, RunIteration))
+            {
+                _phases.Run(MigrationPhase.DetectError, ThrowIfStopped);
+                _phases.Run(MigrationPhase.UpdateCounters, UpdateCounters);
+            }
+        }
+#pragma warning disable CA1031 // Whatever happens on this thread, the guest must be handed on or back.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            RecordFailure(e);
+        }
+        _phases.Run(MigrationPhase.Finish, Finish);
+        Publish();
+    }
+
+    /// <summary>0: the connection. A destination of QEMU is silent until it has seen the header.</summary>
+    void Connect()
+    {
+        var connection = _connect(_stop.Token);
+        lock (_lock) _connection = connection;
+        ThrowIfStopped();
+        _writer = new WireWriter(connection.Output);
+        _returnPath = new ReturnPath(connection.Input, _guest.Name, Fail);
+    }
+
+    /// <summary>1: qemu_savevm_state_header.</summary>
+    void SendHeader()
+    {
+        StreamHeader.Write(_writer!, StreamConstants.MachineNone);
+        CommandRecord.Write(_writer!, CommandType.OpenReturnPath);
+        _writer!.Flush();
+    }
+
+    /// <summary>2: qemu_savevm_send_ping. The answers tell a receiver of ours from a QEMU, without a timer.</summary>
+    void SendPing()
+    {
+        CommandRecord.WritePing(_writer!, Handshake.FirstPing);
+        CommandRecord.WritePing(_writer!, Handshake.ExtensionPing);
+        _writer!.Flush();
+        WaitFor(ReturnPathType.Pong);
+        _peer = Handshake.IsOurAnswer(WaitFor(ReturnPathType.Pong).Value) ? PeerKind.PsMigrate : PeerKind.Qemu;
+        if (_peer == PeerKind.Qemu && _parameters.Verify)
+            throw new MigrationException(MigrationErrorId.UnsupportedByPeer, MigrationSide.Destination,
+                "The destination is a QEMU, which gives no digest of its memory: -Verify can't be kept.");
+    }
+
+    ReturnPathMessage WaitFor(ReturnPathType type) => _returnPath!.Wait(Parameters.AnswerTimeout, type);
+
+    /// <summary>3: qemu_savevm_state_setup. To one of ours, who comes; then dirty logging on and the list of blocks.</summary>
+    void SendSetup()
+    {
+        if (_peer == PeerKind.PsMigrate) Announce();
+        _ram.Section.WriteNamed(_writer!, RecordType.SectionStart);
+        _ram.SaveSetup(_writer!);
+        _ram.Section.WriteFooter(_writer!);
+        _writer!.Flush();
+        BeginPass();
+        _setupTime = _phases.Elapsed;
+    }
+
+    void Announce()
+    {
+        var announcement = new GuestAnnouncement(
+            _guest.Name, _guest.Uuid, _uuid, _guest.MemorySize, _guest.ProcessorCount, _parameters.Verify);
+        var section = new SectionHeader(NextSection(), GuestAnnouncement.Section, 0, GuestAnnouncement.Version);
+        section.WriteNamed(_writer!, RecordType.SectionFull);
+        var start = _writer!.Position;
+        announcement.Write(_writer);
+        _description.Add(GuestAnnouncement.Section, 0, _writer.Position - start);
+        section.WriteFooter(_writer);
+        _writer.Flush();
+        WaitFor(ReturnPathType.Accepted);
+    }
+
+    /// <summary>5: migration_iteration_run. True when the migration is through.</summary>
+    bool RunIteration()
+    {
+        if (!_phases.Run(MigrationPhase.Pending, IsReadyToSwitchOver))
+        {
+            _phases.Run(MigrationPhase.Iterate, Iterate);
+            return false;
+        }
+        _phases.Run(MigrationPhase.Completion, SwitchOver);
+        return true;
+    }
+
+    /// <summary>5.1: qemu_savevm_state_pending. A cheap estimate first; the log is read only when that is small enough.</summary>
+    bool IsReadyToSwitchOver()
+    {
+        if (_completeRequested)
+        {
+            Decide("Switch over", $"{_ram.PendingEstimate} bytes left", "now", "Complete-Migration was called.");
+            return true;
+        }
+        if (!SwitchoverRule.MaySwitchOver(_ram.PendingEstimate, Threshold())) return false;
+        // A guest that is sent in less than a window would have no bandwidth to judge by.
+        _window.Update(_writer!.Position, SentPages, needsFigure: true);
+        var pending = _ram.PendingExact();
+        EndPass();
+        return SwitchoverRule.MaySwitchOver(pending, Threshold());
+    }
+
+    long Threshold() => SwitchoverRule.Threshold(_window.Bandwidth, Parameters.SwitchoverBandwidth, Parameters.MaxDowntime);
+
+    /// <summary>5.2: qemu_savevm_state_iterate, within what this window still allows.</summary>
+    void Iterate()
+    {
+        var budget = _window.Budget(_writer!.Position, Parameters.MaxBandwidth);
+        if (budget <= 0) return;
+        _ram.Section.WriteBare(_writer, RecordType.SectionPart);
+        _ram.SaveIterate(_writer, budget);
+        _ram.Section.WriteFooter(_writer);
+        _writer.Flush();
+    }
+
+    /// <summary>7: migration_update_counters, and the sleep of migration_rate_limit.</summary>
+    void UpdateCounters()
+    {
+        _window.Update(_writer!.Position, SentPages);
+        if (_window.Budget(_writer.Position, Parameters.MaxBandwidth) > 0) return;
+        // Ends early when the migration is stopped or is to switch over.
+        _stop.Token.WaitHandle.WaitOne(_window.Left);
+        _window.Update(_writer.Position, SentPages);
+    }
+
+    /// <summary>Keeps the first error; of a broken connection the reason that the destination gave, if it gave one.</summary>
+    void RecordFailure(Exception e)
+    {
+        var phase = _phases.Current;
+        var typed = e as MigrationException;
+        if (typed?.Id == MigrationErrorId.ConnectionLost && _returnPath is { } back && back.WaitEnded(TimeSpan.FromSeconds(1)))
+            typed = back.Failure ?? typed;
+        lock (_lock)
+        {
+            if (!_isCancelRequested)
+                _error ??= typed ?? new MigrationException(MigrationErrorId.InternalError, MigrationSide.Source,
+                    $"The engine failed: {e.GetType().Name}: {e.Message}", e);
+            if (_error is { } error) error.Phase ??= phase;
+        }
+    }
+
+    /// <summary>8: migration_iteration_finish. Log off, connection closed, guest where it belongs.</summary>
+    void Finish()
+    {
+        lock (_lock)
+        {
+            _timer?.Dispose();
+            if (_error is not null && _status != MigrationStatus.Cancelling) MoveTo(MigrationStatus.Failing);
+        }
+        _ram.Cleanup();
+        _guest.ThrottlePercent = 0;
+        switch (_location)
+        {
+            case GuestLocation.Source:
+                _guest.ReturnToSource();
+                break;
+            case GuestLocation.Destination or GuestLocation.RamOnly:
+                _guest.HandOver(_destination, _location == GuestLocation.RamOnly);
+                break;
+            case GuestLocation.InDoubt:
+                _guest.PutInDoubt(_destination, _settle);
+                break;
+        }
+        _connection?.Dispose();
+        _returnPath?.WaitEnded(TimeSpan.FromSeconds(5));
+        _guest.Unclaim(this);
+        if (_location == GuestLocation.Destination && !_parameters.KeepSource) GuestRegistry.Remove(_guest);
+    }
+}

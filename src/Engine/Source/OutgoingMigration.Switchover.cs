@@ -1,0 +1,188 @@
+using System.Diagnostics;
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Protocol;
+using PsMigrate.Engine.VmState;
+
+namespace PsMigrate.Engine.Source;
+
+/// <summary>Phase 5.3, migration_completion: the guest stops, what is left is sent, and the guest changes hands.</summary>
+sealed partial class OutgoingMigration
+{
+    readonly VmDescription _description = new();
+    readonly List<string> _leftOut = [];
+    uint _sections = 1;
+    DowntimeParts _downtime = DowntimeParts.Zero;
+    string? _sourceDigest;
+    string? _destinationDigest;
+    Func<SettleOutcome>? _settle;
+    volatile bool _waitsForDestination;
+
+    // Section ids are the sender's choice; ram has 1.
+    uint NextSection() => ++_sections;
+
+    void SwitchOver()
+    {
+        var stopped = Stopwatch.GetTimestamp();
+        var runs = _phases.Run(MigrationPhase.StopGuest, _guest.StopForSwitchover);
+        if (_parameters.PauseBeforeSwitchover) stopped = WaitForLeave(stopped);
+        Advance(MigrationStatus.Device);
+        if (_peer == PeerKind.PsMigrate) CommandRecord.Write(_writer!, CommandType.SwitchoverStart);
+        _phases.Run(MigrationPhase.CompletePrecopy, () => CompletePrecopy(stopped, runs));
+        _waitsForDestination = true;
+        if (_peer == PeerKind.PsMigrate) HandOverToOurs();
+        else HandOverToQemu();
+        Advance(MigrationStatus.Completed, isCommitted: true);
+    }
+
+    /// <summary>pause-before-switchover: the guest stands until Complete-Migration. Returns when the clock of the rest starts.</summary>
+    long WaitForLeave(long stopped)
+    {
+        Advance(MigrationStatus.PreSwitchover);
+        _switchoverAllowed.Wait();
+        _downtime = _downtime with { Waiting = Since(stopped) };
+        return Stopwatch.GetTimestamp();
+    }
+
+    /// <summary>5.3.2: qemu_savevm_state_complete_precopy.</summary>
+    void CompletePrecopy(long stopped, bool runs)
+    {
+        var cpus = _phases.Run(MigrationPhase.SyncCpus, () => _guest.Cpus.Select(cpu => CpuState.Take(cpu, _guest.Memory.Ram.Pages)).ToList());
+        _phases.Run(MigrationPhase.CompleteRam, () =>
+        {
+            _ram.Section.WriteBare(_writer!, RecordType.SectionEnd);
+            _ram.SaveComplete(_writer!);
+            _ram.Section.WriteFooter(_writer!);
+        });
+        _downtime = _downtime with { FinalRam = Since(stopped) };
+        var ramDone = Stopwatch.GetTimestamp();
+        _phases.Run(MigrationPhase.SaveDevices, () => SaveDevices(cpus, runs));
+        _downtime = _downtime with { State = Since(ramDone) };
+    }
+
+    void SaveDevices(List<CpuState> cpus, bool runs)
+    {
+        IDeviceState[] devices = [.. cpus, _guest.Timer, _guest.Counter];
+        if (_peer == PeerKind.PsMigrate)
+        {
+            foreach (var device in devices) SaveDevice(device);
+        }
+        else
+        {
+            _leftOut.Add(GuestAnnouncement.Section);
+            _leftOut.AddRange(devices.Select(device => $"{device.Description.Name}/{device.Instance}"));
+            _leftOut.Add("READY and RUN");
+        }
+        var section = new SectionHeader(NextSection(), GlobalState.Section, 0, GlobalState.Version);
+        section.WriteNamed(_writer!, RecordType.SectionFull);
+        // A QEMU without vCPUs has nothing to run; it is told so, and stays paused with the memory.
+        GlobalState.Write(_writer!, runs && _peer == PeerKind.PsMigrate);
+        section.WriteFooter(_writer!);
+        _description.Add(GlobalState.Section, 0, GlobalState.BodySize);
+        if (_peer == PeerKind.Qemu)
+        {
+            // A QEMU takes over with the last byte, so leave must be given before it.
+            _writer!.Flush();
+            Commit();
+        }
+        _writer!.Byte((byte)RecordType.Eof);
+        _description.Write(_writer);
+        FlushLast();
+    }
+
+    void FlushLast()
+    {
+        try
+        {
+            _writer!.Flush();
+        }
+        catch (MigrationException e) when (_isCommitted)
+        {
+            // How much of it arrived is unknown; the way back, or its end, tells.
+            Decide("Handover", "sent", "in question", e.Message);
+        }
+    }
+
+    void SaveDevice(IDeviceState device)
+    {
+        var description = device.Description;
+        var section = new SectionHeader(NextSection(), description.Name, device.Instance, description.Version);
+        section.WriteNamed(_writer!, RecordType.SectionFull);
+        DeviceSection.WriteBody(_writer!, description);
+        section.WriteFooter(_writer!);
+        _description.Add(device.Instance, description);
+    }
+
+    /// <summary>READY, RUN, RUNNING. Before RUN everything is undone by an error; after it only the destination's word counts.</summary>
+    void HandOverToOurs()
+    {
+        var sent = Stopwatch.GetTimestamp();
+        if (_parameters.Verify) _sourceDigest = RamDigest.Compute(_guest.Memory);
+        var ready = WaitFor(ReturnPathType.Ready).Payload;
+        if (_parameters.Verify)
+        {
+            _destinationDigest = Convert.ToHexStringLower(ready.AsSpan(16));
+            if (_destinationDigest != _sourceDigest)
+                throw new MigrationException(MigrationErrorId.VerifyMismatch, MigrationSide.Link,
+                    $"The memories differ: source {_sourceDigest}, destination {_destinationDigest}. The guest was not handed over.");
+        }
+        _downtime = _parameters.Verify ? _downtime with { Verify = Since(sent) } : _downtime with { Handover = Since(sent) };
+        var resume = Stopwatch.GetTimestamp();
+        Commit();
+        try
+        {
+            CommandRecord.Write(_writer!, CommandType.Run);
+            _writer!.Flush();
+            WaitFor(ReturnPathType.Running);
+        }
+        catch (MigrationException e) when (_returnPath!.Failure is null)
+        {
+            SettleAfterRun(e, new Guid(ready.AsSpan(0, 16)));
+        }
+        _downtime = _downtime with { Resume = Since(resume) };
+        _location = GuestLocation.Destination;
+    }
+
+    /// <summary>The link was lost after RUN: the ends try to meet again. Returns when the guest runs there; else throws.</summary>
+    void SettleAfterRun(MigrationException reason, Guid instance)
+    {
+        _settle = () => Settlement.Ask(_connect, _uuid, instance, Parameters.AnswerTimeout);
+        var clock = Stopwatch.StartNew();
+        var outcome = _settle();
+        while (outcome == SettleOutcome.Unknown && clock.Elapsed < Parameters.SettleTimeout)
+        {
+            Thread.Sleep(200);
+            outcome = _settle();
+        }
+        Decide("Handover", "link lost after RUN", outcome.ToString(), "The destination was asked what became of the guest.");
+        if (outcome == SettleOutcome.RunsThere) return;
+        if (outcome == SettleOutcome.Discarded) throw reason;
+        _location = GuestLocation.InDoubt;
+        throw new MigrationException(MigrationErrorId.HandoverInDoubt, MigrationSide.Link,
+            $"The link was lost after the destination had leave to run the guest, and it can't be asked: {reason.Message}", reason);
+    }
+
+    /// <summary>A QEMU says SHUT 0 when it has loaded everything; a link lost before that leaves it open.</summary>
+    void HandOverToQemu()
+    {
+        var sent = Stopwatch.GetTimestamp();
+        try
+        {
+            WaitFor(ReturnPathType.Shut);
+        }
+        catch (MigrationException e) when (e.Id != MigrationErrorId.DestinationFailed)
+        {
+            _location = GuestLocation.InDoubt;
+            throw new MigrationException(MigrationErrorId.HandoverInDoubt, MigrationSide.Link,
+                $"The link was lost between the last byte and the destination's word: {e.Message}", e);
+        }
+        _downtime = _downtime with { Handover = Since(sent) };
+        _location = GuestLocation.RamOnly;
+    }
+
+    void Advance(MigrationStatus to, bool isCommitted)
+    {
+        Debug.Assert(isCommitted == _isCommitted, "Only a committed migration completes.");
+        lock (_lock) MoveTo(to);
+    }
+}

@@ -1,0 +1,222 @@
+using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Protocol;
+using PsMigrate.Engine.Ram;
+using PsMigrate.Engine.Transport;
+
+namespace PsMigrate.Engine.Source;
+
+/// <summary>
+/// One outgoing migration: its thread owns the guest from the claim to the result, and hands it on or back on every path.
+/// This part holds the state and what other threads may ask; Phases, Switchover and Figures are the thread's.
+/// </summary>
+[SuppressMessage("Design", "CA1001", Justification = "It lives on as the record of the migration; Publish lets go of what it held.")]
+sealed partial class OutgoingMigration
+{
+    readonly object _lock = new();
+    readonly Func<CancellationToken, IConnection> _connect;
+    readonly CancellationTokenSource _stop = new();
+    readonly ManualResetEventSlim _switchoverAllowed = new();
+    readonly ManualResetEventSlim _ended = new();
+    readonly Guid _uuid = Guid.NewGuid();
+    readonly Guest _guest;
+    readonly string _destination;
+    readonly PhaseLog _phases = new();
+    readonly RateWindow _window = new();
+    readonly RamSaver _ram;
+    readonly List<MigrationDecision> _decisions = [];
+    MigrationParameters _parameters;
+    MigrationStatus _status;
+    MigrationException? _error;
+    MigrationResult? _result;
+    Timer? _timer;
+    IConnection? _connection;
+    WireWriter? _writer;
+    ReturnPath? _returnPath;
+    PeerKind _peer;
+    volatile bool _completeRequested;
+    bool _isCancelRequested;
+    bool _isCommitted;
+
+    public OutgoingMigration(
+        int id, Guest guest, string destination, MigrationParameters parameters, Func<CancellationToken, IConnection> connect)
+    {
+        Id = id;
+        _guest = guest;
+        _destination = destination;
+        _parameters = parameters;
+        _connect = connect;
+        _ram = new RamSaver(guest);
+    }
+
+    public int Id { get; }
+
+    /// <summary>Called on the migration's thread when a phase is entered.</summary>
+    public Action<MigrationPhase>? PhaseEntered
+    {
+        set => _phases.Entered = value;
+    }
+
+    public MigrationStatus Status
+    {
+        get { lock (_lock) return _status; }
+    }
+
+    public MigrationResult? Result
+    {
+        get { lock (_lock) return _result; }
+    }
+
+    /// <summary>Claims the guest and starts the thread. Throws GuestBusy and its kin; then nothing has changed.</summary>
+    public void Start()
+    {
+        _guest.Claim(this);
+        lock (_lock) _status = MigrationStatus.Setup;
+        ArmTimer(_parameters.Timeout);
+        new Thread(Run) { IsBackground = true, Name = $"migration {_guest.Name}" }.Start();
+    }
+
+    public bool Wait(TimeSpan? timeout) => timeout is { } limit ? _ended.Wait(limit) : WaitForever();
+
+    bool WaitForever()
+    {
+        _ended.Wait();
+        return true;
+    }
+
+    /// <summary>Cancels, unless the destination has leave to run the guest or the migration is over.</summary>
+    public CancelAnswer Cancel(bool wait)
+    {
+        lock (_lock)
+        {
+            if (MigrationTransitions.IsEnded(_status))
+                return Answer(CancelOutcome.AlreadyEnded, $"The migration had ended before: {_status}.");
+            if (_isCommitted && !_isCancelRequested)
+                return Answer(CancelOutcome.TooLate, "The destination has leave to run the guest; nothing can take that back.");
+            if (_error is null && !_isCancelRequested)
+            {
+                _isCancelRequested = true;
+                MoveTo(MigrationStatus.Cancelling);
+            }
+        }
+        Interrupt();
+        if (!wait) return Answer(CancelOutcome.Requested, "The migration is being cancelled.");
+        _ended.Wait();
+        return Status == MigrationStatus.Cancelled
+            ? Answer(CancelOutcome.Cancelled, "Cancelled; the guest stayed at the source.")
+            : Answer(CancelOutcome.AlreadyEnded, $"The migration had ended before: {Result}");
+    }
+
+    CancelAnswer Answer(CancelOutcome outcome, string reason) =>
+        new(Id, _guest.Name, outcome, reason, Status, Result?.Location ?? GuestLocation.Source);
+
+    /// <summary>Switches over as soon as the thread looks, whatever the downtime; also ends the wait before the switch-over.</summary>
+    public void Complete()
+    {
+        lock (_lock)
+        {
+            if (_status is not (MigrationStatus.Setup or MigrationStatus.Active or MigrationStatus.PreSwitchover))
+                throw new MigrationException(MigrationErrorId.InvalidState, MigrationSide.User, $"A migration that is {_status} can't be completed.");
+        }
+        _completeRequested = true;
+        _switchoverAllowed.Set();
+    }
+
+    /// <summary>Changes limits of a running migration; null leaves one as it is. They bind from the next window on.</summary>
+    public void SetLimits(TimeSpan? maxDowntime, long? maxBandwidth, TimeSpan? timeout)
+    {
+        lock (_lock)
+        {
+            if (MigrationTransitions.IsEnded(_status))
+                throw new MigrationException(MigrationErrorId.InvalidState, MigrationSide.User, $"The migration has ended: {_status}.");
+            _parameters = (_parameters with
+            {
+                MaxDowntime = maxDowntime ?? _parameters.MaxDowntime,
+                MaxBandwidth = maxBandwidth ?? _parameters.MaxBandwidth,
+                Timeout = timeout ?? _parameters.Timeout,
+            }).Validate();
+        }
+        if (timeout is { } limit) ArmTimer(limit - _phases.Elapsed);
+    }
+
+    MigrationParameters Parameters
+    {
+        get { lock (_lock) return _parameters; }
+    }
+
+    void ArmTimer(TimeSpan? due)
+    {
+        if (due is not { } left) return;
+        lock (_lock)
+        {
+            _timer?.Dispose();
+            var milliseconds = Math.Clamp((long)left.TotalMilliseconds, 0, uint.MaxValue - 2);
+            _timer = new Timer(_ => Fail(new MigrationException(MigrationErrorId.Timeout, MigrationSide.Source,
+                $"The migration had not switched over after {Parameters.Timeout!.Value.TotalSeconds:0.#} s, the time allowed.")),
+                null, milliseconds, Timeout.Infinite);
+        }
+    }
+
+    /// <summary>The first error wins; after the commit the sending thread decides by itself.</summary>
+    void Fail(MigrationException reason)
+    {
+        lock (_lock)
+        {
+            if (_isCommitted || _isCancelRequested || _error is not null || MigrationTransitions.IsEnded(_status)) return;
+            _error = reason;
+        }
+        Interrupt();
+    }
+
+    void Interrupt()
+    {
+        _stop.Cancel();
+        _switchoverAllowed.Set();
+        _connection?.Abort();
+    }
+
+    /// <summary>Throws when the migration was cancelled or has failed (migration_detect_error).</summary>
+    void ThrowIfStopped()
+    {
+        lock (_lock)
+        {
+            if (_error is not null) throw _error;
+            if (_isCancelRequested) throw new OperationCanceledException();
+        }
+    }
+
+    /// <summary>From here on only the destination's word can give the guest back. Throws when it was stopped before.</summary>
+    void Commit()
+    {
+        lock (_lock)
+        {
+            ThrowIfStopped();
+            _isCommitted = true;
+        }
+    }
+
+    /// <summary>A step of the sending thread.</summary>
+    void Advance(MigrationStatus to)
+    {
+        lock (_lock)
+        {
+            ThrowIfStopped();
+            MoveTo(to);
+        }
+    }
+
+    void MoveTo(MigrationStatus to)
+    {
+        MigrationTransitions.Check(_status, to);
+        _status = to;
+    }
+
+    void Decide(string what, string from, string to, string reason)
+    {
+        lock (_lock) _decisions.Add(new MigrationDecision(_phases.Elapsed, what, from, to, reason));
+    }
+
+    static TimeSpan Since(long timestamp) => Stopwatch.GetElapsedTime(timestamp);
+}

@@ -1,0 +1,32 @@
+using System.IO.Pipelines;
+using PsMigrate.Engine.Model;
+
+namespace PsMigrate.Engine.Transport;
+
+/// <summary>
+/// A duplex link to the other end. One thread reads, one writes, and both block. Pipes throw
+/// <see cref="MigrationErrorId.ConnectionLost"/>; an orderly end shows as a completed read.
+/// </summary>
+interface IConnection : IDisposable
+{
+    /// <summary>What comes in. A read always returns one contiguous segment.</summary>
+    PipeReader Input { get; }
+
+    /// <summary>What goes out. Bytes leave when the buffer is full or is flushed.</summary>
+    PipeWriter Output { get; }
+
+    /// <summary>Bytes handed to the link so far. Any thread may ask.</summary>
+    long BytesSent { get; }
+
+    /// <summary>Bytes taken from the link so far. Any thread may ask.</summary>
+    long BytesReceived { get; }
+
+    /// <summary>The other end, for messages.</summary>
+    string Peer { get; }
+
+    /// <summary>
+    /// Cuts the link at once, from any thread, any number of times: reads and writes that wait, at both ends, end. Bytes on their
+    /// way may be lost.
+    /// </summary>
+    void Abort();
+}
