@@ -12,7 +12,7 @@ abstract class BlockPipeReader : PipeReader
     /// <summary>The most a consumer may leave unconsumed when it asks for more, bytes.</summary>
     public const int MaxUnconsumed = 64 << 10;
 
-    int _examined;
+    bool _isExamined = true;
     long _received;
     bool _isEnd;
     bool _isDone;
@@ -33,14 +33,14 @@ abstract class BlockPipeReader : PipeReader
     {
         cancellationToken.ThrowIfCancellationRequested();
         ObjectDisposedException.ThrowIf(_isDone, this);
-        if (_examined == End && !_isEnd) Fill();
+        if (_isExamined && !_isEnd) Fill();
         return new(Result());
     }
 
     public sealed override bool TryRead(out ReadResult result)
     {
         ObjectDisposedException.ThrowIf(_isDone, this);
-        if (_examined == End && !_isEnd)
+        if (_isExamined && !_isEnd)
         {
             if (!IsReady())
             {
@@ -61,7 +61,7 @@ abstract class BlockPipeReader : PipeReader
         if (consumed.GetObject() != Block || examined.GetObject() != Block || first < Start || last < first || last > End)
             throw new InvalidOperationException("The position is not within what the last read returned.");
         Start = first;
-        _examined = last;
+        _isExamined = last == End;
     }
 
     /// <summary>Not supported: a blocked read is ended by <see cref="IConnection.Abort"/>.</summary>
@@ -84,8 +84,7 @@ abstract class BlockPipeReader : PipeReader
         if (End - Start > MaxUnconsumed)
             throw new InvalidOperationException($"More than {MaxUnconsumed} bytes were examined and not consumed.");
         var count = Receive();
-        // All up to the old end had been examined; the bytes may have moved since.
-        _examined = End - count;
+        _isExamined = false;
         _isEnd = count == 0;
         Volatile.Write(ref _received, _received + count);
     }

@@ -30,6 +30,10 @@ static class HostResolver
             var addresses = asked.GetAwaiter().GetResult();
             return addresses.Length > 0 ? addresses : throw LinkErrors.NoSuchName(uri, null);
         }
+        catch (AggregateException failed) when (failed.InnerException is OperationCanceledException)
+        {
+            throw new OperationCanceledException(cancel);
+        }
         catch (AggregateException failed) when (failed.InnerException is SocketException inner)
         {
             throw LinkErrors.NoSuchName(uri, inner);

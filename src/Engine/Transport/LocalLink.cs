@@ -24,6 +24,7 @@ sealed class LocalConnection(LocalChannel from, LocalChannel to, string peer) : 
 {
     readonly LocalPipeReader _input = new(from);
     readonly LocalPipeWriter _output = new(to);
+    int _isClosed;
 
     public PipeReader Input => _input;
 
@@ -37,12 +38,15 @@ sealed class LocalConnection(LocalChannel from, LocalChannel to, string peer) : 
 
     public void Abort()
     {
+        // What an orderly end left for the other end stays readable, as it does with sockets.
+        if (Interlocked.Exchange(ref _isClosed, 1) != 0) return;
         from.Cut();
         to.Cut();
     }
 
     public void Dispose()
     {
+        if (Interlocked.Exchange(ref _isClosed, 1) != 0) return;
         to.CloseWriter();
         from.CloseReader();
     }
