@@ -11,7 +11,7 @@ static class ModuleLocator
     public const string Variable = "PSMIGRATE_MODULE";
 
     /// <summary>
-    /// The manifest's full path: from <see cref="Variable"/>, else beside a published shell, else where this build laid it out.
+    /// The manifest's full path: from <see cref="Variable"/>, else from a published shell's Modules folder, else where this build laid it out.
     /// </summary>
     /// <exception cref="FileNotFoundException">There is none; the message names the places that were tried.</exception>
     public static string Find()
@@ -25,7 +25,7 @@ static class ModuleLocator
 
         string[] places =
         [
-            Path.Combine(AppContext.BaseDirectory, "PsMigrate"),
+            Path.Combine(AppContext.BaseDirectory, "Modules", "PsMigrate"),
             Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, LaidOutPath())),
         ];
         return places.Select(AsManifest).FirstOrDefault(found => found is not null) ?? throw new FileNotFoundException(

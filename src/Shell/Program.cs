@@ -37,11 +37,15 @@ catch (FileNotFoundException missing)
     return ExitCodes.Failed;
 }
 
+// The engine reports the modules that it loads to its makers unless told not to; a migration server has no business doing that.
+Environment.SetEnvironmentVariable("POWERSHELL_TELEMETRY_OPTOUT", "1");
+
 // `Import-Module PsMigrate`, and commands in the runspaces of ForEach-Object -Parallel, find the module by its name.
 ModulePath.Add(Path.GetDirectoryName(Path.GetDirectoryName(manifest)!)!);
 
 var console = new ShellConsole();
 using var signals = new StopSignals(atPrompt: line.Mode == ShellMode.Prompt);
+console.Interrupted = signals.Interrupt;
 var session = ShellSession.Open(console, line.NonInteractive, manifest);
 if (session is null)
     return ExitCodes.Failed;

@@ -8,8 +8,10 @@ namespace PsMigrate.Shell;
 /// </summary>
 sealed class StopSignals : IDisposable
 {
-    // A pipeline in a call that can't be stopped must not keep a server from shutting down.
-    static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
+    // A pipeline in a call that can't be stopped must not keep a server from shutting down. A user at the keyboard can wait: what
+    // takes its time may be a migration that is being cancelled.
+    static readonly TimeSpan ServerPatience = TimeSpan.FromSeconds(15);
+    static readonly TimeSpan UserPatience = TimeSpan.FromDays(1);
 
     readonly PosixSignalRegistration[] _registrations;
     readonly bool _atPrompt;
@@ -47,29 +49,38 @@ sealed class StopSignals : IDisposable
             registration.Dispose();
     }
 
+    /// <summary>Does what Ctrl+C does.</summary>
+    public void Interrupt()
+    {
+        if (_atPrompt)
+            Volatile.Read(ref _session)?.Stop(refuse: false);
+        else if (Interlocked.CompareExchange(ref _exitCode, ExitCodes.Interrupted, 0) == 0)
+            EndSoon(ExitCodes.Interrupted, UserPatience);
+    }
+
     void OnInterrupt(PosixSignalContext context)
     {
         context.Cancel = true;
-        if (!_atPrompt)
-            Interlocked.CompareExchange(ref _exitCode, ExitCodes.Interrupted, 0);
-        Volatile.Read(ref _session)?.Stop(refuse: !_atPrompt);
+        Interrupt();
     }
 
     void OnEnd(PosixSignalContext context, int exitCode)
     {
         context.Cancel = true;
-        if (Interlocked.Exchange(ref _exitCode, exitCode) is ExitCodes.Terminated or ExitCodes.HungUp)
-            return;
-        // Not on the signal thread, and not left to the main thread either: that one may sit in a read at the prompt.
-        new Thread(() => End(exitCode)) { IsBackground = true, Name = "end" }.Start();
+        if (Interlocked.Exchange(ref _exitCode, exitCode) is 0 or ExitCodes.Interrupted)
+            EndSoon(exitCode, ServerPatience);
     }
 
-    void End(int exitCode)
+    // Not on the signal's thread, and not left to the main thread either: that one may sit in a read.
+    void EndSoon(int exitCode, TimeSpan patience) =>
+        new Thread(() => End(exitCode, patience)) { IsBackground = true, Name = "end" }.Start();
+
+    void End(int exitCode, TimeSpan patience)
     {
         if (Volatile.Read(ref _session) is { } session)
         {
             session.Stop(refuse: true);
-            if (session.WaitUntilIdle(Patience))
+            if (session.WaitUntilIdle(patience))
                 session.Dispose();
         }
         Environment.Exit(exitCode);

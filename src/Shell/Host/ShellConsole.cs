@@ -1,6 +1,7 @@
 using System.Management.Automation;
 using System.Management.Automation.Internal;
 using System.Text;
+using PsMigrate.Shell.Interactive;
 
 namespace PsMigrate.Shell.Host;
 
@@ -12,6 +13,8 @@ sealed class ShellConsole
 {
     readonly Lock _gate = new();
     readonly ProgressLine? _progress;
+    readonly LineEditor _editor = new(complete: null);
+    string _openLine = "";
 
     public ShellConsole()
     {
@@ -50,12 +53,17 @@ sealed class ShellConsole
         }
     }
 
+    /// <summary>Called when the user presses Ctrl+C at a question, where it is a key and no signal.</summary>
+    public Action? Interrupted { get; set; }
+
     /// <summary>Writes to standard output.</summary>
     public void Out(string text, bool newLine = false)
     {
         lock (_gate)
         {
             _progress?.Hide();
+            var lineStart = text.LastIndexOf('\n') + 1;
+            _openLine = newLine ? "" : lineStart > 0 ? text[lineStart..] : Shortened(_openLine + text);
             Put(Console.Out, text, ColorsOut, newLine);
         }
     }
@@ -66,6 +74,34 @@ sealed class ShellConsole
         if (ColorsOut)
             text = PSStyle.Instance.Foreground.FromConsoleColor(foreground) + BackgroundOf(background) + text + PSStyle.Instance.Reset;
         Out(text);
+    }
+
+    /// <summary>Reads a line at the terminal, after what was last written without a line end.</summary>
+    /// <returns>The line, or null at the end of the input.</returns>
+    /// <exception cref="PipelineStoppedException">Ctrl+C was pressed.</exception>
+    public string? ReadLine()
+    {
+        ClearProgress();
+        var (result, text) = _editor.Read(_openLine);
+        _openLine = "";
+        return result == LineResult.Abandoned ? throw Stopped() : result == LineResult.EndOfInput ? null : text;
+    }
+
+    /// <summary>Reads a key at the terminal without showing it.</summary>
+    /// <exception cref="PipelineStoppedException">It was Ctrl+C.</exception>
+    public ConsoleKeyInfo ReadKey()
+    {
+        ClearProgress();
+        Console.TreatControlCAsInput = true;
+        try
+        {
+            var key = Console.ReadKey(intercept: true);
+            return key is { Key: ConsoleKey.C, Modifiers: ConsoleModifiers.Control } ? throw Stopped() : key;
+        }
+        finally
+        {
+            Console.TreatControlCAsInput = false;
+        }
     }
 
     /// <summary>Writes a line to standard error, red where colours are shown.</summary>
@@ -97,6 +133,15 @@ sealed class ShellConsole
     // Black is what hosts pass for "none"; painting it would put boxes on a light terminal.
     static string BackgroundOf(ConsoleColor color) =>
         color == ConsoleColor.Black ? "" : PSStyle.Instance.Background.FromConsoleColor(color);
+
+    PipelineStoppedException Stopped()
+    {
+        Interrupted?.Invoke();
+        return new PipelineStoppedException();
+    }
+
+    // A line may be written in pieces for ever; what a question needs of it is its end.
+    static string Shortened(string line) => line.Length <= 1000 ? line : line[^1000..];
 
     static void Put(TextWriter writer, string text, bool colors, bool newLine)
     {

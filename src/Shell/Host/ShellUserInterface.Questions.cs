@@ -15,7 +15,7 @@ sealed partial class ShellUserInterface
     {
         RequireUser();
         // The end of the input is an empty answer, as in pwsh.
-        return Console.ReadLine() ?? "";
+        return console.ReadLine() ?? "";
     }
 
     /// <inheritdoc/>
@@ -25,7 +25,7 @@ sealed partial class ShellUserInterface
         var secret = new SecureString();
         while (true)
         {
-            var key = Console.ReadKey(intercept: true);
+            var key = console.ReadKey();
             if (key.Key == ConsoleKey.Enter)
                 break;
             if (key.Key == ConsoleKey.Backspace && secret.Length > 0)
@@ -66,7 +66,7 @@ sealed partial class ShellUserInterface
             foreach (var (key, text) in options)
                 Write($"[{key}] {text}  ");
             Write(defaultChoice >= 0 ? $"[?] Help (default is \"{options[defaultChoice].Key}\"): " : "[?] Help: ");
-            var answer = Console.ReadLine()?.Trim();
+            var answer = console.ReadLine()?.Trim();
             // The end of the input can't say yes.
             if (answer is null)
                 throw new PSInvalidOperationException("The question was not answered: the input ended.");
@@ -151,7 +151,6 @@ sealed partial class ShellUserInterface
             throw new PSInvalidOperationException("psmigrate is in NonInteractive mode. Read and Prompt functionality is not available.");
         if (Console.IsInputRedirected)
             throw new PSInvalidOperationException("Standard input is not a terminal. Read and Prompt functionality is not available.");
-        console.ClearProgress();
     }
 
     // "Yes to &All" is chosen by A; without a mark, by the whole text.

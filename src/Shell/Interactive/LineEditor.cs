@@ -16,7 +16,8 @@ enum LineResult
 }
 
 /// <summary>A line of input with the usual keys: arrows, Home and End, history, Tab to complete, Ctrl+C, D, U, K, W, A, E, L.</summary>
-sealed class LineEditor(Func<string, int, CommandCompletion> complete)
+/// <param name="complete">What Tab does; without it the line is an answer, which is neither completed nor remembered.</param>
+sealed class LineEditor(Func<string, int, CommandCompletion>? complete)
 {
     readonly List<string> _history = [];
     readonly LineView _view = new();
@@ -66,7 +67,7 @@ sealed class LineEditor(Func<string, int, CommandCompletion> complete)
     {
         _view.Draw(_text, _text.Length);
         _view.End(result == LineResult.Abandoned ? "^C" : "");
-        if (result == LineResult.Line && _text.Trim().Length > 0 && _history.LastOrDefault() != _text)
+        if (complete is not null && result == LineResult.Line && _text.Trim().Length > 0 && _history.LastOrDefault() != _text)
             _history.Add(_text);
         return (result, _text);
     }
@@ -81,7 +82,7 @@ sealed class LineEditor(Func<string, int, CommandCompletion> complete)
         {
             case ConsoleKey.Enter:
                 return LineResult.Line;
-            case ConsoleKey.Tab:
+            case ConsoleKey.Tab when complete is not null:
                 Complete(forward: !key.Modifiers.HasFlag(ConsoleModifiers.Shift));
                 break;
             case ConsoleKey.LeftArrow:
@@ -165,7 +166,7 @@ sealed class LineEditor(Func<string, int, CommandCompletion> complete)
     {
         if (_completion is null)
         {
-            _completion = complete(_text, _cursor);
+            _completion = complete!(_text, _cursor);
             _completionFrom = _completion.ReplacementIndex;
             if (_completion.CompletionMatches.Count == 0)
                 return;
