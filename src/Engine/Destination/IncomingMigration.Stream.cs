@@ -82,7 +82,7 @@ sealed partial class IncomingMigration
     {
         if (!_loaded.Add((section.Name, section.Instance)))
             throw _reader.Error(MigrationErrorId.OutOfOrder, $"Section '{Printable.Text(section.Name)}' comes twice.");
-        if (section.Name == StreamConstants.RamSection && type == RecordType.SectionStart)
+        if (section is { Name: StreamConstants.RamSection, Instance: 0 } && type == RecordType.SectionStart)
         {
             CheckVersion(section, StreamConstants.RamVersion);
             _ramSection = section;

@@ -1,0 +1,93 @@
+using System.Buffers;
+using System.IO.Pipelines;
+
+namespace PsMigrate.Engine.Transport;
+
+/// <summary>
+/// A pipe reader over one block of memory, for one dedicated thread: a read that has to wait blocks, and returns a task that is
+/// complete. What it returns is always a single segment. Nothing is allocated per read.
+/// </summary>
+abstract class BlockPipeReader : PipeReader
+{
+    /// <summary>The most a consumer may leave unconsumed when it asks for more, bytes.</summary>
+    public const int MaxUnconsumed = 64 << 10;
+
+    bool _isExamined = true;
+    long _received;
+    bool _isEnd;
+    bool _isDone;
+
+    /// <summary>Bytes taken from the link so far. Any thread may ask.</summary>
+    public long BytesReceived => Volatile.Read(ref _received);
+
+    /// <summary>The block that holds what was received and is not consumed.</summary>
+    protected byte[] Block { get; set; } = [];
+
+    /// <summary>Index of the first byte that is not consumed.</summary>
+    protected int Start { get; set; }
+
+    /// <summary>Index behind the last byte received.</summary>
+    protected int End { get; set; }
+
+    public sealed override ValueTask<ReadResult> ReadAsync(CancellationToken cancellationToken = default)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        ObjectDisposedException.ThrowIf(_isDone, this);
+        if (_isExamined && !_isEnd) Fill();
+        return new(Result());
+    }
+
+    public sealed override bool TryRead(out ReadResult result)
+    {
+        ObjectDisposedException.ThrowIf(_isDone, this);
+        if (_isExamined && !_isEnd)
+        {
+            if (!IsReady())
+            {
+                result = default;
+                return false;
+            }
+            Fill();
+        }
+        result = Result();
+        return true;
+    }
+
+    public sealed override void AdvanceTo(SequencePosition consumed) => AdvanceTo(consumed, consumed);
+
+    public sealed override void AdvanceTo(SequencePosition consumed, SequencePosition examined)
+    {
+        var (first, last) = (consumed.GetInteger(), examined.GetInteger());
+        if (consumed.GetObject() != Block || examined.GetObject() != Block || first < Start || last < first || last > End)
+            throw new InvalidOperationException("The position is not within what the last read returned.");
+        Start = first;
+        _isExamined = last == End;
+    }
+
+    /// <summary>Not supported: a blocked read is ended by <see cref="IConnection.Abort"/>.</summary>
+    public sealed override void CancelPendingRead() =>
+        throw new NotSupportedException("A read that blocks is ended by aborting the connection.");
+
+    public sealed override void Complete(Exception? exception = null) => _isDone = true;
+
+    /// <summary>
+    /// Waits for bytes, puts what is unconsumed and what has come into one piece of <see cref="Block"/>, sets <see cref="Start"/> and
+    /// <see cref="End"/>, and returns how many bytes came: 0 when the other end has closed. Throws ConnectionLost.
+    /// </summary>
+    protected abstract int Receive();
+
+    /// <summary>Whether <see cref="Receive"/> would return at once.</summary>
+    protected abstract bool IsReady();
+
+    void Fill()
+    {
+        if (End - Start > MaxUnconsumed)
+            throw new InvalidOperationException($"More than {MaxUnconsumed} bytes were examined and not consumed.");
+        var count = Receive();
+        _isExamined = false;
+        _isEnd = count == 0;
+        Volatile.Write(ref _received, _received + count);
+    }
+
+    ReadResult Result() => new(new ReadOnlySequence<byte>(Block, Start, End - Start), isCanceled: false, isCompleted: _isEnd);
+}

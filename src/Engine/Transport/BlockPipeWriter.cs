@@ -1,0 +1,95 @@
+using System.IO.Pipelines;
+
+namespace PsMigrate.Engine.Transport;
+
+/// <summary>
+/// A pipe writer over one block of memory, for one dedicated thread: the block leaves when it is full or flushed, and what has to
+/// wait blocks. Memory is bounded by the block; nothing is allocated per write or flush.
+/// </summary>
+abstract class BlockPipeWriter : PipeWriter
+{
+    /// <summary>The most room that can be asked for in one piece, bytes.</summary>
+    public const int MaxSizeHint = 64 << 10;
+
+    int _start;
+    int _filled;
+    int _end;
+    byte[] _block = [];
+    long _sent;
+    bool _isDone;
+
+    /// <summary>Bytes handed to the link so far. Any thread may ask.</summary>
+    public long BytesSent => Volatile.Read(ref _sent);
+
+    public sealed override bool CanGetUnflushedBytes => true;
+
+    public sealed override long UnflushedBytes => _filled - _start;
+
+    public sealed override Memory<byte> GetMemory(int sizeHint = 0)
+    {
+        MakeRoom(sizeHint);
+        return _block.AsMemory(_filled, _end - _filled);
+    }
+
+    public sealed override Span<byte> GetSpan(int sizeHint = 0)
+    {
+        MakeRoom(sizeHint);
+        return _block.AsSpan(_filled, _end - _filled);
+    }
+
+    public sealed override void Advance(int bytes)
+    {
+        if ((uint)bytes > (uint)(_end - _filled)) throw new ArgumentOutOfRangeException(nameof(bytes), bytes, "More than there was room for.");
+        _filled += bytes;
+    }
+
+    public sealed override ValueTask<FlushResult> FlushAsync(CancellationToken cancellationToken = default)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        ObjectDisposedException.ThrowIf(_isDone, this);
+        HandOver();
+        return default;
+    }
+
+    /// <summary>Not supported: a blocked flush is ended by <see cref="IConnection.Abort"/>.</summary>
+    public sealed override void CancelPendingFlush() =>
+        throw new NotSupportedException("A write that blocks is ended by aborting the connection.");
+
+    /// <summary>Sends what is buffered (unless there was an error), then tells the reader at the other end that no more will come.</summary>
+    public sealed override void Complete(Exception? exception = null)
+    {
+        if (_isDone) return;
+        _isDone = true;
+        if (exception is null) HandOver();
+        Finish();
+    }
+
+    /// <summary>Sends the bytes of the block that <see cref="Take"/> gave. Throws ConnectionLost.</summary>
+    protected abstract void Send(byte[] block, int start, int count);
+
+    /// <summary>An empty block, and the part of it to fill. May wait for one. Throws ConnectionLost.</summary>
+    protected abstract byte[] Take(out int start, out int end);
+
+    /// <summary>Tells the other end that no more will come.</summary>
+    protected abstract void Finish();
+
+    void MakeRoom(int sizeHint)
+    {
+        if (_end - _filled >= Math.Max(sizeHint, 1)) return;
+        ObjectDisposedException.ThrowIf(_isDone, this);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(sizeHint, MaxSizeHint);
+        HandOver();
+        _block = Take(out _start, out _end);
+        _filled = _start;
+    }
+
+    void HandOver()
+    {
+        var count = _filled - _start;
+        if (count == 0) return;
+        Send(_block, _start, count);
+        Volatile.Write(ref _sent, _sent + count);
+        _block = [];
+        _start = _filled = _end = 0;
+    }
+}

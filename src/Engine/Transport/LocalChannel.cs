@@ -1,0 +1,141 @@
+namespace PsMigrate.Engine.Transport;
+
+/// <summary>
+/// One direction of a local link: a few blocks that go from the writer to the reader and back. A block has room before its data,
+/// so that the reader can put what it has left of the block before in front of it.
+/// </summary>
+sealed class LocalChannel(string peer, int blockSize)
+{
+    /// <summary>Room before the data of a block, bytes.</summary>
+    public const int Headroom = BlockPipeReader.MaxUnconsumed;
+
+    const int BlockCount = 4;
+
+    readonly object _lock = new();
+    readonly (byte[] Block, int Count)[] _filled = new (byte[], int)[BlockCount];
+    readonly byte[][] _free = new byte[BlockCount][];
+    int _first;
+    int _filledCount;
+    int _freeCount;
+    int _madeCount;
+    End _writer;
+    End _reader;
+
+    enum End
+    {
+        Open,
+        Closed,
+        Cut,
+    }
+
+    /// <summary>Whether <see cref="TakeFilled"/> would return or throw at once.</summary>
+    public bool IsReady
+    {
+        get
+        {
+            lock (_lock) return _filledCount > 0 || _writer != End.Open || _reader != End.Open;
+        }
+    }
+
+    /// <summary>An empty block; waits until the reader gives one back. Throws ConnectionLost.</summary>
+    public byte[] TakeFree()
+    {
+        lock (_lock)
+        {
+            while (true)
+            {
+                CheckWriter();
+                if (_freeCount > 0) return _free[--_freeCount];
+                if (_madeCount < BlockCount)
+                {
+                    _madeCount++;
+                    return GC.AllocateUninitializedArray<byte>(Headroom + blockSize, pinned: true);
+                }
+                Monitor.Wait(_lock);
+            }
+        }
+    }
+
+    /// <summary>Hands a block with so many bytes behind its headroom to the reader. Throws ConnectionLost.</summary>
+    public void PutFilled(byte[] block, int count)
+    {
+        lock (_lock)
+        {
+            CheckWriter();
+            // There are no more blocks than places.
+            _filled[(_first + _filledCount++) % BlockCount] = (block, count);
+            Monitor.PulseAll(_lock);
+        }
+    }
+
+    /// <summary>The next block; waits for it. Null when the writer has closed and nothing is left. Throws ConnectionLost.</summary>
+    public byte[]? TakeFilled(out int count)
+    {
+        lock (_lock)
+        {
+            while (true)
+            {
+                if (_reader == End.Closed) throw LinkErrors.ClosedHere(peer);
+                if (_reader == End.Cut) throw LinkErrors.Lost(peer, "it was cut.");
+                if (_filledCount > 0)
+                {
+                    (var block, count) = _filled[_first];
+                    _filled[_first] = default;
+                    _first = (_first + 1) % BlockCount;
+                    _filledCount--;
+                    return block;
+                }
+                count = 0;
+                if (_writer != End.Open) return null;
+                Monitor.Wait(_lock);
+            }
+        }
+    }
+
+    /// <summary>Gives a block back to the writer.</summary>
+    public void PutFree(byte[] block)
+    {
+        lock (_lock)
+        {
+            _free[_freeCount++] = block;
+            Monitor.PulseAll(_lock);
+        }
+    }
+
+    /// <summary>The writer sends no more; what it handed over can still be read.</summary>
+    public void CloseWriter()
+    {
+        lock (_lock)
+        {
+            if (_writer == End.Open) _writer = End.Closed;
+            Monitor.PulseAll(_lock);
+        }
+    }
+
+    /// <summary>The reader takes no more; writes fail.</summary>
+    public void CloseReader()
+    {
+        lock (_lock)
+        {
+            if (_reader == End.Open) _reader = End.Closed;
+            Monitor.PulseAll(_lock);
+        }
+    }
+
+    /// <summary>Ends everything at once; what is on its way is lost.</summary>
+    public void Cut()
+    {
+        lock (_lock)
+        {
+            _writer = _reader = End.Cut;
+            Monitor.PulseAll(_lock);
+        }
+    }
+
+    void CheckWriter()
+    {
+        if (_writer == End.Closed) throw LinkErrors.ClosedHere(peer);
+        if (_writer == End.Cut) throw LinkErrors.Lost(peer, "it was cut.");
+        if (_reader != End.Open) throw LinkErrors.Lost(peer, "the other end has closed it.");
+    }
+}

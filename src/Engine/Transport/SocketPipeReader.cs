@@ -1,0 +1,56 @@
+using System.Net.Sockets;
+
+namespace PsMigrate.Engine.Transport;
+
+/// <summary>Reads straight from a blocking socket into one block of 1 MiB, with no thread in between.</summary>
+sealed class SocketPipeReader(Socket socket, string peer) : BlockPipeReader
+{
+    /// <summary>Size of the block, bytes. It is allocated by the first read.</summary>
+    public const int BlockSize = 1 << 20;
+
+    protected override int Receive()
+    {
+        MoveToFront();
+        int count;
+        SocketError error;
+        try
+        {
+            count = socket.Receive(Block.AsSpan(End), SocketFlags.None, out error);
+        }
+        catch (ObjectDisposedException gone)
+        {
+            throw LinkErrors.ClosedHere(peer, gone);
+        }
+
+        // Closing a socket under a blocked read makes it look like an orderly end.
+        if ((count == 0 || error != SocketError.Success) && socket.SafeHandle.IsClosed) throw LinkErrors.ClosedHere(peer);
+        if (error != SocketError.Success)
+        {
+            var inner = new SocketException((int)error);
+            throw LinkErrors.Lost(peer, inner.Message, inner);
+        }
+        End += count;
+        return count;
+    }
+
+    protected override bool IsReady()
+    {
+        try
+        {
+            return socket.Poll(0, SelectMode.SelectRead);
+        }
+        catch (ObjectDisposedException gone)
+        {
+            throw LinkErrors.ClosedHere(peer, gone);
+        }
+    }
+
+    // The remainder is small and moved once, for it stays at the front; the part of the block that is in use stays in the cache.
+    void MoveToFront()
+    {
+        if (Block.Length == 0) Block = GC.AllocateUninitializedArray<byte>(BlockSize, pinned: true);
+        if (Start > 0) Block.AsSpan(Start, End - Start).CopyTo(Block);
+        End -= Start;
+        Start = 0;
+    }
+}

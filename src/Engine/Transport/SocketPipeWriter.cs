@@ -1,0 +1,55 @@
+using System.Net.Sockets;
+
+namespace PsMigrate.Engine.Transport;
+
+/// <summary>Writes straight to a blocking socket from one block of 1 MiB, with no thread in between.</summary>
+sealed class SocketPipeWriter(Socket socket, string peer) : BlockPipeWriter
+{
+    /// <summary>Size of the block, bytes. It is allocated by the first write.</summary>
+    public const int BlockSize = 1 << 20;
+
+    byte[] _buffer = [];
+
+    protected override byte[] Take(out int start, out int end)
+    {
+        if (_buffer.Length == 0) _buffer = GC.AllocateUninitializedArray<byte>(BlockSize, pinned: true);
+        (start, end) = (0, BlockSize);
+        return _buffer;
+    }
+
+    protected override void Send(byte[] block, int start, int count)
+    {
+        var left = block.AsSpan(start, count);
+        while (!left.IsEmpty)
+        {
+            SocketError error;
+            int sent;
+            try
+            {
+                sent = socket.Send(left, SocketFlags.None, out error);
+            }
+            catch (ObjectDisposedException gone)
+            {
+                throw LinkErrors.ClosedHere(peer, gone);
+            }
+            if (error != SocketError.Success)
+            {
+                var inner = new SocketException((int)error);
+                throw socket.SafeHandle.IsClosed ? LinkErrors.ClosedHere(peer, inner) : LinkErrors.Lost(peer, inner.Message, inner);
+            }
+            left = left[sent..];
+        }
+    }
+
+    protected override void Finish()
+    {
+        try
+        {
+            socket.Shutdown(SocketShutdown.Send);
+        }
+        catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
+        {
+            // The link is gone already, so the other end has been told.
+        }
+    }
+}

@@ -1,0 +1,192 @@
+using System.IO.Pipelines;
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Protocol;
+using PsMigrate.Engine.Ram;
+using PsMigrate.Engine.VmState;
+
+namespace PsMigrate.Engine.Tests.Support;
+
+/// <summary>The parts of a stream to a receiver of ours, in their order.</summary>
+enum StreamStep
+{
+    Magic, Configuration, ReturnPath, FirstPing, ExtensionPing, Announcement, RamStart, RamPart, SwitchoverStart, RamEnd, Cpus, Devices,
+    GlobalState, Eof, Description, Run,
+}
+
+/// <summary>
+/// Writes a valid stream about a guest that stands, with the production writer, as far as a test wants; what comes then is the
+/// test's affair. Its pages come stale first, then as raw, zero and XBZRLE records, so that every kind is in it.
+/// </summary>
+sealed class StreamBuilder(Guest guest, PipeWriter pipe, Guid migration, bool verify = false, string? name = null)
+{
+    readonly VmDescription _description = new();
+    readonly List<long> _boundaries = [0];
+    StreamStep _next;
+    uint _sections = 1;
+    bool _hasNamedBlock;
+
+    public WireWriter Wire { get; } = new(pipe);
+
+    /// <summary>Offsets at which a record begins or ends; RAM records count.</summary>
+    public IReadOnlyList<long> Boundaries => _boundaries;
+
+    /// <summary>Writes everything that is missing up to a part, and that part.</summary>
+    public StreamBuilder UpTo(StreamStep last)
+    {
+        for (; _next <= last; _next++) Write(_next);
+        Wire.Flush();
+        return this;
+    }
+
+    /// <summary>Goes on as if these parts had been written.</summary>
+    public StreamBuilder Without(params ReadOnlySpan<StreamStep> steps)
+    {
+        foreach (var step in steps)
+        {
+            UpTo(step - 1);
+            _next = step + 1;
+        }
+        return this;
+    }
+
+    void Write(StreamStep step)
+    {
+        switch (step)
+        {
+            case StreamStep.Magic: Magic(); break;
+            case StreamStep.Configuration: Configuration(StreamConstants.MachineNone); break;
+            case StreamStep.ReturnPath: CommandRecord.Write(Wire, CommandType.OpenReturnPath); break;
+            case StreamStep.FirstPing: CommandRecord.WritePing(Wire, Handshake.FirstPing); break;
+            case StreamStep.ExtensionPing: CommandRecord.WritePing(Wire, Handshake.ExtensionPing); break;
+            case StreamStep.Announcement: Announce(); break;
+            case StreamStep.RamStart: Ram(RecordType.SectionStart, BlockList); break;
+            case StreamStep.RamPart: Ram(RecordType.SectionPart, StalePages); break;
+            case StreamStep.SwitchoverStart: CommandRecord.Write(Wire, CommandType.SwitchoverStart); break;
+            case StreamStep.RamEnd: Ram(RecordType.SectionEnd, FinalPages); break;
+            case StreamStep.Cpus: foreach (var cpu in guest.Cpus) Device(CpuState.Take(cpu, guest.Memory.Ram.Pages)); break;
+            case StreamStep.Devices: Device(guest.Timer); Device(guest.Counter); break;
+            case StreamStep.GlobalState: RunState(); break;
+            case StreamStep.Eof: Wire.Byte((byte)RecordType.Eof); break;
+            case StreamStep.Description: _description.Write(Wire); break;
+            case StreamStep.Run: CommandRecord.Write(Wire, CommandType.Run); break;
+        }
+        Mark();
+    }
+
+    void Mark()
+    {
+        if (_boundaries[^1] != Wire.Position) _boundaries.Add(Wire.Position);
+    }
+
+    void Magic()
+    {
+        Wire.UInt32(StreamConstants.Magic);
+        Wire.UInt32(StreamConstants.Version);
+    }
+
+    public void Configuration(string machine)
+    {
+        Wire.Byte((byte)RecordType.Configuration);
+        Wire.UInt32((uint)machine.Length);
+        Wire.Bytes(System.Text.Encoding.UTF8.GetBytes(machine));
+    }
+
+    void Announce()
+    {
+        var section = new SectionHeader(++_sections, GuestAnnouncement.Section, 0, GuestAnnouncement.Version);
+        section.WriteNamed(Wire, RecordType.SectionFull);
+        new GuestAnnouncement(name ?? guest.Name, guest.Uuid, migration, guest.MemorySize, guest.ProcessorCount, verify).Write(Wire);
+        section.WriteFooter(Wire);
+    }
+
+    void Ram(RecordType type, Action body)
+    {
+        var section = new SectionHeader(1, StreamConstants.RamSection, 0, StreamConstants.RamVersion);
+        if (type == RecordType.SectionStart) section.WriteNamed(Wire, type);
+        else section.WriteBare(Wire, type);
+        body();
+        Wire.UInt64(RamFlags.Eos);
+        section.WriteFooter(Wire);
+    }
+
+    void BlockList()
+    {
+        Wire.UInt64((ulong)guest.MemorySize | RamFlags.MemSize);
+        Wire.Name(StreamConstants.RamSection);
+        Wire.UInt64((ulong)guest.MemorySize);
+    }
+
+    void StalePages()
+    {
+        var stale = new byte[GuestMemory.PageSize];
+        for (long page = 0; page < guest.Memory.Ram.Pages; page++)
+        {
+            guest.Memory.Ram.Page(page).CopyTo(stale);
+            if (page % 4 == 0) stale[100] ^= 0xFF;
+            if (page % 4 == 1) stale.AsSpan().Fill((byte)page);
+            if (page % 4 == 2) Zero(page);
+            if (page % 4 < 2) Raw(page, stale);
+        }
+    }
+
+    void FinalPages()
+    {
+        for (long page = 0; page < guest.Memory.Ram.Pages; page++)
+        {
+            var bytes = guest.Memory.Ram.Page(page);
+            if (page % 4 == 0) Difference(page, [100, 1, bytes[100]]);
+            else if (PageContent.IsZero(bytes)) Zero(page);
+            else Raw(page, bytes);
+        }
+    }
+
+    public void Raw(long page, ReadOnlySpan<byte> bytes)
+    {
+        Page(page, RamFlags.Page);
+        Wire.Bytes(bytes);
+        Mark();
+    }
+
+    public void Zero(long page)
+    {
+        Page(page, RamFlags.Zero);
+        Wire.Byte(0);
+        Mark();
+    }
+
+    public void Difference(long page, ReadOnlySpan<byte> encoded)
+    {
+        Page(page, RamFlags.Xbzrle);
+        Wire.Byte(1);
+        Wire.UInt16((ushort)encoded.Length);
+        Wire.Bytes(encoded);
+        Mark();
+    }
+
+    void Page(long page, ulong flag)
+    {
+        Wire.UInt64(((ulong)page * GuestMemory.PageSize) | flag | (_hasNamedBlock ? RamFlags.Continue : 0));
+        if (!_hasNamedBlock) Wire.Name(StreamConstants.RamSection);
+        _hasNamedBlock = true;
+    }
+
+    void Device(IDeviceState device)
+    {
+        var section = new SectionHeader(++_sections, device.Description.Name, device.Instance, device.Description.Version);
+        section.WriteNamed(Wire, RecordType.SectionFull);
+        DeviceSection.WriteBody(Wire, device.Description);
+        section.WriteFooter(Wire);
+        _description.Add(device.Instance, device.Description);
+        Mark();
+    }
+
+    void RunState()
+    {
+        var section = new SectionHeader(++_sections, GlobalState.Section, 0, GlobalState.Version);
+        section.WriteNamed(Wire, RecordType.SectionFull);
+        GlobalState.Write(Wire, isRunning: true);
+        section.WriteFooter(Wire);
+        _description.Add(GlobalState.Section, 0, GlobalState.BodySize);
+    }
+}
