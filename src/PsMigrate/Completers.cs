@@ -103,6 +103,5 @@ public sealed class ListenAddressCompleter : Completer
         new("tcp:[::1]:0", "the same with IPv6"),
         new("tcp:0.0.0.0:4444", "all addresses of this machine; needs -AllowInsecure"),
         new("unix:", "unix:PATH, a socket in the file system"),
-        new("local:", "local:NAME, a host inside this process"),
     ];
 }

@@ -48,7 +48,7 @@ public sealed partial class StartVmMigrationCommand : EngineCmdlet, IDisposable
         if (_requests.Count == 0) return;
         if (AsJob)
         {
-            var job = MigrationJobRunner.Start(MyInvocation.Line.Trim(), _requests, ThrottleLimit);
+            var job = MigrationJobRunner.Start(CommandText(), _requests, ThrottleLimit);
             JobRepository.Add(job);
             WriteObject(job);
             return;
@@ -78,6 +78,10 @@ public sealed partial class StartVmMigrationCommand : EngineCmdlet, IDisposable
         if (ShouldProcess(Intention(guest, destination), Intention(guest, destination) + " Go on?", "Migrate a guest"))
             _requests.Add(new MigrationRequest(guest, destination, Parameters()));
     }
+
+    /// <summary>What Get-Job shows as the command: this one, not the line or script that it stands in.</summary>
+    string CommandText() =>
+        $"{MyInvocation.MyCommand.Name} {string.Join(", ", _requests.Select(request => request.Guest.Name))} {_requests[0].Destination}";
 
     /// <summary>A guest that went to another host of this process leaves a copy of the same name; the name means the one that lives.</summary>
     static IEnumerable<Guest> NotMovedOn(IReadOnlyList<Guest> guests) => guests.Where(guest =>
