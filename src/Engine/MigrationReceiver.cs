@@ -99,7 +99,7 @@ public sealed class MigrationReceiver : IDisposable
                 ActiveCount = _active.Count,
                 ArrivedCount = ArrivedCount,
                 FailedCount = FailedCount,
-                Incoming = [.. _active.Select(Describe)],
+                Incoming = Listed.Of(_active.Select(Describe)),
                 Timestamp = DateTime.UtcNow,
             };
     }

@@ -152,9 +152,9 @@ sealed partial class OutgoingMigration
                 Bottleneck = bottleneck,
                 Advice = advice,
                 Current = _result is null ? Snapshot() : _iterations[^1],
-                Iterations = [.. _iterations],
+                Iterations = Listed.Of(_iterations),
                 Phases = _phases.Snapshot(),
-                Decisions = [.. _decisions],
+                Decisions = Listed.Of(_decisions),
                 Parameters = _parameters,
                 Result = _result,
             };
@@ -185,7 +185,7 @@ sealed partial class OutgoingMigration
                 DowntimeParts = _downtime,
                 SourceDigest = _sourceDigest,
                 DestinationDigest = _destinationDigest,
-                LeftOut = [.. _leftOut],
+                LeftOut = Listed.Of(_leftOut),
                 Error = _error,
             };
             _iterations.Add(Snapshot(result));
