@@ -152,9 +152,9 @@ sealed partial class OutgoingMigration
                 Bottleneck = bottleneck,
                 Advice = advice,
                 Current = _result is null ? Snapshot() : _iterations[^1],
-                Iterations = Listed.Of(_iterations),
+                Iterations = [.. _iterations],
                 Phases = _phases.Snapshot(),
-                Decisions = Listed.Of(_decisions),
+                Decisions = [.. _decisions],
                 Parameters = _parameters,
                 Result = _result,
             };
@@ -185,7 +185,7 @@ sealed partial class OutgoingMigration
                 DowntimeParts = _downtime,
                 SourceDigest = _sourceDigest,
                 DestinationDigest = _destinationDigest,
-                LeftOut = Listed.Of(_leftOut),
+                LeftOut = [.. _leftOut],
                 Error = _error,
             };
             _iterations.Add(Snapshot(result));

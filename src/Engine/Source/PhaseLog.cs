@@ -46,15 +46,15 @@ sealed class PhaseLog
         }
     }
 
-    public IReadOnlyList<PhaseRecord> Snapshot()
+    public PhaseRecord[] Snapshot()
     {
         lock (_lock)
-            return Listed.Of(_order.Select(phase =>
+            return [.. _order.Select(phase =>
             {
                 var entry = _entries[phase];
                 var running = entry.OpenSince == 0 ? TimeSpan.Zero : Stopwatch.GetElapsedTime(entry.OpenSince);
                 return new PhaseRecord(phase, entry.First, entry.Total + running, entry.Count, entry.OpenSince != 0);
-            }));
+            })];
     }
 
     long Enter(MigrationPhase phase)

@@ -47,7 +47,7 @@ static class MigrationReport
             yield return $"{who} was cancelled; {ErrorRecords.Whereabouts(result.Location)}.";
         if (result.Location == GuestLocation.RamOnly)
             yield return $"{who}: {ErrorRecords.Whereabouts(result.Location)}."
-                + (result.LeftOut.Count == 0 ? "" : $" Not sent, since the other end would have refused it: {string.Join(", ", result.LeftOut)}.");
+                + (result.LeftOut.Length == 0 ? "" : $" Not sent, since the other end would have refused it: {string.Join(", ", result.LeftOut)}.");
         if (result.Location == GuestLocation.InDoubt)
             yield return $"{who}: {ErrorRecords.Whereabouts(result.Location)}. Look there first; Resume-MigrationGuest settles it.";
         // What the user asked for on top is no broken promise: the time for the digests, and the wait for leave to switch over.

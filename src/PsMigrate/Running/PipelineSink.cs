@@ -60,7 +60,7 @@ sealed class PipelineSink(Cmdlet cmdlet, int total) : IMigrationSink
     {
         var told = _decisionsTold.GetValueOrDefault(state.Id);
         foreach (var decision in state.Decisions.Skip(told)) cmdlet.WriteVerbose(MigrationReport.Decision(state, decision));
-        _decisionsTold[state.Id] = state.Decisions.Count;
+        _decisionsTold[state.Id] = state.Decisions.Length;
     }
 
     void ShowDrain(ProgressRecordType type)
