@@ -40,8 +40,8 @@ public sealed record MigrationParameters
         CheckBandwidth(MaxBandwidth, nameof(MaxBandwidth));
         CheckBandwidth(SwitchoverBandwidth, nameof(SwitchoverBandwidth));
         CheckPositive(Timeout ?? TimeSpan.MaxValue, nameof(Timeout));
-        CheckPositive(ConnectTimeout, nameof(ConnectTimeout));
-        CheckPositive(AnswerTimeout, nameof(AnswerTimeout));
+        CheckWait(ConnectTimeout, nameof(ConnectTimeout));
+        CheckWait(AnswerTimeout, nameof(AnswerTimeout));
         if (SettleTimeout < TimeSpan.Zero)
             throw MigrationException.Invalid($"SettleTimeout can't be negative, and is {SettleTimeout}.");
         return this;
@@ -57,6 +57,15 @@ public sealed record MigrationParameters
     {
         if (value < 0)
             throw MigrationException.Invalid($"{name} must be 0 (no limit) or bytes per second, and is {value}.");
+    }
+
+    // What a wait of the framework can be: int.MaxValue milliseconds.
+    static readonly TimeSpan MaxWait = TimeSpan.FromDays(24);
+
+    internal static void CheckWait(TimeSpan value, string name)
+    {
+        CheckPositive(value, name);
+        if (value > MaxWait) throw MigrationException.Invalid($"{name} can be at most {MaxWait.TotalDays} days, and is {value}.");
     }
 
     static void CheckPositive(TimeSpan value, string name)
