@@ -7,7 +7,7 @@ using PsMigrate.Engine.Model;
 namespace PsMigrate.Commands;
 
 /// <summary>Makes an in-memory guest: real RAM, real vCPU threads that write to it.</summary>
-[Cmdlet(VerbsCommon.New, "MigrationGuest", SupportsShouldProcess = true)]
+[Cmdlet(VerbsCommon.New, "MigrationGuest", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Low)]
 [OutputType(typeof(Guest))]
 public sealed class NewMigrationGuestCommand : EngineCmdlet
 {

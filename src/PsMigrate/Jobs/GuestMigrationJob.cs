@@ -45,6 +45,8 @@ public sealed class GuestMigrationJob : MigrationJob
     /// <summary>Cancels the migration and waits until it has ended; one that had not begun never does.</summary>
     public override void StopJob()
     {
+        // Also when Receive-Job -AutoRemoveJob removes the job while it is being told that it is over, on the very thread that tells.
+        if (IsOver) return;
         RequestStop();
         _over.Wait(MigrationPump.EndingTime);
     }
@@ -115,10 +117,10 @@ public sealed class GuestMigrationJob : MigrationJob
 
     void Finish(JobState state)
     {
-        Tell(() =>
-        {
-            if (!IsOver) SetJobState(state);
-        });
+        bool isClosed;
+        lock (_lock) isClosed = _isClosed;
+        // Outside the lock: whoever hears of it may do anything with the job.
+        if (!isClosed && !IsOver) SetJobState(state);
         _over.Set();
     }
 }
