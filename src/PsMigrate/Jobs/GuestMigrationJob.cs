@@ -86,7 +86,8 @@ public sealed class GuestMigrationJob : MigrationJob
             foreach (var warning in MigrationReport.Warnings(state.Result!)) Warning.Add(new WarningRecord(warning));
             if (state.Error is { } error) Error.Add(ErrorRecords.From(error, state));
         });
-        Finish(state.Error is not null ? JobState.Failed : state.State == MigrationStatus.Cancelled ? JobState.Stopped : JobState.Completed);
+        Finish(state.Error is not null ? JobState.Failed
+            : state.State == MigrationStatus.Cancelled ? JobState.Stopped : JobState.Completed);
     }
 
     /// <inheritdoc/>
@@ -102,7 +103,8 @@ public sealed class GuestMigrationJob : MigrationJob
 
     void TellDecisions(MigrationState state)
     {
-        foreach (var decision in state.Decisions.Skip(_decisionsTold)) Verbose.Add(new VerboseRecord(MigrationReport.Decision(state, decision)));
+        foreach (var decision in state.Decisions.Skip(_decisionsTold))
+            Verbose.Add(new VerboseRecord(MigrationReport.Decision(state, decision)));
         _decisionsTold = state.Decisions.Length;
     }
 
