@@ -16,8 +16,8 @@ unsafe interface IHostMemory
 
 static class HostMemory
 {
-    /// <summary>The one for this operating system.</summary>
-    public static IHostMemory Default { get; } =
+    /// <summary>The one for this operating system. The bench sets one that keeps memory mapped.</summary>
+    public static IHostMemory Default { get; set; } =
         OperatingSystem.IsLinux() || OperatingSystem.IsMacOS() ? new UnixHostMemory() : new PortableHostMemory();
 }
 
