@@ -100,7 +100,7 @@ public sealed partial class StartVmMigrationCommand : EngineCmdlet, IDisposable
         if (parameters.PauseBeforeSwitchover) limits.Add("it waits for Complete-Migration before it switches over");
         if (parameters.Verify) limits.Add("it stands still longer, until the digests of both ends agree");
         if (parameters.KeepSource) limits.Add("a suspended copy stays here");
-        return $"Migrate guest {guest.Name} ({Figures.Size(guest.MemorySize)}, {guest.ProcessorCount} vCPU(s), {writing}) "
+        return $"Migrate guest {guest.Name} ({Figures.Size(guest.MemorySize)}, {Figures.Count(guest.ProcessorCount, "vCPU")}, {writing}) "
             + $"from host {guest.Host} to {destination}: {string.Join("; ", limits)}.";
     }
 }

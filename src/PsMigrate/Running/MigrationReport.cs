@@ -35,7 +35,7 @@ static class MigrationReport
         if (state.Result is { } result) return result.ToString();
         var culture = CultureInfo.InvariantCulture;
         var percent = state.PercentComplete is { } share ? string.Create(culture, $", {share} %") : "";
-        var rest = state.RemainingTime is { } time ? $", about {Figures.Time(time)} left" : "";
+        var rest = state.RemainingTime is { } time ? $", about {Figures.Time(TimeSpan.FromSeconds(Math.Ceiling(time.TotalSeconds)))} left" : "";
         return string.Create(culture, $"{state.PhaseNumber} {state.Phase}, pass {state.Current.Iteration}{percent}{rest}");
     }
 
