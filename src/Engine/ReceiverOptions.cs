@@ -45,7 +45,7 @@ public sealed record ReceiverOptions
                 $"{Uri} can be reached from other machines, and the stream is neither encrypted nor authenticated. -AllowInsecure listens there all the same.");
         if (MaxMemory < 0) throw MigrationException.Invalid($"MaxMemory can't be negative, and is {MaxMemory}.");
         if (MaxConnections < 1) throw MigrationException.Invalid($"MaxConnections must be at least 1, and is {MaxConnections}.");
-        GuestOptions.CheckName(HostName);
+        GuestOptions.CheckName(HostName, "host");
         return this;
     }
 

@@ -32,9 +32,9 @@ Describe 'Remove-MigrationGuest' {
     }
 
     It 'asks about a guest that runs, and leaves it where nobody can answer' {
-        # The other runspace has no host to ask.
-        $run = Start-InRunspace { param($name) Remove-MigrationGuest $name -ErrorAction Stop } -ArgumentList $running.Name
-        { Wait-InRunspace $run } | Should -Throw
+        # The other runspace has no host to ask; some hosts say so with an error, and some just answer no.
+        $run = Start-InRunspace { param($name) try { Remove-MigrationGuest $name } catch { } } -ArgumentList $running.Name
+        Wait-InRunspace $run | Should -BeNullOrEmpty
         $running.State | Should -Be 'Running'
     }
 

@@ -6,7 +6,7 @@ Describe 'Suspend-MigrationGuest' {
     BeforeEach {
         $name = New-TestName
         $failed = $null
-        $guest = New-MigrationGuest $name 8MB -DirtyRate 50MB -PassThru
+        $guest = New-MigrationGuest $name 8MB -DirtyRate 50MB -Content Random -PassThru
     }
 
     AfterEach {
@@ -42,6 +42,13 @@ Describe 'Suspend-MigrationGuest' {
         (Get-MigrationGuest "$name*").State | Should -Be @('Suspended', 'Suspended')
     }
 
+    It 'means the guest that comes down the pipeline, and none of the same name elsewhere' {
+        New-MigrationGuest $name 8MB -HostName "$name-host"
+        Get-MigrationGuest $name -HostName "$name-host" | Suspend-MigrationGuest
+        (Get-MigrationGuest $name -HostName "$name-host").State | Should -Be 'Suspended'
+        $guest.State | Should -Be 'Running'
+    }
+
     It 'misses a name that nobody has, and goes on' {
         Suspend-MigrationGuest "$name-x", $name -ErrorVariable failed -ErrorAction SilentlyContinue
         $failed | Should -HaveCount 1
@@ -57,7 +64,7 @@ Describe 'Suspend-MigrationGuest' {
     }
 
     It 'lets a guest that is suspended while it migrates arrive suspended' {
-        $job = Start-VmMigration $name "local:$name-to" -MaxBandwidth 20MB -MaxDowntime 1ms -AsJob
+        $job = Start-VmMigration $name "local:$name-to" -MaxBandwidth 5MB -MaxDowntime 1ms -AsJob
         $null = Wait-Until { (Get-MigrationState -Name $name).State -eq 'Active' }
         Suspend-MigrationGuest $name
         (Wait-Migration $name -Timeout 30s).State | Should -Be 'Completed'
