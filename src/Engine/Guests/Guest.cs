@@ -33,7 +33,7 @@ public sealed partial class Guest
 {
     readonly Lock _lock = new();
     readonly List<VirtualCpu> _cpus;
-    readonly RateMeter _rate = new();
+    readonly RateMeter _rate;
     object? _owner;
     GuestState _state = GuestState.Suspended;
     int _throttlePercent;
@@ -45,6 +45,7 @@ public sealed partial class Guest
         Host = host;
         Memory = memory;
         _cpus = [.. cpus];
+        _rate = new RateMeter(TotalTicks);
         Timer = timer;
         Counter = counter;
     }
@@ -217,11 +218,11 @@ public sealed partial class Guest
     MigrationException Gone() => new(MigrationErrorId.GuestNotFound, MigrationSide.User, $"Guest {Name} has been removed.");
 
     /// <summary>The rate between two readings at least a quarter of a second apart.</summary>
-    sealed class RateMeter
+    sealed class RateMeter(long count)
     {
         readonly Lock _lock = new();
         long _time = Stopwatch.GetTimestamp();
-        long _count;
+        long _count = count;
         double _rate;
 
         public double Read(long count)

@@ -16,8 +16,8 @@ unsafe interface IHostMemory
 
 static class HostMemory
 {
-    /// <summary>The one for this operating system.</summary>
-    public static IHostMemory Default { get; } =
+    /// <summary>The one for this operating system. The bench sets one that keeps memory mapped.</summary>
+    public static IHostMemory Default { get; set; } =
         OperatingSystem.IsLinux() || OperatingSystem.IsMacOS() ? new UnixHostMemory() : new PortableHostMemory();
 }
 
@@ -59,7 +59,16 @@ sealed unsafe class PortableHostMemory : IHostMemory
     // The C library does not promise page alignment, so the true address is kept just before the block.
     public byte* Reserve(long length)
     {
-        var raw = (byte*)NativeMemory.AllocZeroed((nuint)length + (2 * GuestMemory.PageSize));
+        byte* raw;
+        try
+        {
+            raw = (byte*)NativeMemory.AllocZeroed((nuint)length + (2 * GuestMemory.PageSize));
+        }
+        catch (OutOfMemoryException e)
+        {
+            throw new MigrationException(MigrationErrorId.MemoryExceeded, MigrationSide.User,
+                $"This machine can't reserve {length} bytes of guest memory.", e);
+        }
         var aligned = (byte*)(((nint)raw + (2 * GuestMemory.PageSize) - 1) & ~(nint)(GuestMemory.PageSize - 1));
         ((void**)aligned)[-1] = raw;
         return aligned;

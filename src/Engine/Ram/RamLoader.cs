@@ -148,7 +148,14 @@ sealed class RamLoader(Func<long, GuestMemory> prepare)
         XbzrlePages++;
     }
 
-    static void StorePage(RamBlock block, long page, ReadOnlySpan<byte> bytes) => bytes.CopyTo(Destination(block, page));
+    static unsafe void StorePage(RamBlock block, long page, ReadOnlySpan<byte> bytes)
+    {
+        var to = block.PageForWrite(page);
+        // The framework's copy reads a byte of the destination first. On memory that was never touched that maps the page of
+        // zeros, and the write after it faults once more and flushes the other processor: a store before it faults once.
+        *to = bytes[0];
+        bytes.CopyTo(new Span<byte>(to, GuestMemory.PageSize));
+    }
 
     static unsafe Span<byte> Destination(RamBlock block, long page) => new(block.PageForWrite(page), GuestMemory.PageSize);
 }

@@ -34,9 +34,6 @@ sealed class RamSaver(Guest guest) : IIterableState
     /// <summary>Pages that the last collection found dirty which were not known to be.</summary>
     public long DirtyPagesFound { get; private set; }
 
-    /// <summary>When the log was last collected.</summary>
-    public long LastSync { get; private set; }
-
     public long PendingEstimate => _dirty.Count * GuestMemory.PageSize;
 
     public void SaveSetup(WireWriter writer)
@@ -48,7 +45,7 @@ sealed class RamSaver(Guest guest) : IIterableState
             return true;
         });
         _dirty.SetAll();
-        (SyncCount, LastSync) = (1, Stopwatch.GetTimestamp());
+        SyncCount = 1;
         writer.UInt64((ulong)guest.Memory.Length | RamFlags.MemSize);
         foreach (var block in guest.Memory.Blocks)
         {
@@ -75,7 +72,6 @@ sealed class RamSaver(Guest guest) : IIterableState
     {
         if (_ram.Log is { } log) DirtyPagesFound = _dirty.Collect(log);
         SyncCount++;
-        LastSync = Stopwatch.GetTimestamp();
         return PendingEstimate;
     }
 

@@ -43,7 +43,7 @@ sealed class RateWindow
 
     /// <summary>Bytes that may still be sent in this window; <see cref="long.MaxValue"/> without a limit.</summary>
     public long Budget(long bytes, long limit) =>
-        limit == 0 ? long.MaxValue : (limit / WindowsPerSecond) - (bytes - _startBytes);
+        limit == 0 ? long.MaxValue : Math.Max(1, limit / WindowsPerSecond) - (bytes - _startBytes);
 
     /// <summary>Until the window ends.</summary>
     public TimeSpan Left
