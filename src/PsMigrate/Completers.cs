@@ -22,7 +22,8 @@ public abstract class Completer : IArgumentCompleter
         foreach (var suggestion in Suggest(fakeBoundParameters).DistinctBy(suggestion => suggestion.Text))
         {
             if (pattern.IsMatch(suggestion.Text))
-                yield return new CompletionResult(Quote(suggestion.Text), suggestion.Text, CompletionResultType.ParameterValue, suggestion.ToolTip);
+                yield return new CompletionResult(
+                    Quote(suggestion.Text), suggestion.Text, CompletionResultType.ParameterValue, suggestion.ToolTip);
         }
     }
 
@@ -42,7 +43,8 @@ public sealed class GuestNameCompleter : Completer
     {
         var host = new WildcardPattern(bound?["HostName"] as string ?? "*", WildcardOptions.IgnoreCase);
         return GuestRegistry.All.Where(guest => host.IsMatch(guest.Host)).Select(guest => new Suggestion(guest.Name,
-            $"{guest.State}, {Figures.Size(guest.MemorySize)}, {Figures.Count(guest.ProcessorCount, "vCPU")}, {guest.Workload}, host {guest.Host}"));
+            $"{guest.State}, {Figures.Size(guest.MemorySize)}, {Figures.Count(guest.ProcessorCount, "vCPU")}, "
+            + $"{guest.Workload}, host {guest.Host}"));
     }
 }
 
@@ -52,7 +54,8 @@ public sealed class HostNameCompleter : Completer
     private protected override IEnumerable<Suggestion> Suggest(IDictionary bound) =>
         GuestRegistry.All.GroupBy(guest => guest.Host, StringComparer.OrdinalIgnoreCase)
             .Select(host => new Suggestion(host.Key, Figures.Count(host.Count(), "guest")))
-            .Concat(ReceiverRegistry.All.Select(receiver => new Suggestion(receiver.HostName, $"receiver {receiver.Id} at {receiver.Uri}")));
+            .Concat(ReceiverRegistry.All.Select(receiver =>
+                new Suggestion(receiver.HostName, $"receiver {receiver.Id} at {receiver.Uri}")));
 }
 
 /// <summary>Numbers of migrations, running ones first.</summary>

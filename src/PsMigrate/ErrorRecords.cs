@@ -19,7 +19,7 @@ public static class ErrorRecords
         };
     }
 
-    /// <summary>Where it happened and where the guest is, for example <c>[Link, phase 5.2 Iterate; the guest runs at the source]</c>.</summary>
+    /// <summary>Where it happened and where the guest is: <c>[Link, phase 5.2 Iterate; the guest is at the source]</c>.</summary>
     static string Circumstances(MigrationException error)
     {
         // A slip of the user's is all in the message, unless a guest's whereabouts are at stake.

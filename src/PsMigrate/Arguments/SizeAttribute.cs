@@ -50,7 +50,8 @@ public sealed partial class SizeAttribute : ArgumentTransformationAttribute
         ? $"'{text}' is not a rate: give bytes per second as a number (100MB), or text such as 100MB/s or 1Gbit/s."
         : $"'{text}' is not a size: give bytes as a number (1GB), or text such as \"512 MB\".");
 
-    [GeneratedRegex(@"^\s*(?<number>[-+]?(\d+\.?\d*|\.\d+))\s*((?<prefix>[KMGT])?((?<bit>bit/s|bps|bit)|i?B(?<second>/s)?)|(?<prefix>[KMGT]))?\s*$",
+    [GeneratedRegex(
+        @"^\s*(?<number>[-+]?(\d+\.?\d*|\.\d+))\s*((?<prefix>[KMGT])?((?<bit>bit/s|bps|bit)|i?B(?<second>/s)?)|(?<prefix>[KMGT]))?\s*$",
         RegexOptions.IgnoreCase | RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture)]
     private static partial Regex Pattern();
 }

@@ -15,7 +15,7 @@ public sealed class GetMigrationStateCommand : EngineCmdlet
     const string Detailed = "PsMigrate.Engine.Model.MigrationState#Detailed";
 
     /// <summary>The numbers of the migrations.</summary>
-    [Parameter(ParameterSetName = "Id", Position = 0, ValueFromPipelineByPropertyName = true,
+    [Parameter(ParameterSetName = "Id", Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true,
         HelpMessage = "Numbers of migrations; all that are known by default.")]
     [Alias("MigrationId")]
     [ValidateNotNull]
@@ -23,13 +23,19 @@ public sealed class GetMigrationStateCommand : EngineCmdlet
     public int[] Id { get; set; } = [];
 
     /// <summary>The guests.</summary>
-    [Parameter(ParameterSetName = "Name", Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true,
+    [Parameter(ParameterSetName = "Name", Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true,
         HelpMessage = "Names of guests, for all their migrations, the latest last; wildcards are allowed.")]
     [Alias("VMName")]
     [SupportsWildcards]
     [ValidateNotNullOrEmpty]
     [ArgumentCompleter(typeof(MigrationNameCompleter))]
     public string[] Name { get; set; } = [];
+
+    /// <summary>The jobs. Without this a job from the pipeline would be taken for the migration that has the job's number.</summary>
+    [Parameter(ParameterSetName = "Job", Mandatory = true, ValueFromPipeline = true,
+        HelpMessage = "Jobs that Start-VmMigration -AsJob made, for all their migrations.")]
+    [ValidateNotNullOrEmpty]
+    public Job[] Job { get; set; } = [];
 
     /// <summary>Only what runs.</summary>
     [Parameter(HelpMessage = "Only migrations that have not ended.")]
@@ -40,6 +46,7 @@ public sealed class GetMigrationStateCommand : EngineCmdlet
     {
         var isNamed = ParameterSetName == "Name";
         var found = (isNamed ? MigrationLookup.AllByName(Name, WriteFailure)
+            : ParameterSetName == "Job" ? MigrationLookup.ByJob(Job, WriteFailure)
             : IsBound(nameof(Id)) ? MigrationLookup.ById(Id, WriteFailure)
             : MigrationRegistry.All).Where(migration => !Running || !migration.IsEnded).ToList();
         var isOneAskedFor = found.Count == 1 && !MyInvocation.ExpectingInput

@@ -11,7 +11,7 @@ public abstract class GuestActionCmdlet : EngineCmdlet
     private protected const string ByGuest = "Guest";
 
     /// <summary>The guests, by name.</summary>
-    [Parameter(ParameterSetName = ByName, Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true,
+    [Parameter(ParameterSetName = ByName, Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true,
         HelpMessage = "Names of guests; wildcards are allowed.")]
     [Alias("VMName")]
     [SupportsWildcards]

@@ -1,8 +1,6 @@
 using System.Management.Automation;
 using PsMigrate.Completion;
 using PsMigrate.Engine;
-using PsMigrate.Engine.Model;
-using PsMigrate.Jobs;
 
 namespace PsMigrate.Commands;
 
@@ -14,7 +12,7 @@ public abstract class MigrationActionCmdlet : EngineCmdlet
     private protected const string ByJob = "Job";
 
     /// <summary>The numbers of the migrations.</summary>
-    [Parameter(ParameterSetName = ById, Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true,
+    [Parameter(ParameterSetName = ById, Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true,
         HelpMessage = "Numbers of migrations, as all their records carry them.")]
     [Alias("MigrationId")]
     [ValidateNotNullOrEmpty]
@@ -22,7 +20,7 @@ public abstract class MigrationActionCmdlet : EngineCmdlet
     public int[] Id { get; set; } = [];
 
     /// <summary>The guests.</summary>
-    [Parameter(ParameterSetName = ByName, Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true,
+    [Parameter(ParameterSetName = ByName, Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true,
         HelpMessage = "Names of guests, for their running migrations; wildcards are allowed.")]
     [Alias("VMName")]
     [SupportsWildcards]
@@ -42,7 +40,7 @@ public abstract class MigrationActionCmdlet : EngineCmdlet
         var migrations = ParameterSetName switch
         {
             ByName => MigrationLookup.RunningByName(Name, WriteFailure),
-            ByJob => Job.SelectMany(OfJob),
+            ByJob => MigrationLookup.ByJob(Job, WriteFailure),
             _ => MigrationLookup.ById(Id, WriteFailure),
         };
         foreach (var migration in migrations) Process(migration);
@@ -51,13 +49,6 @@ public abstract class MigrationActionCmdlet : EngineCmdlet
     private protected abstract void Process(Migration migration);
 
     /// <summary>How messages name a migration.</summary>
-    private protected static string Label(Migration migration) => $"migration {migration.Id} of guest {migration.Name} to {migration.Destination}";
-
-    IEnumerable<Migration> OfJob(Job job)
-    {
-        if (job is MigrationJob ours) return ours.Migrations;
-        WriteFailure(new MigrationException(MigrationErrorId.MigrationNotFound, MigrationSide.User,
-            $"Job {job.Id} '{job.Name}' is no migration; Start-VmMigration -AsJob makes those that are."), job);
-        return [];
-    }
+    private protected static string Label(Migration migration) =>
+        $"migration {migration.Id} of guest {migration.Name} to {migration.Destination}";
 }

@@ -10,7 +10,8 @@ namespace PsMigrate.Commands;
 public sealed class GetMigrationGuestCommand : EngineCmdlet
 {
     /// <summary>Their names.</summary>
-    [Parameter(Position = 0, ValueFromPipelineByPropertyName = true, HelpMessage = "Names of guests; wildcards are allowed. All by default.")]
+    [Parameter(Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true,
+        HelpMessage = "Names of guests; wildcards are allowed. All by default.")]
     [Alias("VMName")]
     [SupportsWildcards]
     [ValidateNotNullOrEmpty]
@@ -53,7 +54,8 @@ public sealed class SuspendMigrationGuestCommand : GuestActionCmdlet
 public sealed class ResumeMigrationGuestCommand : GuestActionCmdlet
 {
     /// <summary>Even if it may run elsewhere.</summary>
-    [Parameter(HelpMessage = "Also where the guest runs, or may run, at the destination of a migration. It may then run twice: look there first.")]
+    [Parameter(HelpMessage = "Also where the guest runs, or may run, at the destination of a migration. It may then run twice: look "
+            + "there first.")]
     public SwitchParameter Force { get; set; }
 
     /// <summary>Give the guests out.</summary>

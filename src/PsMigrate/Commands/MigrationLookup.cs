@@ -1,6 +1,7 @@
 using System.Management.Automation;
 using PsMigrate.Engine;
 using PsMigrate.Engine.Model;
+using PsMigrate.Jobs;
 
 namespace PsMigrate.Commands;
 
@@ -31,6 +32,18 @@ static class MigrationLookup
             var running = matches.FindAll(migration => !migration.IsEnded);
             return running.Count > 0 || isPattern || matches.Count == 0 ? running : [matches[^1]];
         });
+
+    /// <summary>The migrations that these jobs have begun; a job of another kind goes to <paramref name="missing"/>.</summary>
+    public static IEnumerable<Migration> ByJob(IEnumerable<Job> jobs, Action<MigrationException, object> missing)
+    {
+        foreach (var job in jobs)
+        {
+            if (job is not MigrationJob)
+                missing(NotFound($"Job {job.Id} '{job.Name}' is no migration; Start-VmMigration -AsJob makes those that are."), job);
+            else
+                foreach (var migration in ((MigrationJob)job).Migrations) yield return migration;
+        }
+    }
 
     static List<Migration> Find(
         IEnumerable<string> names, Action<MigrationException, object> missing, Func<List<Migration>, bool, List<Migration>> choose)

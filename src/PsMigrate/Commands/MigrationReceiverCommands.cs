@@ -10,7 +10,8 @@ namespace PsMigrate.Commands;
 public sealed class GetMigrationReceiverCommand : EngineCmdlet
 {
     /// <summary>Their numbers.</summary>
-    [Parameter(Position = 0, ValueFromPipelineByPropertyName = true, HelpMessage = "Numbers of receivers; all that are known by default.")]
+    [Parameter(Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true,
+        HelpMessage = "Numbers of receivers; all that are known by default.")]
     [Alias("ReceiverId")]
     [ValidateNotNull]
     [ArgumentCompleter(typeof(ReceiverIdCompleter))]
@@ -30,7 +31,8 @@ public sealed class GetMigrationReceiverCommand : EngineCmdlet
 public sealed class StopMigrationReceiverCommand : EngineCmdlet
 {
     /// <summary>Their numbers.</summary>
-    [Parameter(Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true, HelpMessage = "Numbers of receivers.")]
+    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true,
+        HelpMessage = "Numbers of receivers.")]
     [Alias("ReceiverId")]
     [ValidateNotNullOrEmpty]
     [ArgumentCompleter(typeof(ReceiverIdCompleter))]
@@ -46,7 +48,9 @@ public sealed class StopMigrationReceiverCommand : EngineCmdlet
         foreach (var receiver in ReceiverLookup.ById(Id, WriteFailure))
         {
             var coming = receiver.ActiveCount;
-            var action = coming == 0 ? "Stop listening" : $"Stop listening; {Figures.Count(coming, "guest")} on the way stay where they come from";
+            var action = coming == 0
+                ? "Stop listening"
+                : $"Stop listening; {Figures.Count(coming, "guest")} on the way stay where they come from";
             if (!ShouldProcess($"receiver {receiver.Id} at {receiver.Uri}", action)) continue;
             receiver.Stop();
             if (PassThru) WriteObject(receiver.GetState());

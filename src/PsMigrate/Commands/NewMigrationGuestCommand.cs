@@ -7,7 +7,7 @@ using PsMigrate.Engine.Model;
 namespace PsMigrate.Commands;
 
 /// <summary>Makes an in-memory guest: real RAM, real vCPU threads that write to it.</summary>
-[Cmdlet(VerbsCommon.New, "MigrationGuest", SupportsShouldProcess = true)]
+[Cmdlet(VerbsCommon.New, "MigrationGuest", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Low)]
 [OutputType(typeof(Guest))]
 public sealed class NewMigrationGuestCommand : EngineCmdlet
 {
@@ -38,17 +38,20 @@ public sealed class NewMigrationGuestCommand : EngineCmdlet
 
     /// <summary>How much is dirtied.</summary>
     [Parameter(ValueFromPipelineByPropertyName = true,
-        HelpMessage = "Bytes of pages dirtied per second, all vCPUs together, for example 100MB; 0 is as fast as they can. 50MB by default.")]
+        HelpMessage = "Bytes of pages dirtied per second, all vCPUs together, for example 100MB; 0 is as fast as they can. 50MB by "
+            + "default.")]
     [Size(IsRate = true)]
     public long? DirtyRate { get; set; }
 
     /// <summary>How much of the RAM is written.</summary>
-    [Parameter(ValueFromPipelineByPropertyName = true, HelpMessage = "Bytes of RAM, from its start, that the program writes; all of it by default.")]
+    [Parameter(ValueFromPipelineByPropertyName = true,
+        HelpMessage = "Bytes of RAM, from its start, that the program writes; all of it by default.")]
     [Size]
     public long? WorkingSet { get; set; }
 
     /// <summary>How much one write changes.</summary>
-    [Parameter(ValueFromPipelineByPropertyName = true, HelpMessage = "Bytes changed by one write, 8 to 4096, a multiple of 8. 8 by default.")]
+    [Parameter(ValueFromPipelineByPropertyName = true,
+        HelpMessage = "Bytes changed by one write, 8 to 4096, a multiple of 8. 8 by default.")]
     [Size]
     public long? WriteSize { get; set; }
 
@@ -58,12 +61,14 @@ public sealed class NewMigrationGuestCommand : EngineCmdlet
     public GuestContent Content { get; set; }
 
     /// <summary>How much of the RAM is filled.</summary>
-    [Parameter(ValueFromPipelineByPropertyName = true, HelpMessage = "Bytes of RAM, from its start, filled with -Content; all of it by default.")]
+    [Parameter(ValueFromPipelineByPropertyName = true,
+        HelpMessage = "Bytes of RAM, from its start, filled with -Content; all of it by default.")]
     [Size]
     public long ContentSize { get; set; }
 
     /// <summary>What makes it repeatable.</summary>
-    [Parameter(ValueFromPipelineByPropertyName = true, HelpMessage = "Two guests with the same seed and parameters do the same. 1 by default.")]
+    [Parameter(ValueFromPipelineByPropertyName = true,
+        HelpMessage = "Two guests with the same seed and parameters do the same. 1 by default.")]
     public ulong Seed { get; set; } = 1;
 
     /// <summary>The in-process host.</summary>
@@ -89,8 +94,10 @@ public sealed class NewMigrationGuestCommand : EngineCmdlet
     void Create(string name)
     {
         var options = Options(name).Validate();
-        var action = $"Create a guest with {Figures.Size(options.MemorySize)} of RAM, {Figures.Count(options.ProcessorCount, "vCPU")}, workload {options.Workload}"
-            + (options.Workload == GuestWorkload.Idle ? "" : options.DirtyRate == 0 ? " at full speed" : $" at {Figures.Rate(options.DirtyRate)}");
+        var speed = options.Workload == GuestWorkload.Idle ? ""
+            : options.DirtyRate == 0 ? " at full speed" : $" at {Figures.Rate(options.DirtyRate)}";
+        var action = $"Create a guest with {Figures.Size(options.MemorySize)} of RAM, "
+            + $"{Figures.Count(options.ProcessorCount, "vCPU")}, workload {options.Workload}{speed}";
         if (!ShouldProcess($"{name} on host {options.Host}", action)) return;
         var guest = GuestRegistry.Create(options);
         if (PassThru) WriteObject(guest);

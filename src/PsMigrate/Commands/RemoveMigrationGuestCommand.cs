@@ -19,7 +19,8 @@ public sealed class RemoveMigrationGuestCommand : GuestActionCmdlet
     private protected override void Process(Guest guest)
     {
         var isRunning = guest.State == GuestState.Running;
-        var action = $"Remove a guest with {Figures.Size(guest.MemorySize)} of RAM{(isRunning ? " that is running" : "")}; its memory is lost";
+        var action = $"Remove a guest with {Figures.Size(guest.MemorySize)} of RAM{(isRunning ? ", which is running" : "")}: "
+            + "its memory is lost";
         if (!ShouldProcess(Label(guest), action) || !MayRemove(guest, isRunning)) return;
         Try(guest.Name, () => GuestRegistry.Remove(guest));
     }

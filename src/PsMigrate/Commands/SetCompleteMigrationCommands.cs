@@ -11,7 +11,8 @@ namespace PsMigrate.Commands;
 public sealed class SetMigrationCommand : MigrationActionCmdlet
 {
     /// <summary>How long the guest may stand still.</summary>
-    [Parameter(HelpMessage = "How long the guest may stand still: a TimeSpan, text such as 300ms, or a number of milliseconds; 1 ms to 2000 s.")]
+    [Parameter(HelpMessage = "How long the guest may stand still: a TimeSpan, text such as 300ms, or a number of milliseconds; 1 ms to "
+            + "2000 s.")]
     [Duration(BareNumber.Milliseconds)]
     [Alias("downtime-limit")]
     public TimeSpan? MaxDowntime { get; set; }
@@ -50,12 +51,13 @@ public sealed class SetMigrationCommand : MigrationActionCmdlet
     IEnumerable<string> Changes()
     {
         if (MaxDowntime is { } downtime) yield return $"the downtime allowed to {Figures.Time(downtime)}";
-        if (MaxBandwidth is { } bandwidth) yield return bandwidth == 0 ? "no limit on bandwidth" : $"the bandwidth limit to {Figures.Rate(bandwidth)}";
+        if (MaxBandwidth is { } bandwidth)
+            yield return bandwidth == 0 ? "no limit on bandwidth" : $"the bandwidth limit to {Figures.Rate(bandwidth)}";
         if (Timeout is { } timeout) yield return $"the time allowed to {Figures.Time(timeout)}";
     }
 }
 
-/// <summary>Switches running migrations over now, whatever the downtime will be; also lets one go on that waits before its switch-over.</summary>
+/// <summary>Switches running migrations over now, whatever the downtime will be; also one that waits before its switch-over.</summary>
 [Cmdlet(VerbsLifecycle.Complete, "Migration", SupportsShouldProcess = true, DefaultParameterSetName = ById)]
 [OutputType(typeof(MigrationState))]
 public sealed class CompleteMigrationCommand : MigrationActionCmdlet

@@ -27,7 +27,8 @@ public sealed class StartMigrationReceiverCommand : EngineCmdlet
     public string HostName { get; set; } = GuestRegistry.DefaultHost;
 
     /// <summary>The most memory.</summary>
-    [Parameter(HelpMessage = "Most bytes of RAM that guests may have here, for example 16GB; a bigger one is refused. The machine's memory by default.")]
+    [Parameter(HelpMessage = "Most bytes of RAM that guests may have here, for example 16GB; a bigger one is refused. The machine's "
+            + "memory by default.")]
     [Size]
     public long MaxMemory { get; set; }
 
@@ -57,7 +58,8 @@ public sealed class StartMigrationReceiverCommand : EngineCmdlet
             };
             if (!ShouldProcess($"{options.Uri}", $"Listen for guests and run them on host {HostName}")) return;
             if (AllowInsecure && !options.Uri.IsLoopback)
-                WriteWarning($"Whoever reaches {options.Uri} can send guests here and read what is sent: it is neither encrypted nor authenticated.");
+                WriteWarning($"Whoever reaches {options.Uri} can send guests here and read what is sent: it is "
+                    + " neither encrypted nor authenticated.");
             WriteObject(MigrationReceiver.Start(options).GetState());
         }
         catch (MigrationException error)

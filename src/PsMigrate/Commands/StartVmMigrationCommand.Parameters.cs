@@ -12,7 +12,7 @@ public sealed partial class StartVmMigrationCommand
     const string ByGuest = "Guest";
 
     /// <summary>The guests, by name.</summary>
-    [Parameter(ParameterSetName = ByName, Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true,
+    [Parameter(ParameterSetName = ByName, Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true,
         HelpMessage = "Names of the guests to migrate; wildcards are allowed.")]
     [Alias("VMName")]
     [SupportsWildcards]
@@ -36,7 +36,8 @@ public sealed partial class StartVmMigrationCommand
 
     /// <summary>Where they go.</summary>
     [Parameter(Mandatory = true, Position = 1, ValueFromPipelineByPropertyName = true,
-        HelpMessage = "Where to: local:NAME (another host in this process), tcp:HOST:PORT or unix:PATH, where a PsMigrate receiver or a QEMU "
+        HelpMessage = "Where to: local:NAME (another host in this process), tcp:HOST:PORT or unix:PATH, where a PsMigrate receiver or a "
+            + "QEMU "
             + "listens; or the receiver itself.")]
     [Alias("DestinationHost", "DestinationUri")]
     [ValidateNotNullOrEmpty]
@@ -45,20 +46,23 @@ public sealed partial class StartVmMigrationCommand
     public string Destination { get; set; } = "";
 
     /// <summary>How long a guest may stand still.</summary>
-    [Parameter(HelpMessage = "How long a guest may stand still: a TimeSpan, text such as 300ms, or a number of milliseconds; 1 ms to 2000 s. "
+    [Parameter(HelpMessage = "How long a guest may stand still: a TimeSpan, text such as 300ms, or a number of milliseconds; 1 ms to "
+            + "2000 s. "
         + "300 ms by default.")]
     [Duration(BareNumber.Milliseconds)]
     [Alias("downtime-limit")]
     public TimeSpan? MaxDowntime { get; set; }
 
     /// <summary>What the link may carry.</summary>
-    [Parameter(HelpMessage = "Most bytes per second to send for each guest: a number (100MB), or text such as 100MB/s or 1Gbit/s. No limit by default.")]
+    [Parameter(HelpMessage = "Most bytes per second to send for each guest: a number (100MB), or text such as 100MB/s or 1Gbit/s. No "
+            + "limit by default.")]
     [Size(IsRate = true)]
     [Alias("max-bandwidth")]
     public long MaxBandwidth { get; set; }
 
     /// <summary>How long a migration may take.</summary>
-    [Parameter(HelpMessage = "A migration that has not switched over by then is given up, and the guest stays: a TimeSpan, text such as 5m, or a number of seconds. "
+    [Parameter(HelpMessage = "A migration that has not switched over by then is given up, and the guest stays: a TimeSpan, text such as "
+            + "5m, or a number of seconds. "
         + "Without end by default.")]
     [Duration(BareNumber.Seconds)]
     public TimeSpan? Timeout { get; set; }
@@ -81,21 +85,26 @@ public sealed partial class StartVmMigrationCommand
     public SwitchParameter PauseBeforeSwitchover { get; set; }
 
     /// <summary>How many at a time.</summary>
-    [Parameter(HelpMessage = "How many guests are migrated at a time; the others wait for their turn. 2 by default: more share the link, and "
+    [Parameter(HelpMessage = "How many guests are migrated at a time; the others wait for their turn. 2 by default: more share the "
+            + "link, and "
         + "each takes longer to get below what its guest writes.")]
     [ValidateRange(1, 256)]
     public int ThrottleLimit { get; set; } = 2;
 
     /// <summary>In the background.</summary>
-    [Parameter(HelpMessage = "Return a job at once; Receive-Job gives the passes, Stop-Job cancels. Several guests make one job with a child for each.")]
+    [Parameter(HelpMessage = "Return a job at once; Receive-Job gives the passes, Stop-Job cancels. Several guests make one job with a "
+            + "child for each.")]
     public SwitchParameter AsJob { get; set; }
 
     MigrationParameters Parameters()
     {
         var parameters = new MigrationParameters
         {
-            MaxBandwidth = MaxBandwidth, Timeout = Timeout, Verify = Verify, KeepSource = KeepSource, PauseBeforeSwitchover = PauseBeforeSwitchover,
+            MaxBandwidth = MaxBandwidth, Timeout = Timeout, Verify = Verify, KeepSource = KeepSource,
+            PauseBeforeSwitchover = PauseBeforeSwitchover,
         };
-        return parameters with { MaxDowntime = MaxDowntime ?? parameters.MaxDowntime, ConnectTimeout = ConnectTimeout ?? parameters.ConnectTimeout };
+        // Not given is the engine's default, which is written down only there.
+        if (MaxDowntime is { } downtime) parameters = parameters with { MaxDowntime = downtime };
+        return ConnectTimeout is { } connect ? parameters with { ConnectTimeout = connect } : parameters;
     }
 }

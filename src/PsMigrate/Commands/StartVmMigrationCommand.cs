@@ -74,7 +74,8 @@ public sealed partial class StartVmMigrationCommand : EngineCmdlet, IDisposable
     {
         var destination = MigrationUri.Parse(Destination);
         if (_requests.Exists(request => request.Guest == guest))
-            throw new MigrationException(MigrationErrorId.GuestBusy, MigrationSide.User, $"Guest {guest.Name} is to be migrated twice at once.");
+            throw new MigrationException(MigrationErrorId.GuestBusy, MigrationSide.User,
+                $"Guest {guest.Name} is to be migrated twice at once.");
         if (ShouldProcess(Intention(guest, destination), Intention(guest, destination) + " Go on?", "Migrate a guest"))
             _requests.Add(new MigrationRequest(guest, destination, Parameters()));
     }
@@ -83,7 +84,7 @@ public sealed partial class StartVmMigrationCommand : EngineCmdlet, IDisposable
     string CommandText() =>
         $"{MyInvocation.MyCommand.Name} {string.Join(", ", _requests.Select(request => request.Guest.Name))} {_requests[0].Destination}";
 
-    /// <summary>A guest that went to another host of this process leaves a copy of the same name; the name means the one that lives.</summary>
+    /// <summary>-KeepSource leaves a copy of the same name behind; the name means the guest that lives.</summary>
     static IEnumerable<Guest> NotMovedOn(IReadOnlyList<Guest> guests) => guests.Where(guest =>
         guest.State != GuestState.PostMigrate || !guests.Any(other => other.State != GuestState.PostMigrate
             && other.Name.Equals(guest.Name, StringComparison.OrdinalIgnoreCase)));

@@ -18,20 +18,23 @@ public sealed class WaitMigrationReceiverCommand : EngineCmdlet
     readonly ArrivalProgress _progress = new();
 
     /// <summary>Their numbers.</summary>
-    [Parameter(Position = 0, ValueFromPipelineByPropertyName = true, HelpMessage = "Numbers of receivers; all that listen by default.")]
+    [Parameter(Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true,
+        HelpMessage = "Numbers of receivers; all that listen by default.")]
     [Alias("ReceiverId")]
     [ValidateNotNullOrEmpty]
     [ArgumentCompleter(typeof(ReceiverIdCompleter))]
     public int[] Id { get; set; } = [];
 
     /// <summary>How many arrivals.</summary>
-    [Parameter(HelpMessage = "How many arrivals to wait for, all receivers together; 1 by default, 0 goes on until the receivers are stopped. "
+    [Parameter(HelpMessage = "How many arrivals to wait for, all receivers together; 1 by default, 0 goes on until the receivers are "
+            + "stopped. "
         + "Each arrival is given out once, also one that came before the wait.")]
     [ValidateRange(0, int.MaxValue)]
     public int Count { get; set; } = 1;
 
     /// <summary>How long to wait.</summary>
-    [Parameter(HelpMessage = "How long to wait in all: a TimeSpan, text such as 30s or 5m, or a number of seconds. Without end by default.")]
+    [Parameter(HelpMessage = "How long to wait in all: a TimeSpan, text such as 30s or 5m, or a number of seconds. Without end by "
+            + "default.")]
     [Duration(BareNumber.Seconds)]
     [Alias("TimeoutSeconds", "TimeoutSec")]
     public TimeSpan? Timeout { get; set; }

@@ -45,6 +45,8 @@ public sealed class GuestMigrationJob : MigrationJob
     /// <summary>Cancels the migration and waits until it has ended; one that had not begun never does.</summary>
     public override void StopJob()
     {
+        // Also when Receive-Job -AutoRemoveJob removes the job while it is being told that it is over, on the very thread that tells.
+        if (IsOver) return;
         RequestStop();
         _over.Wait(MigrationPump.EndingTime);
     }
@@ -84,7 +86,8 @@ public sealed class GuestMigrationJob : MigrationJob
             foreach (var warning in MigrationReport.Warnings(state.Result!)) Warning.Add(new WarningRecord(warning));
             if (state.Error is { } error) Error.Add(ErrorRecords.From(error, state));
         });
-        Finish(state.Error is not null ? JobState.Failed : state.State == MigrationStatus.Cancelled ? JobState.Stopped : JobState.Completed);
+        Finish(state.Error is not null ? JobState.Failed
+            : state.State == MigrationStatus.Cancelled ? JobState.Stopped : JobState.Completed);
     }
 
     /// <inheritdoc/>
@@ -100,7 +103,8 @@ public sealed class GuestMigrationJob : MigrationJob
 
     void TellDecisions(MigrationState state)
     {
-        foreach (var decision in state.Decisions.Skip(_decisionsTold)) Verbose.Add(new VerboseRecord(MigrationReport.Decision(state, decision)));
+        foreach (var decision in state.Decisions.Skip(_decisionsTold))
+            Verbose.Add(new VerboseRecord(MigrationReport.Decision(state, decision)));
         _decisionsTold = state.Decisions.Length;
     }
 
@@ -115,10 +119,10 @@ public sealed class GuestMigrationJob : MigrationJob
 
     void Finish(JobState state)
     {
-        Tell(() =>
-        {
-            if (!IsOver) SetJobState(state);
-        });
+        bool isClosed;
+        lock (_lock) isClosed = _isClosed;
+        // Outside the lock: whoever hears of it may do anything with the job.
+        if (!isClosed && !IsOver) SetJobState(state);
         _over.Set();
     }
 }

@@ -39,7 +39,7 @@ public sealed class MigrationJobGroup : MigrationJob
         foreach (var child in Children) child.StopJob();
     }
 
-    /// <summary>Takes the children, none of which has begun. They are made after their parent, whose number is the lower one then.</summary>
+    /// <summary>Takes the children, none of which has begun. They are made after their parent, so that its number is the lower.</summary>
     internal void Adopt(IEnumerable<GuestMigrationJob> children)
     {
         foreach (var child in children) ChildJobs.Add(child);

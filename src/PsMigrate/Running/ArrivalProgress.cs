@@ -25,7 +25,7 @@ sealed class ArrivalProgress
             var key = (arrival.ReceiverId, arrival.Name);
             seen.Add(key);
             if (!_activities.TryGetValue(key, out var activity)) _activities.Add(key, activity = _next++);
-            yield return new ProgressRecord(activity, $"{(arrival.Name.Length == 0 ? "a guest" : arrival.Name)} from {arrival.Peer}", arrival.State.ToString())
+            yield return new ProgressRecord(activity, $"{Who(key)} from {arrival.Peer}", arrival.State.ToString())
             {
                 CurrentOperation = $"{Figures.Size(arrival.ReceivedBytes)} received of a guest of {Figures.Size(arrival.TotalBytes)}",
             };
@@ -40,6 +40,8 @@ sealed class ArrivalProgress
     ProgressRecord Completed((int Receiver, string Name) key)
     {
         _activities.Remove(key, out var activity);
-        return new ProgressRecord(activity, $"{(key.Name.Length == 0 ? "a guest" : key.Name)}", "arrived") { RecordType = ProgressRecordType.Completed };
+        return new ProgressRecord(activity, Who(key), "arrived") { RecordType = ProgressRecordType.Completed };
     }
+
+    static string Who((int Receiver, string Name) key) => key.Name.Length == 0 ? "a guest" : key.Name;
 }
