@@ -51,7 +51,7 @@ public sealed record ReceiverOptions
         MigrationParameters.CheckPositive(FirstWordTimeout, nameof(FirstWordTimeout));
         MigrationParameters.CheckPositive(IdleTimeout, nameof(IdleTimeout));
         MigrationParameters.CheckPositive(RunTimeout, nameof(RunTimeout));
-        GuestOptions.CheckName(HostName);
+        GuestOptions.CheckName(HostName, "host");
         return this;
     }
 

@@ -33,7 +33,7 @@ public sealed class GetMigrationGuestCommand : EngineCmdlet
 }
 
 /// <summary>Stops the vCPUs of guests; memory and devices stay.</summary>
-[Cmdlet(VerbsLifecycle.Suspend, "MigrationGuest", SupportsShouldProcess = true, DefaultParameterSetName = ByName)]
+[Cmdlet(VerbsLifecycle.Suspend, "MigrationGuest", SupportsShouldProcess = true, DefaultParameterSetName = ByGuest)]
 [OutputType(typeof(Guest))]
 public sealed class SuspendMigrationGuestCommand : GuestActionCmdlet
 {
@@ -49,7 +49,7 @@ public sealed class SuspendMigrationGuestCommand : GuestActionCmdlet
 }
 
 /// <summary>Lets suspended guests run; settles guests of which nobody knows where they run.</summary>
-[Cmdlet(VerbsLifecycle.Resume, "MigrationGuest", SupportsShouldProcess = true, DefaultParameterSetName = ByName)]
+[Cmdlet(VerbsLifecycle.Resume, "MigrationGuest", SupportsShouldProcess = true, DefaultParameterSetName = ByGuest)]
 [OutputType(typeof(Guest))]
 public sealed class ResumeMigrationGuestCommand : GuestActionCmdlet
 {

@@ -5,7 +5,7 @@ namespace PsMigrate.Commands;
 
 /// <summary>Gives guests up: vCPUs and memory are gone.</summary>
 [Cmdlet(VerbsCommon.Remove, "MigrationGuest", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium,
-    DefaultParameterSetName = ByName)]
+    DefaultParameterSetName = ByGuest)]
 [OutputType(typeof(void))]
 public sealed class RemoveMigrationGuestCommand : GuestActionCmdlet
 {

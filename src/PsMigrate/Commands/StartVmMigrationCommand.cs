@@ -13,7 +13,7 @@ namespace PsMigrate.Commands;
 /// Migrates running guests. In the foreground one record per pass goes down the pipeline while the migration runs; an early end of
 /// the pipeline, of whatever kind, cancels it and brings the guest back to the source.
 /// </summary>
-[Cmdlet(VerbsLifecycle.Start, "VmMigration", SupportsShouldProcess = true, DefaultParameterSetName = ByName)]
+[Cmdlet(VerbsLifecycle.Start, "VmMigration", SupportsShouldProcess = true, DefaultParameterSetName = ByGuest)]
 [OutputType(typeof(MigrationIteration), typeof(MigrationJob))]
 public sealed partial class StartVmMigrationCommand : EngineCmdlet, IDisposable
 {
