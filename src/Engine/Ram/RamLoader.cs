@@ -20,6 +20,7 @@ sealed class RamLoader(Func<long, GuestMemory> prepare)
 
     GuestMemory? _memory;
     RamBlock? _block;
+    DenseArrival _density;
 
     public long NormalPages { get; private set; }
 
@@ -148,8 +149,9 @@ sealed class RamLoader(Func<long, GuestMemory> prepare)
         XbzrlePages++;
     }
 
-    static unsafe void StorePage(RamBlock block, long page, ReadOnlySpan<byte> bytes)
+    unsafe void StorePage(RamBlock block, long page, ReadOnlySpan<byte> bytes)
     {
+        _density.Arriving(_memory!, block, page);
         var to = block.PageForWrite(page);
         // The framework's copy reads a byte of the destination first. On memory that was never touched that maps the page of
         // zeros, and the write after it faults once more and flushes the other processor: a store before it faults once.
