@@ -62,7 +62,7 @@ public sealed class MigrationReceiver : IDisposable
     public int FailedCount { get; private set; }
 
     /// <summary>Ended migrations, oldest first; the last thousand.</summary>
-    public IReadOnlyList<MigrationArrival> Arrivals
+    public MigrationArrival[] Arrivals
     {
         get { lock (_lock) return [.. _arrivals]; }
     }

@@ -11,7 +11,7 @@ public static class MigrationRegistry
     static int _lastId;
 
     /// <summary>All that are known, oldest first.</summary>
-    public static IReadOnlyList<Migration> All
+    public static Migration[] All
     {
         get { lock (Lock) return [.. Migrations]; }
     }

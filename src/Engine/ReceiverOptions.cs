@@ -18,7 +18,7 @@ public sealed record ReceiverOptions
     public long MaxMemory { get; init; }
 
     /// <summary>Names that are accepted, with wildcards.</summary>
-    public IReadOnlyList<string> AllowedName { get; init; } = ["*"];
+    public string[] AllowedName { get; init; } = ["*"];
 
     /// <summary>Whether to listen outside loopback without TLS.</summary>
     public bool AllowInsecure { get; init; }

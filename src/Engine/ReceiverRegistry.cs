@@ -8,7 +8,7 @@ public static class ReceiverRegistry
     static int _lastId;
 
     /// <summary>All that listen, oldest first.</summary>
-    public static IReadOnlyList<MigrationReceiver> All
+    public static MigrationReceiver[] All
     {
         get { lock (Lock) return [.. Receivers]; }
     }

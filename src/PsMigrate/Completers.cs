@@ -42,7 +42,7 @@ public sealed class GuestNameCompleter : Completer
     {
         var host = new WildcardPattern(bound?["HostName"] as string ?? "*", WildcardOptions.IgnoreCase);
         return GuestRegistry.All.Where(guest => host.IsMatch(guest.Host)).Select(guest => new Suggestion(guest.Name,
-            $"{guest.State}, {Figures.Size(guest.MemorySize)}, {guest.ProcessorCount} vCPU(s), {guest.Workload}, host {guest.Host}"));
+            $"{guest.State}, {Figures.Size(guest.MemorySize)}, {Figures.Count(guest.ProcessorCount, "vCPU")}, {guest.Workload}, host {guest.Host}"));
     }
 }
 
@@ -51,7 +51,7 @@ public sealed class HostNameCompleter : Completer
 {
     private protected override IEnumerable<Suggestion> Suggest(IDictionary bound) =>
         GuestRegistry.All.GroupBy(guest => guest.Host, StringComparer.OrdinalIgnoreCase)
-            .Select(host => new Suggestion(host.Key, $"{host.Count()} guest(s)"))
+            .Select(host => new Suggestion(host.Key, Figures.Count(host.Count(), "guest")))
             .Concat(ReceiverRegistry.All.Select(receiver => new Suggestion(receiver.HostName, $"receiver {receiver.Id} at {receiver.Uri}")));
 }
 
@@ -103,6 +103,5 @@ public sealed class ListenAddressCompleter : Completer
         new("tcp:[::1]:0", "the same with IPv6"),
         new("tcp:0.0.0.0:4444", "all addresses of this machine; needs -AllowInsecure"),
         new("unix:", "unix:PATH, a socket in the file system"),
-        new("local:", "local:NAME, a host inside this process"),
     ];
 }

@@ -38,6 +38,9 @@ public static class Figures
     /// <summary>A time as seconds, for columns; empty when there is none.</summary>
     public static string Seconds(TimeSpan? time) => time?.TotalSeconds.ToString("N2", CultureInfo.InvariantCulture) ?? "";
 
+    /// <summary>So many of something, for example <c>1 guest</c>, <c>2 guests</c>.</summary>
+    public static string Count(long value, string what) => $"{Count(value)} {what}{(value == 1 ? "" : "s")}";
+
     /// <summary>Any other figure, for columns.</summary>
     public static string Number(double value) => value.ToString("N1", CultureInfo.InvariantCulture);
 

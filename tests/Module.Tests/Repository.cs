@@ -14,7 +14,7 @@ static class Repository
     /// <summary>The importable module of the same configuration as these tests.</summary>
     public static string Module => Path.Combine(Root, "output", Configuration, "PsMigrate");
 
-    static string Configuration => typeof(Repository).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
+    public static string Configuration => typeof(Repository).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
         .First(a => a.Key == "Configuration").Value!;
 
     /// <summary>Tells the test files which module to import, unless whoever started the tests has chosen one.</summary>

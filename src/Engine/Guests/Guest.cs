@@ -110,7 +110,7 @@ public sealed partial class Guest
     public long MigrationCount => Counter.Migrations;
 
     /// <summary>Writes done by each vCPU.</summary>
-    public IReadOnlyList<long> Ticks => [.. _cpus.Select(cpu => (long)cpu.Tick)];
+    public long[] Ticks => [.. _cpus.Select(cpu => (long)cpu.Tick)];
 
     long TotalTicks => _cpus.Sum(cpu => (long)cpu.Tick);
 

@@ -12,7 +12,7 @@ public static class GuestRegistry
     static readonly ConcurrentDictionary<(string Host, string Name), Guest> Guests = new(HostAndName.Instance);
 
     /// <summary>All guests, by name and host.</summary>
-    public static IReadOnlyList<Guest> All =>
+    public static Guest[] All =>
         [.. Guests.Values.OrderBy(guest => guest.Name, StringComparer.OrdinalIgnoreCase).ThenBy(guest => guest.Host, StringComparer.Ordinal)];
 
     /// <summary>Makes, registers and starts a guest. Throws DuplicateGuestName and what <see cref="Guest.Create"/> throws.</summary>

@@ -86,31 +86,40 @@ sealed partial class OutgoingMigration
         return true;
     }
 
-    /// <summary>Cancels, unless the destination has leave to run the guest or the migration is over.</summary>
+    /// <summary>
+    /// Cancels, unless the destination has leave to run the guest or the migration is over. With <paramref name="wait"/> the answer
+    /// comes when the guest is where it belongs, whatever it is.
+    /// </summary>
     public CancelAnswer Cancel(bool wait)
     {
-        lock (_lock)
-        {
-            if (MigrationTransitions.IsEnded(_status))
-                return Answer(CancelOutcome.AlreadyEnded, $"The migration had ended before: {_status}.");
-            if (_isCommitted && !_isCancelRequested)
-                return Answer(CancelOutcome.TooLate, "The destination has leave to run the guest; nothing can take that back.");
-            if (_error is null && !_isCancelRequested)
-            {
-                _isCancelRequested = true;
-                MoveTo(MigrationStatus.Cancelling);
-            }
-        }
-        Interrupt();
-        if (!wait) return Answer(CancelOutcome.Requested, "The migration is being cancelled.");
-        _ended.Wait();
+        var outcome = TryCancel();
+        if (outcome == CancelOutcome.Requested) Interrupt();
+        if (wait) _ended.Wait();
+        if (outcome == CancelOutcome.AlreadyEnded) return Answer(outcome, $"The migration had ended before: {Status}.");
+        if (outcome == CancelOutcome.TooLate) return Answer(outcome, "The destination has leave to run the guest; nothing can take that back.");
+        if (!wait) return Answer(outcome, "The migration is being cancelled.");
         return Status == MigrationStatus.Cancelled
             ? Answer(CancelOutcome.Cancelled, "Cancelled; the guest stayed at the source.")
             : Answer(CancelOutcome.AlreadyEnded, $"The migration had ended before: {Result}");
     }
 
-    CancelAnswer Answer(CancelOutcome outcome, string reason) =>
-        new(Id, _guest.Name, outcome, reason, Status, Result?.Location ?? GuestLocation.Source);
+    CancelOutcome TryCancel()
+    {
+        lock (_lock)
+        {
+            if (MigrationTransitions.IsEnded(_status)) return CancelOutcome.AlreadyEnded;
+            if (_isCommitted && !_isCancelRequested) return CancelOutcome.TooLate;
+            if (_error is not null || _isCancelRequested) return CancelOutcome.Requested;
+            _isCancelRequested = true;
+            MoveTo(MigrationStatus.Cancelling);
+            return CancelOutcome.Requested;
+        }
+    }
+
+    CancelAnswer Answer(CancelOutcome outcome, string reason)
+    {
+        lock (_lock) return new(Id, _guest.Name, outcome, reason, _status, _location);
+    }
 
     /// <summary>Switches over as soon as the thread looks, whatever the downtime; also ends the wait before the switch-over.</summary>
     public void Complete()

@@ -96,7 +96,9 @@ sealed class ReturnPath
         {
             case ReturnPathType.Failure:
                 var (id, text) = message.ReadFailure();
-                lock (_lock) _failure = new MigrationException(id, MigrationSide.Destination, $"The destination gave up: {text}");
+                // It saw the link break, and one direction of it still carried the news.
+                var side = id == MigrationErrorId.ConnectionLost ? MigrationSide.Link : MigrationSide.Destination;
+                lock (_lock) _failure = new MigrationException(id, side, $"The destination gave up: {text}");
                 return false;
             case ReturnPathType.Shut when message.Value != 0:
                 End(Failure ?? new MigrationException(MigrationErrorId.DestinationFailed, MigrationSide.Destination,

@@ -1,5 +1,6 @@
 using System.Management.Automation;
 using PsMigrate.Completion;
+using PsMigrate.Engine;
 using PsMigrate.Engine.Model;
 
 namespace PsMigrate.Commands;
@@ -10,6 +11,9 @@ namespace PsMigrate.Commands;
 [OutputType(typeof(MigrationState))]
 public sealed class GetMigrationStateCommand : EngineCmdlet
 {
+    // Who asks for one migration wants all of it: this name selects the list view. Several are shown as a table.
+    const string Detailed = "PsMigrate.Engine.Model.MigrationState#Detailed";
+
     /// <summary>The numbers of the migrations.</summary>
     [Parameter(ParameterSetName = "Id", Position = 0, ValueFromPipelineByPropertyName = true,
         HelpMessage = "Numbers of migrations; all that are known by default.")]
@@ -34,12 +38,17 @@ public sealed class GetMigrationStateCommand : EngineCmdlet
     /// <inheritdoc/>
     protected override void ProcessRecord()
     {
-        var migrations = ParameterSetName == "Name" ? MigrationLookup.AllByName(Name, WriteFailure)
+        var isNamed = ParameterSetName == "Name";
+        var found = (isNamed ? MigrationLookup.AllByName(Name, WriteFailure)
             : IsBound(nameof(Id)) ? MigrationLookup.ById(Id, WriteFailure)
-            : Engine.MigrationRegistry.All;
-        foreach (var migration in migrations)
+            : MigrationRegistry.All).Where(migration => !Running || !migration.IsEnded).ToList();
+        var isOneAskedFor = found.Count == 1 && !MyInvocation.ExpectingInput
+            && (isNamed ? !WildcardPattern.ContainsWildcardCharacters(Name[0]) : IsBound(nameof(Id)));
+        foreach (var migration in found)
         {
-            if (!Running || !migration.IsEnded) WriteObject(migration.GetState());
+            var state = PSObject.AsPSObject(migration.GetState());
+            if (isOneAskedFor) state.TypeNames.Insert(0, Detailed);
+            WriteObject(state);
         }
     }
 }

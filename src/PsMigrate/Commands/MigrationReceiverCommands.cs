@@ -46,7 +46,7 @@ public sealed class StopMigrationReceiverCommand : EngineCmdlet
         foreach (var receiver in ReceiverLookup.ById(Id, WriteFailure))
         {
             var coming = receiver.ActiveCount;
-            var action = coming == 0 ? "Stop listening" : $"Stop listening; {coming} guest(s) on the way stay where they come from";
+            var action = coming == 0 ? "Stop listening" : $"Stop listening; {Figures.Count(coming, "guest")} on the way stay where they come from";
             if (!ShouldProcess($"receiver {receiver.Id} at {receiver.Uri}", action)) continue;
             receiver.Stop();
             if (PassThru) WriteObject(receiver.GetState());

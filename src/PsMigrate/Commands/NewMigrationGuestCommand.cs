@@ -16,6 +16,7 @@ public sealed class NewMigrationGuestCommand : EngineCmdlet
         HelpMessage = "Name of the guest, unique on its host; several names make several guests that are alike.")]
     [Alias("VMName")]
     [ValidateNotNull]
+    [AllowEmptyString]
     public string[] Name { get; set; } = [];
 
     /// <summary>RAM.</summary>
@@ -88,7 +89,7 @@ public sealed class NewMigrationGuestCommand : EngineCmdlet
     void Create(string name)
     {
         var options = Options(name).Validate();
-        var action = $"Create a guest with {Figures.Size(options.MemorySize)} of RAM, {options.ProcessorCount} vCPU(s), workload {options.Workload}"
+        var action = $"Create a guest with {Figures.Size(options.MemorySize)} of RAM, {Figures.Count(options.ProcessorCount, "vCPU")}, workload {options.Workload}"
             + (options.Workload == GuestWorkload.Idle ? "" : options.DirtyRate == 0 ? " at full speed" : $" at {Figures.Rate(options.DirtyRate)}");
         if (!ShouldProcess($"{name} on host {options.Host}", action)) return;
         var guest = GuestRegistry.Create(options);

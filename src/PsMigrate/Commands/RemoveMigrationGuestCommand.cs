@@ -6,6 +6,7 @@ namespace PsMigrate.Commands;
 /// <summary>Gives guests up: vCPUs and memory are gone.</summary>
 [Cmdlet(VerbsCommon.Remove, "MigrationGuest", SupportsShouldProcess = true, ConfirmImpact = ConfirmImpact.Medium,
     DefaultParameterSetName = ByName)]
+[OutputType(typeof(void))]
 public sealed class RemoveMigrationGuestCommand : GuestActionCmdlet
 {
     bool _yesToAll;

@@ -23,7 +23,7 @@ public sealed class SetMigrationCommand : MigrationActionCmdlet
     public long? MaxBandwidth { get; set; }
 
     /// <summary>How long the migration may take, counted from its start.</summary>
-    [Parameter(HelpMessage = "The migration is cancelled when it has not switched over by then, counted from its start: a TimeSpan, "
+    [Parameter(HelpMessage = "The migration is given up when it has not switched over by then, counted from its start: a TimeSpan, "
         + "text such as 5m, or a number of seconds.")]
     [Duration(BareNumber.Seconds)]
     public TimeSpan? Timeout { get; set; }

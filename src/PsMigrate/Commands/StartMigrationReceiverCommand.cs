@@ -14,7 +14,7 @@ namespace PsMigrate.Commands;
 public sealed class StartMigrationReceiverCommand : EngineCmdlet
 {
     /// <summary>Where to listen.</summary>
-    [Parameter(Position = 0, HelpMessage = "Where to listen: tcp:HOST:PORT (port 0 lets the system choose), unix:PATH or local:NAME. "
+    [Parameter(Position = 0, HelpMessage = "Where to listen: tcp:HOST:PORT (port 0 lets the system choose) or unix:PATH. "
         + "tcp:127.0.0.1:0 by default. The Uri of the output has the real port.")]
     [ValidateNotNullOrEmpty]
     [ArgumentCompleter(typeof(ListenAddressCompleter))]

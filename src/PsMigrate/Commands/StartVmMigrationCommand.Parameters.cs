@@ -58,7 +58,7 @@ public sealed partial class StartVmMigrationCommand
     public long MaxBandwidth { get; set; }
 
     /// <summary>How long a migration may take.</summary>
-    [Parameter(HelpMessage = "A migration that has not switched over by then is cancelled: a TimeSpan, text such as 5m, or a number of seconds. "
+    [Parameter(HelpMessage = "A migration that has not switched over by then is given up, and the guest stays: a TimeSpan, text such as 5m, or a number of seconds. "
         + "Without end by default.")]
     [Duration(BareNumber.Seconds)]
     public TimeSpan? Timeout { get; set; }

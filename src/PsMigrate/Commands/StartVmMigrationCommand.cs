@@ -48,7 +48,7 @@ public sealed partial class StartVmMigrationCommand : EngineCmdlet, IDisposable
         if (_requests.Count == 0) return;
         if (AsJob)
         {
-            var job = MigrationJobRunner.Start(MyInvocation.Line.Trim(), _requests, ThrottleLimit);
+            var job = MigrationJobRunner.Start(CommandText(), _requests, ThrottleLimit);
             JobRepository.Add(job);
             WriteObject(job);
             return;
@@ -79,6 +79,10 @@ public sealed partial class StartVmMigrationCommand : EngineCmdlet, IDisposable
             _requests.Add(new MigrationRequest(guest, destination, Parameters()));
     }
 
+    /// <summary>What Get-Job shows as the command: this one, not the line or script that it stands in.</summary>
+    string CommandText() =>
+        $"{MyInvocation.MyCommand.Name} {string.Join(", ", _requests.Select(request => request.Guest.Name))} {_requests[0].Destination}";
+
     /// <summary>A guest that went to another host of this process leaves a copy of the same name; the name means the one that lives.</summary>
     static IEnumerable<Guest> NotMovedOn(IReadOnlyList<Guest> guests) => guests.Where(guest =>
         guest.State != GuestState.PostMigrate || !guests.Any(other => other.State != GuestState.PostMigrate
@@ -96,7 +100,7 @@ public sealed partial class StartVmMigrationCommand : EngineCmdlet, IDisposable
         if (parameters.PauseBeforeSwitchover) limits.Add("it waits for Complete-Migration before it switches over");
         if (parameters.Verify) limits.Add("it stands still longer, until the digests of both ends agree");
         if (parameters.KeepSource) limits.Add("a suspended copy stays here");
-        return $"Migrate guest {guest.Name} ({Figures.Size(guest.MemorySize)}, {guest.ProcessorCount} vCPU(s), {writing}) "
+        return $"Migrate guest {guest.Name} ({Figures.Size(guest.MemorySize)}, {Figures.Count(guest.ProcessorCount, "vCPU")}, {writing}) "
             + $"from host {guest.Host} to {destination}: {string.Join("; ", limits)}.";
     }
 }

@@ -33,7 +33,7 @@ public sealed class WaitMigrationCommand : MigrationActionCmdlet
             if (left > TimeSpan.Zero || left is null) continue;
             var state = migration.GetState();
             WriteFailure(new MigrationException(MigrationErrorId.Timeout, MigrationSide.User,
-                $"The {Label(migration)} had not ended after {Figures.Time(Timeout!.Value)}: it is {state.State}, "
+                $"Migration {migration.Id} of guest {migration.Name} to {migration.Destination} had not ended after {Figures.Time(Timeout!.Value)}: it is {state.State}, "
                 + $"pass {state.Current.Iteration}, {Figures.Size(state.Current.RemainingBytes)} left. It goes on."), state);
             return;
         }

@@ -93,10 +93,10 @@ public sealed class WaitMigrationReceiverCommand : EngineCmdlet
         var where = string.Join(", ", _receivers.Select(receiver => receiver.Uri));
         if (listening)
             WriteFailure(new MigrationException(MigrationErrorId.Timeout, MigrationSide.User,
-                $"{arrived}{waitedFor} guest(s) arrived at {where} within {Figures.Time(Timeout!.Value)}. The receiver goes on."), Targets());
+                $"{arrived}{waitedFor} guests arrived at {where} within {Figures.Time(Timeout!.Value)}. The receiver goes on."), Targets());
         else if (Count > 0)
             WriteFailure(new MigrationException(MigrationErrorId.InvalidState, MigrationSide.User,
-                $"The receiver at {where} was stopped after {arrived}{waitedFor} arrival(s)."), Targets());
+                $"The receiver at {where} was stopped after {arrived}{waitedFor} arrivals."), Targets());
     }
 
     int[] Targets() => [.. _receivers.Select(receiver => receiver.Id)];

@@ -101,7 +101,7 @@ public sealed class GuestMigrationJob : MigrationJob
     void TellDecisions(MigrationState state)
     {
         foreach (var decision in state.Decisions.Skip(_decisionsTold)) Verbose.Add(new VerboseRecord(MigrationReport.Decision(state, decision)));
-        _decisionsTold = state.Decisions.Count;
+        _decisionsTold = state.Decisions.Length;
     }
 
     /// <summary>Adds to the job's streams, which are gone once Remove-Job was here.</summary>

@@ -8,17 +8,8 @@ public sealed class MigrationJobGroup : MigrationJob
 {
     readonly Lock _lock = new();
 
-    internal MigrationJobGroup(string command, IEnumerable<GuestMigrationJob> children)
-        : base(command, null)
-    {
-        foreach (var child in children)
-        {
-            ChildJobs.Add(child);
-            child.StateChanged += (_, _) => Update();
-        }
-        SetJobState(JobState.Running);
-        Update();
-    }
+    internal MigrationJobGroup(string command)
+        : base(command, null) => SetJobState(JobState.Running);
 
     /// <inheritdoc/>
     public override IReadOnlyList<Migration> Migrations => [.. Children.SelectMany(child => child.Migrations)];
@@ -46,6 +37,13 @@ public sealed class MigrationJobGroup : MigrationJob
     {
         foreach (var child in Children.Reverse()) child.RequestStop();
         foreach (var child in Children) child.StopJob();
+    }
+
+    /// <summary>Takes the children, none of which has begun. They are made after their parent, whose number is the lower one then.</summary>
+    internal void Adopt(IEnumerable<GuestMigrationJob> children)
+    {
+        foreach (var child in children) ChildJobs.Add(child);
+        foreach (var child in ChildJobs) child.StateChanged += (_, _) => Update();
     }
 
     /// <inheritdoc/>

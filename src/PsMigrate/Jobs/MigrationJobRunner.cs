@@ -19,10 +19,10 @@ sealed class MigrationJobRunner : IMigrationSink, IDisposable
     /// <summary>Begins the first migrations and returns their job, which goes on by itself.</summary>
     public static MigrationJob Start(string command, IReadOnlyList<MigrationRequest> requests, int limit)
     {
+        var parent = requests.Count == 1 ? null : new MigrationJobGroup(command);
         var runner = new MigrationJobRunner(command, requests, limit);
-        MigrationJob job = requests.Count == 1
-            ? runner._jobs[requests[0]]
-            : new MigrationJobGroup(command, requests.Select(request => runner._jobs[request]));
+        parent?.Adopt(requests.Select(request => runner._jobs[request]));
+        MigrationJob job = parent ?? (MigrationJob)runner._jobs[requests[0]];
         // Here and not on the thread, so that Get-MigrationState and Stop-Migration know them as soon as the job is there.
         runner._pump.Fill();
         new Thread(runner.Run) { IsBackground = true, Name = $"migration job {job.Id}" }.Start();

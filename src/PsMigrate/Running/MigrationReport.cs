@@ -35,7 +35,7 @@ static class MigrationReport
         if (state.Result is { } result) return result.ToString();
         var culture = CultureInfo.InvariantCulture;
         var percent = state.PercentComplete is { } share ? string.Create(culture, $", {share} %") : "";
-        var rest = state.RemainingTime is { } time ? $", about {Figures.Time(time)} left" : "";
+        var rest = state.RemainingTime is { } time ? $", about {Figures.Time(TimeSpan.FromSeconds(Math.Ceiling(time.TotalSeconds)))} left" : "";
         return string.Create(culture, $"{state.PhaseNumber} {state.Phase}, pass {state.Current.Iteration}{percent}{rest}");
     }
 
@@ -47,7 +47,7 @@ static class MigrationReport
             yield return $"{who} was cancelled; {ErrorRecords.Whereabouts(result.Location)}.";
         if (result.Location == GuestLocation.RamOnly)
             yield return $"{who}: {ErrorRecords.Whereabouts(result.Location)}."
-                + (result.LeftOut.Count == 0 ? "" : $" Not sent, since the other end would have refused it: {string.Join(", ", result.LeftOut)}.");
+                + (result.LeftOut.Length == 0 ? "" : $" Not sent, since the other end would have refused it: {string.Join(", ", result.LeftOut)}.");
         if (result.Location == GuestLocation.InDoubt)
             yield return $"{who}: {ErrorRecords.Whereabouts(result.Location)}. Look there first; Resume-MigrationGuest settles it.";
         // What the user asked for on top is no broken promise: the time for the digests, and the wait for leave to switch over.

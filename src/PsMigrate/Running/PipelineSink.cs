@@ -7,6 +7,9 @@ namespace PsMigrate.Running;
 /// <summary>Tells a cmdlet's streams about migrations in the foreground: records to the pipeline, the rest where it belongs.</summary>
 sealed class PipelineSink(Cmdlet cmdlet, int total) : IMigrationSink
 {
+    // Passes of several migrations come in turn: this name selects the table with the guest in a column instead of in a heading.
+    const string Several = "PsMigrate.Engine.Model.MigrationIteration#Several";
+
     readonly Dictionary<int, int> _decisionsTold = [];
     readonly Dictionary<int, MigrationState> _shown = [];
     int _ended;
@@ -23,7 +26,12 @@ sealed class PipelineSink(Cmdlet cmdlet, int total) : IMigrationSink
         cmdlet.WriteError(ErrorRecords.From(error, request.Guest.Name));
     }
 
-    public void Passed(MigrationRequest request, MigrationIteration iteration) => cmdlet.WriteObject(iteration);
+    public void Passed(MigrationRequest request, MigrationIteration iteration)
+    {
+        var record = PSObject.AsPSObject(iteration);
+        if (total > 1) record.TypeNames.Insert(0, Several);
+        cmdlet.WriteObject(record);
+    }
 
     public void Progressed(MigrationRequest request, MigrationState state)
     {
@@ -60,7 +68,7 @@ sealed class PipelineSink(Cmdlet cmdlet, int total) : IMigrationSink
     {
         var told = _decisionsTold.GetValueOrDefault(state.Id);
         foreach (var decision in state.Decisions.Skip(told)) cmdlet.WriteVerbose(MigrationReport.Decision(state, decision));
-        _decisionsTold[state.Id] = state.Decisions.Count;
+        _decisionsTold[state.Id] = state.Decisions.Length;
     }
 
     void ShowDrain(ProgressRecordType type)

@@ -27,7 +27,7 @@ public sealed class IntoQemuTests
             Assert.Equal(MigrationStatus.Completed, state.State);
             Assert.Equal(GuestLocation.RamOnly, state.Location);
             Assert.Equal(PeerKind.Qemu, state.Peer);
-            Assert.True(state.Iterations.Count >= 3, $"Only {state.Iterations.Count} passes.");
+            Assert.True(state.Iterations.Length >= 3, $"Only {state.Iterations.Length} passes.");
             Assert.Contains("READY and RUN", migration.Result!.LeftOut);
             Poll.Until(() => qemu.MigrationStatus == "completed", "QEMU says completed");
             AssertSameMemory(guest, qemu.Memory(Megabytes));

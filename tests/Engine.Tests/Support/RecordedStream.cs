@@ -19,9 +19,9 @@ sealed record RecordedStream(byte[] Bytes, IReadOnlyList<long> Boundaries, strin
     }
 
     /// <summary>As a source of ours sends it: everything, RUN included.</summary>
-    public static RecordedStream Ours(bool verify = false)
+    public static RecordedStream Ours(bool verify = false, long size = 512 << 10)
     {
-        var guest = SmallGuest();
+        var guest = SmallGuest(size);
         var bytes = new BytesWriter();
         var migration = Guid.NewGuid();
         var stream = new StreamBuilder(guest, bytes, migration, verify).UpTo(StreamStep.Run);
@@ -29,9 +29,9 @@ sealed record RecordedStream(byte[] Bytes, IReadOnlyList<long> Boundaries, strin
     }
 
     /// <summary>As a machine none of QEMU sends it: RAM only, nothing announced.</summary>
-    public static RecordedStream Foreign()
+    public static RecordedStream Foreign(long size = 512 << 10)
     {
-        var guest = SmallGuest();
+        var guest = SmallGuest(size);
         var bytes = new BytesWriter();
         var stream = new StreamBuilder(guest, bytes, Guid.Empty)
             .Without(StreamStep.ExtensionPing, StreamStep.Announcement, StreamStep.Cpus, StreamStep.Devices).UpTo(StreamStep.Description);
