@@ -28,6 +28,7 @@ public sealed class MigrationReceiver : IDisposable
         _policy = options.ToPolicy();
         _slots = new SemaphoreSlim(options.MaxConnections);
         _listener = ConnectionListener.Listen(options.Uri);
+        Readiness.Prepare();
         new Thread(AcceptLoop) { IsBackground = true, Name = $"migration receiver {Uri}" }.Start();
     }
 
