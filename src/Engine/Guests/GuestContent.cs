@@ -24,12 +24,10 @@ static unsafe class ContentFill
     static ReadOnlySpan<byte> Words =>
         "request served from cache in node session opened by user closed after timeout retry queue worker started at bytes sent to peer "u8;
 
-    /// <summary>Fills the first <paramref name="length"/> bytes of RAM with up to two threads.</summary>
-    public static void Fill(GuestMemory memory, long length, GuestContent content, ulong seed)
+    /// <summary>Fills the first <paramref name="length"/> bytes of the block with up to two threads.</summary>
+    public static void Fill(RamBlock block, long length, GuestContent content, ulong seed)
     {
         if (content == GuestContent.Zero) return;
-        var block = memory.Ram;
-        memory.ExpectDense(block, 0, length / GuestMemory.PageSize);
         var chunks = (length / GuestMemory.PageSize + RamBlock.PagesPerChunk - 1) / RamBlock.PagesPerChunk;
         Parallel.For(0, chunks, new ParallelOptions { MaxDegreeOfParallelism = Math.Min(2, Environment.ProcessorCount) }, chunk =>
         {
