@@ -85,7 +85,7 @@ public sealed record ReceiverState
     public int FailedCount { get; init; }
 
     /// <summary>What is under way.</summary>
-    public IReadOnlyList<MigrationArrival> Incoming { get; init; } = [];
+    public MigrationArrival[] Incoming { get; init; } = [];
 
     /// <summary>When this was taken, UTC.</summary>
     public required DateTime Timestamp { get; init; }

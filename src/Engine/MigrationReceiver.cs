@@ -14,7 +14,8 @@ public sealed class MigrationReceiver : IDisposable
     readonly ConnectionListener _listener;
     readonly ReceiverOptions _options;
     readonly IncomingPolicy _policy;
-    readonly SemaphoreSlim _slots;
+    // Connections at one time, whether they come to anything or not; more wait in the system's queue.
+    readonly SemaphoreSlim _slots = new(1024);
     readonly List<IncomingMigration> _active = [];
     readonly List<MigrationArrival> _arrivals = [];
     int _forgotten;
@@ -26,8 +27,8 @@ public sealed class MigrationReceiver : IDisposable
         Id = id;
         _options = options.Validate();
         _policy = options.ToPolicy();
-        _slots = new SemaphoreSlim(options.MaxConnections);
         _listener = ConnectionListener.Listen(options.Uri);
+        Readiness.Prepare();
         new Thread(AcceptLoop) { IsBackground = true, Name = $"migration receiver {Uri}" }.Start();
     }
 
@@ -62,7 +63,7 @@ public sealed class MigrationReceiver : IDisposable
     public int FailedCount { get; private set; }
 
     /// <summary>Ended migrations, oldest first; the last thousand.</summary>
-    public IReadOnlyList<MigrationArrival> Arrivals
+    public MigrationArrival[] Arrivals
     {
         get { lock (_lock) return [.. _arrivals]; }
     }
@@ -78,7 +79,7 @@ public sealed class MigrationReceiver : IDisposable
             {
                 var left = wait - clock.Elapsed;
                 if (_isStopped || left <= TimeSpan.Zero) return false;
-                Monitor.Wait(_lock, left);
+                Monitor.Wait(_lock, left < MigrationParameters.LongestWait ? left : MigrationParameters.LongestWait);
             }
             _taken = Math.Max(_taken, _forgotten);
             arrival = _arrivals[_taken++ - _forgotten];
@@ -131,13 +132,27 @@ public sealed class MigrationReceiver : IDisposable
         {
             _slots.Wait();
             if (_listener.Accept() is not { } connection) return;
-            var incoming = new IncomingMigration(connection, _policy);
-            lock (_lock)
+            try
             {
-                _active.Add(incoming);
-                if (_isStopped) incoming.Abort();
+                Begin(new IncomingMigration(connection, _policy));
             }
-            new Thread(() => Receive(incoming)) { IsBackground = true, Name = $"incoming {Uri}" }.Start();
+            catch (OutOfMemoryException)
+            {
+                // No thread for this one; the next may find one.
+                connection.Dispose();
+                _slots.Release();
+            }
+        }
+    }
+
+    void Begin(IncomingMigration incoming)
+    {
+        var thread = new Thread(() => Receive(incoming)) { IsBackground = true, Name = $"incoming {Uri}" };
+        thread.Start();
+        lock (_lock)
+        {
+            if (!incoming.IsEnded) _active.Add(incoming);
+            if (_isStopped) incoming.Abort();
         }
     }
 

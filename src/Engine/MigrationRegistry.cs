@@ -11,7 +11,7 @@ public static class MigrationRegistry
     static int _lastId;
 
     /// <summary>All that are known, oldest first.</summary>
-    public static IReadOnlyList<Migration> All
+    public static Migration[] All
     {
         get { lock (Lock) return [.. Migrations]; }
     }
@@ -29,10 +29,10 @@ public static class MigrationRegistry
 
     internal static Migration Add(Func<int, Migration> start)
     {
+        // Claiming a guest may have to wait for it; nobody else has to wait meanwhile.
+        var migration = start(Interlocked.Increment(ref _lastId));
         lock (Lock)
         {
-            var migration = start(_lastId + 1);
-            _lastId++;
             Migrations.Add(migration);
             if (Migrations.Count > Kept && Migrations.Find(old => old.IsEnded) is { } oldest) Migrations.Remove(oldest);
             return migration;

@@ -14,11 +14,11 @@ public sealed record ReceiverOptions
     /// <summary>The host that arriving guests live on.</summary>
     public string HostName { get; init; } = GuestRegistry.DefaultHost;
 
-    /// <summary>The largest guest in bytes; 0 is the memory of this machine.</summary>
+    /// <summary>The largest guest, and all guests that are on their way at one time, in bytes; 0 is the memory of this machine.</summary>
     public long MaxMemory { get; init; }
 
     /// <summary>Names that are accepted, with wildcards.</summary>
-    public IReadOnlyList<string> AllowedName { get; init; } = ["*"];
+    public string[] AllowedName { get; init; } = ["*"];
 
     /// <summary>Whether to listen outside loopback without TLS.</summary>
     public bool AllowInsecure { get; init; }
@@ -26,11 +26,14 @@ public sealed record ReceiverOptions
     /// <summary>Whether guests stay suspended although they ran.</summary>
     public bool StartSuspended { get; init; }
 
-    /// <summary>Connections at one time; more wait.</summary>
-    public int MaxConnections { get; init; } = 64;
+    /// <summary>Migrations at one time; more wait for a while, and are then refused.</summary>
+    public int MaxMigrations { get; init; } = 64;
 
-    /// <summary>How long a connection may say nothing before it has said who comes.</summary>
+    /// <summary>How long a connection may take to say who comes.</summary>
     public TimeSpan FirstWordTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long a source may say nothing after that.</summary>
+    public TimeSpan IdleTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>How long a loaded guest waits for RUN.</summary>
     public TimeSpan RunTimeout { get; init; } = TimeSpan.FromSeconds(60);
@@ -44,14 +47,15 @@ public sealed record ReceiverOptions
             throw new MigrationException(MigrationErrorId.InsecureAddress, MigrationSide.User,
                 $"{Uri} can be reached from other machines, and the stream is neither encrypted nor authenticated. -AllowInsecure listens there all the same.");
         if (MaxMemory < 0) throw MigrationException.Invalid($"MaxMemory can't be negative, and is {MaxMemory}.");
-        if (MaxConnections < 1) throw MigrationException.Invalid($"MaxConnections must be at least 1, and is {MaxConnections}.");
-        MigrationParameters.CheckWait(FirstWordTimeout, nameof(FirstWordTimeout));
-        MigrationParameters.CheckWait(RunTimeout, nameof(RunTimeout));
-        GuestOptions.CheckName(HostName);
+        if (MaxMigrations < 1) throw MigrationException.Invalid($"MaxMigrations must be at least 1, and is {MaxMigrations}.");
+        MigrationParameters.CheckPositive(FirstWordTimeout, nameof(FirstWordTimeout));
+        MigrationParameters.CheckPositive(IdleTimeout, nameof(IdleTimeout));
+        MigrationParameters.CheckPositive(RunTimeout, nameof(RunTimeout));
+        GuestOptions.CheckName(HostName, "host");
         return this;
     }
 
     internal IncomingPolicy ToPolicy() => new(
-        HostName, MaxMemory == 0 ? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes : MaxMemory, AllowedName, StartSuspended,
-        FirstWordTimeout, RunTimeout);
+        HostName, new Admission(MaxMigrations, MaxMemory == 0 ? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes : MaxMemory),
+        AllowedName, StartSuspended, FirstWordTimeout, IdleTimeout, RunTimeout);
 }

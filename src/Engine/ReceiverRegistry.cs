@@ -8,7 +8,7 @@ public static class ReceiverRegistry
     static int _lastId;
 
     /// <summary>All that listen, oldest first.</summary>
-    public static IReadOnlyList<MigrationReceiver> All
+    public static MigrationReceiver[] All
     {
         get { lock (Lock) return [.. Receivers]; }
     }
@@ -24,13 +24,10 @@ public static class ReceiverRegistry
 
     internal static MigrationReceiver Add(Func<int, MigrationReceiver> start)
     {
-        lock (Lock)
-        {
-            var receiver = start(_lastId + 1);
-            _lastId++;
-            Receivers.Add(receiver);
-            return receiver;
-        }
+        // A name may take long to resolve; nobody else has to wait meanwhile.
+        var receiver = start(Interlocked.Increment(ref _lastId));
+        lock (Lock) Receivers.Add(receiver);
+        return receiver;
     }
 
     internal static void Remove(MigrationReceiver receiver)

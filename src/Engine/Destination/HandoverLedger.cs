@@ -23,7 +23,7 @@ static class HandoverLedger
     {
         lock (Lock)
         {
-            if (!Outcomes.TryAdd(migration, HandoverOutcome.Unknown)) return;
+            if (!Outcomes.TryAdd(migration, HandoverOutcome.Open)) return;
             Order.Enqueue(migration);
             if (Order.Count > Kept) Outcomes.Remove(Order.Dequeue());
         }
@@ -37,7 +37,7 @@ static class HandoverLedger
     {
         lock (Lock)
         {
-            if (Outcomes.GetValueOrDefault(migration) != HandoverOutcome.Unknown) return false;
+            if (Outcomes.GetValueOrDefault(migration) != HandoverOutcome.Open) return false;
             Outcomes[migration] = HandoverOutcome.Discarded;
             arrive();
             Outcomes[migration] = HandoverOutcome.Running;
@@ -54,7 +54,7 @@ static class HandoverLedger
         lock (Lock)
         {
             if (!Outcomes.TryGetValue(migration, out var outcome)) return HandoverOutcome.Unknown;
-            if (outcome == HandoverOutcome.Unknown) Outcomes[migration] = outcome = HandoverOutcome.Discarded;
+            if (outcome == HandoverOutcome.Open) Outcomes[migration] = outcome = HandoverOutcome.Discarded;
             return outcome;
         }
     }

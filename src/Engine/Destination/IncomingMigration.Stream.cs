@@ -29,8 +29,9 @@ sealed partial class IncomingMigration
     /// <summary>False at the end of the stream.</summary>
     bool ReadRecord()
     {
-        // A question has no EOF record: it ends when the source has its answer and closes.
-        if (_isQuestion && _reader.IsAtEnd()) return false;
+        // A question has no EOF record: it ends when the source has its answer and closes, and nothing else may follow.
+        if (_isQuestion)
+            return _reader.IsAtEnd() ? false : throw _reader.Error(MigrationErrorId.OutOfOrder, "A question is followed by something else.");
         var type = (RecordType)_reader.Byte();
         switch (type)
         {
@@ -147,8 +148,7 @@ sealed partial class IncomingMigration
     void Welcome()
     {
         _policy.Check(_announcement!);
-        _memory = NewMemory(_announcement!.MemorySize);
-        StreamIsUnderWay();
+        NewMemory(_announcement!.MemorySize);
         ReturnPathMessage.Accepted.Send(_back);
     }
 

@@ -8,8 +8,6 @@ namespace PsMigrate.Engine.Destination;
 /// <summary>All is loaded: READY, RUN, and the guest runs here.</summary>
 sealed partial class IncomingMigration
 {
-    static int _unnamed;
-
     void TakeOver()
     {
         if (_announcement is not { } announced)
@@ -22,7 +20,8 @@ sealed partial class IncomingMigration
         _counter.Migrations++;
         var digest = announced.Verify ? Convert.FromHexString(RamDigest.Compute(_memory!)) : null;
         HandoverLedger.Open(announced.MigrationUuid);
-        _silence.Change(_policy.RunTimeout, Timeout.InfiniteTimeSpan);
+        Volatile.Write(ref _heardAt, Stopwatch.GetTimestamp());
+        _waitsForRun = true;
         ReturnPathMessage.Ready(HandoverLedger.Instance, digest).Send(_back);
         WaitForRun(announced);
     }
@@ -33,10 +32,9 @@ sealed partial class IncomingMigration
         var type = (RecordType)_reader.Byte();
         if (type != RecordType.Command || CommandRecord.Read(_reader) != CommandType.Run)
             throw _reader.Error(MigrationErrorId.OutOfOrder, "RUN was expected.");
-        _silence.Change(Timeout.Infinite, Timeout.Infinite);
         var start = Stopwatch.GetTimestamp();
         // The name may have been taken while the guest was on its way; then the source still gets it back.
-        if (!HandoverLedger.TryRun(announced.MigrationUuid, () => GuestRegistry.Arrive(_guest!)))
+        if (!HandoverLedger.TryRun(announced.MigrationUuid, () => GuestRegistry.Arrive(_guest!, announced.MigrationUuid)))
             throw new MigrationException(MigrationErrorId.ConnectionLost, MigrationSide.Link, "The source gave the handover up before RUN arrived.");
         _hasArrived = true;
         if (_wantsToRun && !_policy.StartSuspended) _guest!.StartArrived();
@@ -47,8 +45,8 @@ sealed partial class IncomingMigration
     /// <summary>Memory of a machine without vCPUs, from a real QEMU: kept as a suspended guest under a name of ours.</summary>
     void ArriveWithoutCpus()
     {
-        _guest = new Guest(Guid.NewGuid(), $"incoming-{Interlocked.Increment(ref _unnamed)}", _policy.HostName, _memory!, [], _timer, _counter);
-        GuestRegistry.Arrive(_guest);
+        _guest = new Guest(Guid.NewGuid(), _unnamed!, _policy.HostName, _memory!, [], _timer, _counter);
+        GuestRegistry.Arrive(_guest, Guid.Empty);
         _hasArrived = true;
         if (_hasReturnPath) Confirm(ReturnPathMessage.Shut(0));
     }

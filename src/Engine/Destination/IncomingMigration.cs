@@ -22,12 +22,19 @@ sealed partial class IncomingMigration
     readonly RamLoader _ram;
     readonly long _start = Stopwatch.GetTimestamp();
     readonly Timer _silence;
+    static readonly TimeSpan SilencePeriod = TimeSpan.FromMilliseconds(100);
+    long _heardBytes;
+    long _heardAt;
+    long _admitted;
+    volatile bool _isUnderWay;
+    volatile bool _waitsForRun;
     GuestMemory? _memory;
     GuestAnnouncement? _announcement;
     Guest? _guest;
     bool _hasReturnPath;
+    string? _unnamed;
     bool _isQuestion;
-    bool _hasArrived;
+    volatile bool _hasArrived;
     volatile bool _timedOut;
 
     public IncomingMigration(IConnection connection, IncomingPolicy policy)
@@ -37,14 +44,14 @@ sealed partial class IncomingMigration
         _reader = new WireReader(connection.Input, MigrationSide.Source);
         _back = new WireWriter(connection.Output);
         _ram = new RamLoader(PrepareMemory);
-        _silence = new Timer(_ => GiveUpWaiting(), null, policy.FirstWordTimeout, Timeout.InfiniteTimeSpan);
+        _silence = new Timer(_ => CheckSilence(), null, SilencePeriod, SilencePeriod);
     }
 
-    /// <summary>Setup until the guest is announced, then Active, Completed or Failed.</summary>
+    /// <summary>Setup until it is known who comes, then Active, Completed or Failed.</summary>
     public MigrationStatus Status { get; private set; } = MigrationStatus.Setup;
 
     /// <summary>The guest's name, once it is known.</summary>
-    public string Name => _announcement?.Name ?? _guest?.Name ?? "";
+    public string Name => _announcement?.Name ?? _unnamed ?? "";
 
     /// <summary>The guest, once it has arrived.</summary>
     public Guest? Guest => Status == MigrationStatus.Completed ? _guest : null;
@@ -53,6 +60,9 @@ sealed partial class IncomingMigration
 
     /// <summary>Whether it was only a question about an earlier migration.</summary>
     public bool IsQuestion => _isQuestion;
+
+    /// <summary>Whether it is over.</summary>
+    public bool IsEnded => Status is MigrationStatus.Completed or MigrationStatus.Failed;
 
     public string Peer => _connection.Peer;
 
@@ -91,6 +101,7 @@ sealed partial class IncomingMigration
         finally
         {
             _silence.Dispose();
+            if (_admitted > 0) _policy.Room.Leave(_admitted);
             _connection.Dispose();
         }
     }
@@ -99,16 +110,20 @@ sealed partial class IncomingMigration
     {
         if (_memory is not null) return _memory;
         // A source that announces nothing (a real QEMU) says only here how much there is.
-        _policy.CheckMemory(total);
-        StreamIsUnderWay();
-        return _memory = NewMemory(total);
+        _unnamed = _policy.NameForUnnamed();
+        return NewMemory(total);
     }
 
     GuestMemory NewMemory(long size)
     {
+        Volatile.Write(ref _heardAt, Stopwatch.GetTimestamp());
+        _isUnderWay = true;
+        Status = MigrationStatus.Active;
+        _policy.Room.Enter(size, _policy.IdleTimeout / 2);
+        _admitted = size;
         try
         {
-            return new GuestMemory(size);
+            return _memory = new GuestMemory(size);
         }
         catch (MigrationException e)
         {
@@ -116,14 +131,20 @@ sealed partial class IncomingMigration
         }
     }
 
-    void StreamIsUnderWay()
+    /// <summary>Ends a connection that says nothing, or does not come to the point: it would hold its place for ever.</summary>
+    void CheckSilence()
     {
-        _silence.Change(Timeout.Infinite, Timeout.Infinite);
-        Status = MigrationStatus.Active;
-    }
-
-    void GiveUpWaiting()
-    {
+        if (_hasArrived) return;
+        var heard = _connection.BytesReceived;
+        if (heard != _heardBytes)
+        {
+            _heardBytes = heard;
+            Volatile.Write(ref _heardAt, Stopwatch.GetTimestamp());
+        }
+        var (silent, allowed) = _isUnderWay
+            ? (Stopwatch.GetElapsedTime(Volatile.Read(ref _heardAt)), _waitsForRun ? _policy.RunTimeout : _policy.IdleTimeout)
+            : (Elapsed, _policy.FirstWordTimeout);
+        if (silent <= allowed) return;
         _timedOut = true;
         _connection.Abort();
     }
@@ -152,10 +173,11 @@ sealed partial class IncomingMigration
     /// <summary>The reason reaches a source of ours; a QEMU only understands that there is one.</summary>
     void TellWhy(MigrationException error)
     {
-        if (!_hasReturnPath) return;
+        // A link that broke carries no news; a source that is not known to be ours would take SHUT for a fault of this end.
+        if (!_hasReturnPath || (!_isOurs && error.Side == MigrationSide.Link)) return;
         try
         {
-            if (_announcement is not null || _isOurs) ReturnPathMessage.Failure(error.Id, error.Message).Send(_back);
+            if (_isOurs) ReturnPathMessage.Failure(error.Id, error.Message).Send(_back);
             ReturnPathMessage.Shut(1).Send(_back);
         }
         catch (Exception e) when (IsLinkGone(e))

@@ -7,24 +7,24 @@ namespace PsMigrate.Engine.Destination;
 
 /// <summary>What a receiver accepts.</summary>
 /// <param name="HostName">The host that arriving guests live on.</param>
-/// <param name="MaxMemory">The largest guest, in bytes.</param>
+/// <param name="Room">How many migrations and how much memory at one time.</param>
 /// <param name="AllowedName">Wildcards, one of which a guest's name must match.</param>
 /// <param name="StartSuspended">Whether guests stay suspended although they ran.</param>
-/// <param name="FirstWordTimeout">How long a connection may say nothing, until it has said who comes.</param>
+/// <param name="FirstWordTimeout">How long a connection may take to say who comes.</param>
+/// <param name="IdleTimeout">How long a source may say nothing after that, and how long to wait for a place.</param>
 /// <param name="RunTimeout">How long to wait for RUN.</param>
 sealed record IncomingPolicy(
-    string HostName, long MaxMemory, IReadOnlyList<string> AllowedName, bool StartSuspended, TimeSpan FirstWordTimeout, TimeSpan RunTimeout)
+    string HostName, Admission Room, IReadOnlyList<string> AllowedName, bool StartSuspended, TimeSpan FirstWordTimeout,
+    TimeSpan IdleTimeout, TimeSpan RunTimeout)
 {
-    /// <summary>Throws the reason why a guest is not welcome: InvalidGuestName, DestinationRefused, MemoryExceeded, DuplicateGuestName.</summary>
+    /// <summary>Throws the reason why a guest is not welcome: InvalidGuestName, DestinationRefused, DuplicateGuestName.</summary>
     public void Check(GuestAnnouncement guest)
     {
         try
         {
             GuestOptions.CheckName(guest.Name);
-            CheckMemory(guest.MemorySize);
-            if (!AllowedName.Any(pattern => FileSystemName.MatchesSimpleExpression(pattern, guest.Name)))
-                throw Refused(MigrationErrorId.DestinationRefused, $"Guests named {guest.Name} are not accepted here.");
-            GuestRegistry.CheckFree(HostName, guest.Name, guest.Uuid);
+            CheckAllowed(guest.Name);
+            GuestRegistry.CheckFree(HostName, guest.Name, guest.MigrationUuid);
         }
         catch (MigrationException e) when (e.Side == MigrationSide.User)
         {
@@ -32,11 +32,21 @@ sealed record IncomingPolicy(
         }
     }
 
-    /// <summary>Throws MemoryExceeded.</summary>
-    public void CheckMemory(long size)
+    /// <summary>A free name for memory whose source gives none. Throws DestinationRefused when such names are not allowed.</summary>
+    public string NameForUnnamed()
     {
-        if (size > MaxMemory)
-            throw Refused(MigrationErrorId.MemoryExceeded, $"A guest of {size} bytes is larger than the {MaxMemory} that are accepted here.");
+        CheckAllowed("incoming-1");
+        for (var number = 1; ; number++)
+        {
+            var name = $"incoming-{number}";
+            if (GuestRegistry.Find(HostName, name) is null) return name;
+        }
+    }
+
+    void CheckAllowed(string name)
+    {
+        if (!AllowedName.Any(pattern => FileSystemName.MatchesSimpleExpression(pattern, name)))
+            throw Refused(MigrationErrorId.DestinationRefused, $"Guests named {name} are not accepted here.");
     }
 
     static MigrationException Refused(MigrationErrorId id, string message) => new(id, MigrationSide.Destination, message);

@@ -3,6 +3,8 @@ namespace PsMigrate.Engine.Guests;
 /// <summary>The state of one vCPU as it travels: its program and its registers.</summary>
 sealed class CpuState : IDeviceState
 {
+    const ulong MostTicks = 1UL << 56;
+
     readonly long _guestPages;
     GuestProgram _program;
     CpuRegisters _registers;
@@ -12,6 +14,7 @@ sealed class CpuState : IDeviceState
     GuestContent _content;
     uint _writeSize;
     double _ticksPerSecond;
+    ulong _stopAtTick;
 
     /// <summary>State to be loaded into; pages beyond <paramref name="guestPages"/> are refused.</summary>
     public CpuState(uint instance, long guestPages)
@@ -29,6 +32,7 @@ sealed class CpuState : IDeviceState
                 value => _ticksPerSecond = BitConverter.UInt64BitsToDouble(value)),
             new StateField("tick", 8, () => _registers.Tick, value => _registers.Tick = value),
             new StateField("cursor", 8, () => _registers.Cursor, value => _registers.Cursor = value),
+            new StateField("stop_at_tick", 8, () => _stopAtTick, value => _stopAtTick = value),
             new StateField("random", 8, () => _registers.Random, value => _registers.Random = value),
         ], []);
     }
@@ -47,6 +51,7 @@ sealed class CpuState : IDeviceState
         _writeSize = (uint)cpu.Program.WriteSize,
         _ticksPerSecond = cpu.Program.TicksPerSecond,
         _registers = cpu.Registers,
+        _stopAtTick = cpu.StopAtTick,
     };
 
     public void CheckLoaded()
@@ -60,10 +65,12 @@ sealed class CpuState : IDeviceState
             throw DeviceErrors.Invalid(Name, "write_size", _writeSize);
         if (!double.IsFinite(_ticksPerSecond) || _ticksPerSecond < 0 || _ticksPerSecond > 1e12)
             throw DeviceErrors.Invalid(Name, "ticks_per_second", _ticksPerSecond);
+        // Sums over all vCPUs stay in range, for as long as a guest can run.
+        if (_registers.Tick > MostTicks) throw DeviceErrors.Invalid(Name, "tick", _registers.Tick);
         if (_registers.Cursor >= (ulong)_pageCount) throw DeviceErrors.Invalid(Name, "cursor", _registers.Cursor);
         _program = new GuestProgram(_workload, _content, _firstPage, _pageCount, (int)_writeSize, _ticksPerSecond);
     }
 
     /// <summary>A vCPU that goes on from here; after <see cref="CheckLoaded"/>.</summary>
-    public VirtualCpu ToCpu(RamBlock ram) => new((int)Instance, _program, _registers, ram);
+    public VirtualCpu ToCpu(RamBlock ram) => new((int)Instance, _program, _registers, ram) { StopAtTick = _stopAtTick };
 }

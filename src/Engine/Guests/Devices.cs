@@ -34,9 +34,11 @@ sealed class TimerDevice : IDeviceState
     }
 }
 
-/// <summary>Counts what happened to the guest: migrations it made, and resumptions in a subsection of its own.</summary>
+/// <summary>Counts what happened to the guest: migrations it made, and how often a user started it, in a subsection.</summary>
 sealed class CounterDevice : IDeviceState
 {
+    const long MostCounted = 1L << 48;
+
     public CounterDevice()
     {
         var resumes = new StateDescription("psmigrate/counter/resumes", 1,
@@ -55,8 +57,8 @@ sealed class CounterDevice : IDeviceState
 
     public void CheckLoaded()
     {
-        if (Migrations < 0) throw DeviceErrors.Invalid("psmigrate/counter", "migrations", Migrations);
-        if (Resumes < 0) throw DeviceErrors.Invalid("psmigrate/counter", "resumes", Resumes);
+        if (Migrations is < 0 or > MostCounted) throw DeviceErrors.Invalid("psmigrate/counter", "migrations", Migrations);
+        if (Resumes is < 0 or > MostCounted) throw DeviceErrors.Invalid("psmigrate/counter", "resumes", Resumes);
     }
 }
 

@@ -35,8 +35,6 @@ sealed class DirtyBitmap
     /// <summary>Takes 64 pages' bits and leaves none.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ulong Take(int word) => Volatile.Read(ref _words[word]) == 0 ? 0 : Interlocked.Exchange(ref _words[word], 0);
-
-    public void Clear() => Array.Clear(_words);
 }
 
 /// <summary>One bit a page, owned by one thread: what is still to be sent.</summary>
@@ -55,8 +53,6 @@ sealed class PageBitmap
     /// <summary>How many bits are set.</summary>
     public long Count { get; private set; }
 
-    public bool this[long page] => (_words[page >> 6] & (1UL << (int)(page & 63))) != 0;
-
     public void SetAll()
     {
         Array.Fill(_words, ulong.MaxValue);
@@ -74,16 +70,6 @@ sealed class PageBitmap
     {
         _words[word] &= ~bits;
         Count -= BitOperations.PopCount(bits);
-    }
-
-    public bool TrySet(long page)
-    {
-        ref var word = ref _words[page >> 6];
-        var bit = 1UL << (int)(page & 63);
-        if ((word & bit) != 0) return false;
-        word |= bit;
-        Count++;
-        return true;
     }
 
     /// <summary>

@@ -18,8 +18,15 @@ enum SettleOutcome
 /// <summary>Who may run the guest: the part that keeps it in one place.</summary>
 public sealed partial class Guest
 {
-    Func<SettleOutcome>? _settle;
+    // A user who asks again waits for so long.
+    static readonly TimeSpan SettleOnRequest = TimeSpan.FromSeconds(10);
+
+    Func<TimeSpan, SettleOutcome>? _settle;
+    Guid _migration;
+    bool _keepsSource;
+    bool _isCommitted;
     bool _wasRunning;
+    bool _ramOnly;
 
     /// <summary>
     /// Starts the vCPUs. A guest in doubt is first settled with its destination; a copy that was left behind by a migration
@@ -50,8 +57,6 @@ public sealed partial class Guest
         }
     }
 
-    bool _ramOnly;
-
     /// <summary>Starts a guest that arrived by migration.</summary>
     internal void StartArrived()
     {
@@ -65,10 +70,12 @@ public sealed partial class Guest
     /// <summary>Asks the destination of a guest in doubt once more, and acts on its answer.</summary>
     internal SettleOutcome Settle()
     {
-        var outcome = _settle?.Invoke() ?? SettleOutcome.Unknown;
+        var asked = _settle;
+        var outcome = asked?.Invoke(SettleOnRequest) ?? SettleOutcome.Unknown;
         lock (_lock)
         {
-            if (_state != GuestState.InDoubt) return outcome;
+            // An answer about an earlier migration says nothing about a later one.
+            if (_state != GuestState.InDoubt || _settle != asked) return outcome;
             if (outcome == SettleOutcome.RunsThere) _state = GuestState.PostMigrate;
             if (outcome == SettleOutcome.Discarded)
             {
@@ -80,7 +87,10 @@ public sealed partial class Guest
     }
 
     /// <summary>Takes the guest for a migration. Throws GuestBusy, GuestInDoubt, GuestRunsElsewhere.</summary>
-    internal void Claim(object owner)
+    /// <param name="owner">The migration's own object.</param>
+    /// <param name="migration">The id under which it is announced.</param>
+    /// <param name="keepsSource">Whether the guest stays registered here after success.</param>
+    internal void Claim(object owner, Guid migration, bool keepsSource)
     {
         lock (_lock)
         {
@@ -89,12 +99,18 @@ public sealed partial class Guest
             if (_state is GuestState.InDoubt)
                 throw new MigrationException(MigrationErrorId.GuestInDoubt, MigrationSide.User,
                     $"Guest {Name} may run at {MovedTo}. Settle that with Resume-MigrationGuest first.");
-            if (_state is GuestState.PostMigrate)
+            if (_state is GuestState.PostMigrate && !_ramOnly)
                 throw new MigrationException(MigrationErrorId.GuestRunsElsewhere, MigrationSide.User,
                     $"Guest {Name} was migrated to {MovedTo}; what is here is a copy.");
             if (_state is GuestState.Removed || !Memory.TryAddReference()) throw Gone();
-            _owner = owner;
+            (_owner, _migration, _keepsSource, _isCommitted) = (owner, migration, keepsSource, false);
         }
+    }
+
+    /// <summary>The destination has leave to run the guest.</summary>
+    internal void Commit(object owner)
+    {
+        lock (_lock) _isCommitted = _owner == owner;
     }
 
     /// <summary>Ends a claim.</summary>
@@ -108,10 +124,13 @@ public sealed partial class Guest
         }
     }
 
-    /// <summary>Whether this migration has the guest.</summary>
-    internal bool IsClaimedBy(object owner)
+    /// <summary>
+    /// Whether a guest that arrives with this migration is the one that leaves here, so that it may take its name: at the
+    /// announcement, and once committed also its place.
+    /// </summary>
+    internal bool MakesWayFor(Guid migration, bool isCommitted)
     {
-        lock (_lock) return _owner == owner;
+        lock (_lock) return _owner is not null && _migration == migration && !_keepsSource && (_isCommitted || !isCommitted);
     }
 
     /// <summary>Stops it for the switch-over (QEMU's vm_stop_force_state). Returns whether it ran.</summary>
@@ -143,12 +162,11 @@ public sealed partial class Guest
         lock (_lock)
         {
             (_state, MovedTo, _ramOnly) = (GuestState.PostMigrate, destination, ramOnly);
-            ThrottlePercent = 0;
         }
     }
 
     /// <summary>Nobody knows who has it; <paramref name="settle"/> asks the destination.</summary>
-    internal void PutInDoubt(string destination, Func<SettleOutcome>? settle)
+    internal void PutInDoubt(string destination, Func<TimeSpan, SettleOutcome>? settle)
     {
         lock (_lock) (_state, MovedTo, _settle) = (GuestState.InDoubt, destination, settle);
     }

@@ -33,7 +33,7 @@ public sealed partial class Guest
 {
     readonly Lock _lock = new();
     readonly List<VirtualCpu> _cpus;
-    readonly RateMeter _rate = new();
+    readonly RateMeter _rate;
     object? _owner;
     GuestState _state = GuestState.Suspended;
     int _throttlePercent;
@@ -45,6 +45,7 @@ public sealed partial class Guest
         Host = host;
         Memory = memory;
         _cpus = [.. cpus];
+        _rate = new RateMeter(TotalTicks);
         Timer = timer;
         Counter = counter;
     }
@@ -58,7 +59,9 @@ public sealed partial class Guest
             throw new MigrationException(MigrationErrorId.MemoryExceeded, MigrationSide.User,
                 $"A guest of {options.MemorySize} bytes is larger than the memory of this machine, {available} bytes.");
         var memory = new GuestMemory(options.MemorySize);
-        ContentFill.Fill(memory.Ram, options.ContentSize == 0 ? options.MemorySize : options.ContentSize, options.Content, options.Seed);
+        var contentSize = options.ContentSize == 0 ? options.MemorySize : options.ContentSize;
+        if (options.Content != GuestContent.Zero) memory.ExpectDense(memory.Ram, 0, contentSize / GuestMemory.PageSize);
+        ContentFill.Fill(memory.Ram, contentSize, options.Content, options.Seed);
         var cpus = options.Programs().Select((program, index) => new VirtualCpu(index, program,
             new CpuRegisters { Random = Generator.Mix(options.Seed + (Generator.Gamma * (ulong)(index + 1))) }, memory.Ram));
         return new Guest(Guid.NewGuid(), options.Name, options.Host, memory, cpus, new TimerDevice(), new CounterDevice());
@@ -110,7 +113,7 @@ public sealed partial class Guest
     public long MigrationCount => Counter.Migrations;
 
     /// <summary>Writes done by each vCPU.</summary>
-    public IReadOnlyList<long> Ticks => [.. _cpus.Select(cpu => (long)cpu.Tick)];
+    public long[] Ticks => [.. _cpus.Select(cpu => (long)cpu.Tick)];
 
     long TotalTicks => _cpus.Sum(cpu => (long)cpu.Tick);
 
@@ -217,11 +220,11 @@ public sealed partial class Guest
     MigrationException Gone() => new(MigrationErrorId.GuestNotFound, MigrationSide.User, $"Guest {Name} has been removed.");
 
     /// <summary>The rate between two readings at least a quarter of a second apart.</summary>
-    sealed class RateMeter
+    sealed class RateMeter(long count)
     {
         readonly Lock _lock = new();
         long _time = Stopwatch.GetTimestamp();
-        long _count;
+        long _count = count;
         double _rate;
 
         public double Read(long count)

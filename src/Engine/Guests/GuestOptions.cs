@@ -45,6 +45,7 @@ public sealed record GuestOptions
     public GuestOptions Validate()
     {
         CheckName(Name);
+        CheckName(Host, "host");
         CheckPages(MemorySize, nameof(MemorySize), GuestMemory.MaxLength, allowZero: false);
         CheckPages(WorkingSet, nameof(WorkingSet), MemorySize, allowZero: true);
         CheckPages(ContentSize, nameof(ContentSize), MemorySize, allowZero: true);
@@ -61,12 +62,12 @@ public sealed record GuestOptions
 
     internal long WorkingPages => (WorkingSet == 0 ? MemorySize : WorkingSet) / GuestMemory.PageSize;
 
-    internal static void CheckName(string name)
+    internal static void CheckName(string name, string whose = "guest")
     {
         if (string.IsNullOrWhiteSpace(name) || name.Length > 64
             || name.Any(c => char.IsControl(c) || c is '*' or '?' or '[' or ']' or '`'))
             throw new MigrationException(MigrationErrorId.InvalidGuestName, MigrationSide.User,
-                "A guest's name has 1 to 64 characters, without control and wildcard characters (* ? [ ] `).");
+                $"The name of a {whose} has 1 to 64 characters, without control and wildcard characters (* ? [ ] `).");
     }
 
     static void CheckPages(long value, string name, long most, bool allowZero)

@@ -12,7 +12,7 @@ public static class GuestRegistry
     static readonly ConcurrentDictionary<(string Host, string Name), Guest> Guests = new(HostAndName.Instance);
 
     /// <summary>All guests, by name and host.</summary>
-    public static IReadOnlyList<Guest> All =>
+    public static Guest[] All =>
         [.. Guests.Values.OrderBy(guest => guest.Name, StringComparer.OrdinalIgnoreCase).ThenBy(guest => guest.Host, StringComparer.Ordinal)];
 
     /// <summary>Makes, registers and starts a guest. Throws DuplicateGuestName and what <see cref="Guest.Create"/> throws.</summary>
@@ -40,20 +40,20 @@ public static class GuestRegistry
         Guests.TryRemove(new((guest.Host, guest.Name), guest));
     }
 
-    /// <summary>Throws DuplicateGuestName unless the name is free on the host, or held by this very guest on its way.</summary>
-    internal static void CheckFree(string host, string name, Guid? arriving = null)
+    /// <summary>Throws DuplicateGuestName unless the name is free on the host, or held by the guest that leaves with this migration.</summary>
+    internal static void CheckFree(string host, string name, Guid? migration = null)
     {
-        if (Find(host, name) is { } present && (present.Uuid != arriving || !present.IsBusy)) throw Duplicate(host, name);
+        if (Find(host, name) is { } present && !(migration is { } id && present.MakesWayFor(id, isCommitted: false))) throw Duplicate(host, name);
     }
 
     /// <summary>Registers a guest that arrived; it takes the place of the one that it was until now.</summary>
-    internal static void Arrive(Guest guest)
+    internal static void Arrive(Guest guest, Guid migration)
     {
         var key = (guest.Host, guest.Name);
         while (!Guests.TryAdd(key, guest))
         {
             if (!Guests.TryGetValue(key, out var present)) continue;
-            if (present.Uuid != guest.Uuid || !present.IsBusy) throw Duplicate(guest.Host, guest.Name);
+            if (!present.MakesWayFor(migration, isCommitted: true)) throw Duplicate(guest.Host, guest.Name);
             if (Guests.TryUpdate(key, guest, present)) return;
         }
     }

@@ -76,9 +76,18 @@ sealed class VirtualCpu
             if (!_stop) return;
             _stop = false;
             if (Program.Workload == GuestWorkload.Idle) return;
-            _running = true;
             _thread = new Thread(Run) { IsBackground = true, Name = $"vcpu {guestName}/{Index}" };
-            _thread.Start();
+            _running = true;
+            try
+            {
+                _thread.Start();
+            }
+            catch (OutOfMemoryException)
+            {
+                // No thread, so nobody would ever say that it stopped.
+                (_running, _stop, _thread) = (false, true, null);
+                throw;
+            }
         }
     }
 

@@ -1,147 +1,150 @@
 namespace PsMigrate.Engine.Model;
 
-/// <summary>What went wrong: stable identifiers, listed with their remedies in about_PsMigrate_Errors.</summary>
+/// <summary>
+/// What went wrong: stable identifiers, listed with their remedies in about_PsMigrate_Errors. The numbers travel in FAILURE, so
+/// none is ever given a second meaning.
+/// </summary>
 public enum MigrationErrorId
 {
     /// <summary>A fault of the engine itself.</summary>
-    InternalError,
+    InternalError = 0,
 
     // What the user asked for
     /// <summary>No guest of that name.</summary>
-    GuestNotFound,
+    GuestNotFound = 1,
 
     /// <summary>A guest of that name exists already.</summary>
-    DuplicateGuestName,
+    DuplicateGuestName = 2,
 
     /// <summary>A name that is empty, too long, or holds control or wildcard characters.</summary>
-    InvalidGuestName,
+    InvalidGuestName = 3,
 
     /// <summary>A size that is not positive or not a multiple of the page size.</summary>
-    InvalidSize,
+    InvalidSize = 4,
 
     /// <summary>More memory than this machine or this receiver gives.</summary>
-    MemoryExceeded,
+    MemoryExceeded = 5,
 
     /// <summary>A parameter outside its range, or two that exclude each other.</summary>
-    InvalidParameter,
+    InvalidParameter = 6,
 
     /// <summary>An address that can't be understood.</summary>
-    InvalidUri,
+    InvalidUri = 7,
 
     /// <summary>An address of a kind that is not supported for this.</summary>
-    UnsupportedUri,
+    UnsupportedUri = 8,
 
     /// <summary>A receiver can't listen there: the address is taken.</summary>
-    AddressInUse,
+    AddressInUse = 9,
 
     /// <summary>A receiver can't listen there.</summary>
-    ListenFailed,
+    ListenFailed = 10,
 
     /// <summary>A receiver outside loopback needs TLS or leave to do without.</summary>
-    InsecureAddress,
+    InsecureAddress = 11,
 
     /// <summary>The guest is being migrated, or otherwise in use.</summary>
-    GuestBusy,
+    GuestBusy = 12,
 
     /// <summary>The guest was migrated away and runs, or may run, elsewhere.</summary>
-    GuestRunsElsewhere,
+    GuestRunsElsewhere = 13,
 
     /// <summary>Nobody can say where the guest runs.</summary>
-    GuestInDoubt,
+    GuestInDoubt = 14,
 
     /// <summary>The migration is not known.</summary>
-    MigrationNotFound,
+    MigrationNotFound = 15,
 
     /// <summary>The migration has ended, or is in a state in which this can't be done.</summary>
-    InvalidState,
+    InvalidState = 16,
 
     /// <summary>The receiver is not known.</summary>
-    ReceiverNotFound,
+    ReceiverNotFound = 17,
 
     /// <summary>A state of the migration can't follow the present one.</summary>
-    IllegalTransition,
+    IllegalTransition = 18,
 
     // The link
     /// <summary>Nobody listens there.</summary>
-    ConnectionRefused,
+    ConnectionRefused = 19,
 
     /// <summary>No connection within the time allowed.</summary>
-    ConnectTimeout,
+    ConnectTimeout = 20,
 
     /// <summary>The host name can't be resolved.</summary>
-    NameNotResolved,
+    NameNotResolved = 21,
 
     /// <summary>The host can't be reached.</summary>
-    HostUnreachable,
+    HostUnreachable = 22,
 
     /// <summary>The connection broke.</summary>
-    ConnectionLost,
+    ConnectionLost = 23,
 
     /// <summary>The other end does not answer.</summary>
-    PeerSilent,
+    PeerSilent = 24,
 
     // How it ended
     /// <summary>The time allowed for the migration is over.</summary>
-    Timeout,
+    Timeout = 25,
 
     /// <summary>The link was lost after RUN: the guest may run at the destination.</summary>
-    HandoverInDoubt,
+    HandoverInDoubt = 26,
 
     /// <summary>The digests of the two ends differ.</summary>
-    VerifyMismatch,
+    VerifyMismatch = 27,
 
     /// <summary>The other end can't do what was asked for.</summary>
-    UnsupportedByPeer,
+    UnsupportedByPeer = 28,
 
     /// <summary>The destination does not take this guest.</summary>
-    DestinationRefused,
+    DestinationRefused = 29,
 
     /// <summary>The destination failed.</summary>
-    DestinationFailed,
+    DestinationFailed = 30,
 
     // What the stream says
     /// <summary>Not a migration stream.</summary>
-    BadMagic,
+    BadMagic = 31,
 
     /// <summary>A stream version that is not 3.</summary>
-    UnsupportedVersion,
+    UnsupportedVersion = 32,
 
     /// <summary>A machine type other than ours.</summary>
-    WrongMachine,
+    WrongMachine = 33,
 
     /// <summary>A record, command, section or subsection that is not known.</summary>
-    UnknownRecord,
+    UnknownRecord = 34,
 
     /// <summary>A section that is not known.</summary>
-    UnknownSection,
+    UnknownSection = 35,
 
     /// <summary>A section of a version that is not known.</summary>
-    UnsupportedSectionVersion,
+    UnsupportedSectionVersion = 36,
 
     /// <summary>A footer is missing or names another section.</summary>
-    WrongFooter,
+    WrongFooter = 37,
 
     /// <summary>A RAM block that is not known.</summary>
-    UnknownBlock,
+    UnknownBlock = 38,
 
     /// <summary>A RAM block whose size differs.</summary>
-    BlockSizeMismatch,
+    BlockSizeMismatch = 39,
 
     /// <summary>A page outside its block.</summary>
-    OffsetOutOfRange,
+    OffsetOutOfRange = 40,
 
     /// <summary>A length that can't be right.</summary>
-    InvalidLength,
+    InvalidLength = 41,
 
     /// <summary>A field with a value that can't be right.</summary>
-    InvalidValue,
+    InvalidValue = 42,
 
     /// <summary>The stream ends too early.</summary>
-    UnexpectedEnd,
+    UnexpectedEnd = 43,
 
     /// <summary>A record where it must not be.</summary>
-    OutOfOrder,
+    OutOfOrder = 44,
 
     /// <summary>Something the stream format has, and this end does not do.</summary>
-    UnsupportedFeature,
+    UnsupportedFeature = 45,
 }

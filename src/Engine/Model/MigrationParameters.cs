@@ -12,7 +12,7 @@ public sealed record MigrationParameters
     /// <summary>QEMU's <c>avail-switchover-bandwidth</c>, bytes/s; 0 takes the measured bandwidth.</summary>
     public long SwitchoverBandwidth { get; init; }
 
-    /// <summary>The migration is cancelled when it has not switched over by then; null waits for ever.</summary>
+    /// <summary>The migration fails, with the guest at the source, when it has not switched over by then; null waits for ever.</summary>
     public TimeSpan? Timeout { get; init; }
 
     /// <summary>Hold the guest until the digests of both ends agree.</summary>
@@ -30,7 +30,7 @@ public sealed record MigrationParameters
     /// <summary>How long the destination may take for an answer (pong, acceptance, READY, RUNNING).</summary>
     public TimeSpan AnswerTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>How long to try to meet the destination again when the link was lost after RUN.</summary>
+    /// <summary>How long to try to meet the destination again when the link was lost after RUN; 0 asks once.</summary>
     public TimeSpan SettleTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>Throws <see cref="MigrationErrorId.InvalidParameter"/> for a value outside its range.</summary>
@@ -39,11 +39,11 @@ public sealed record MigrationParameters
         CheckDowntime(MaxDowntime);
         CheckBandwidth(MaxBandwidth, nameof(MaxBandwidth));
         CheckBandwidth(SwitchoverBandwidth, nameof(SwitchoverBandwidth));
-        CheckPositive(Timeout ?? TimeSpan.MaxValue, nameof(Timeout));
-        CheckWait(ConnectTimeout, nameof(ConnectTimeout));
-        CheckWait(AnswerTimeout, nameof(AnswerTimeout));
-        if (SettleTimeout < TimeSpan.Zero)
-            throw MigrationException.Invalid($"SettleTimeout can't be negative, and is {SettleTimeout}.");
+        if (Timeout <= TimeSpan.Zero) throw MigrationException.Invalid($"Timeout must be longer than 0, and is {Timeout}.");
+        CheckPositive(ConnectTimeout, nameof(ConnectTimeout));
+        CheckPositive(AnswerTimeout, nameof(AnswerTimeout));
+        if (SettleTimeout < TimeSpan.Zero || SettleTimeout > LongestWait)
+            throw MigrationException.Invalid($"SettleTimeout must be 0 (ask once) to {LongestWait.TotalDays} days, and is {SettleTimeout}.");
         return this;
     }
 
@@ -59,18 +59,12 @@ public sealed record MigrationParameters
             throw MigrationException.Invalid($"{name} must be 0 (no limit) or bytes per second, and is {value}.");
     }
 
-    // What a wait of the framework can be: int.MaxValue milliseconds.
-    static readonly TimeSpan MaxWait = TimeSpan.FromDays(24);
+    /// <summary>What the system's timers can hold.</summary>
+    internal static readonly TimeSpan LongestWait = TimeSpan.FromDays(24);
 
-    internal static void CheckWait(TimeSpan value, string name)
+    internal static void CheckPositive(TimeSpan value, string name)
     {
-        CheckPositive(value, name);
-        if (value > MaxWait) throw MigrationException.Invalid($"{name} can be at most {MaxWait.TotalDays} days, and is {value}.");
-    }
-
-    static void CheckPositive(TimeSpan value, string name)
-    {
-        if (value <= TimeSpan.Zero)
-            throw MigrationException.Invalid($"{name} must be longer than 0, and is {value}.");
+        if (value <= TimeSpan.Zero || value > LongestWait)
+            throw MigrationException.Invalid($"{name} must be longer than 0 and at most {LongestWait.TotalDays} days, and is {value}.");
     }
 }

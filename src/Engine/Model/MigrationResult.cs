@@ -52,7 +52,7 @@ public sealed record MigrationResult
     public bool Verified => SourceDigest is not null && SourceDigest == DestinationDigest;
 
     /// <summary>What a foreign peer was not sent, because it would have refused it.</summary>
-    public IReadOnlyList<string> LeftOut { get; init; } = [];
+    public string[] LeftOut { get; init; } = [];
 
     /// <summary>What went wrong; null after success.</summary>
     public MigrationException? Error { get; init; }

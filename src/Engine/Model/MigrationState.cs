@@ -59,13 +59,13 @@ public sealed record MigrationState
     public required MigrationIteration Current { get; init; }
 
     /// <summary>The passes that have ended.</summary>
-    public IReadOnlyList<MigrationIteration> Iterations { get; init; } = [];
+    public MigrationIteration[] Iterations { get; init; } = [];
 
     /// <summary>The phases entered so far, in the order in which they were first entered.</summary>
-    public IReadOnlyList<PhaseRecord> Phases { get; init; } = [];
+    public PhaseRecord[] Phases { get; init; } = [];
 
     /// <summary>What the engine decided by itself.</summary>
-    public IReadOnlyList<MigrationDecision> Decisions { get; init; } = [];
+    public MigrationDecision[] Decisions { get; init; } = [];
 
     /// <summary>What the user asked for, as it stands now.</summary>
     public required MigrationParameters Parameters { get; init; }

@@ -42,8 +42,8 @@ sealed record GuestAnnouncement(string Name, Guid Uuid, Guid MigrationUuid, long
         var size = reader.UInt64();
         if (size is 0 or > long.MaxValue) throw reader.Error(MigrationErrorId.InvalidValue, $"{Section}: a memory of {size} bytes can't be.");
         var processors = reader.UInt16();
-        if (processors is 0 or > MaxProcessors)
-            throw reader.Error(MigrationErrorId.InvalidValue, $"{Section}: {processors} vCPUs are more than {MaxProcessors}, or none.");
+        if (processors > MaxProcessors)
+            throw reader.Error(MigrationErrorId.InvalidValue, $"{Section}: {processors} vCPUs are more than {MaxProcessors}.");
         return new GuestAnnouncement(name, uuid, migration, (long)size, processors, (flags & VerifyFlag) != 0);
     }
 }

@@ -11,4 +11,7 @@ enum HandoverOutcome : byte
 
     /// <summary>It gave the guest up, at the latest because of this question.</summary>
     Discarded = 2,
+
+    /// <summary>Loaded, and waits for RUN; never an answer.</summary>
+    Open = 3,
 }

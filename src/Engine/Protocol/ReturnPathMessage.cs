@@ -77,7 +77,11 @@ readonly record struct ReturnPathMessage(ReturnPathType Type, byte[] Payload)
     public (MigrationErrorId Id, string Text) ReadFailure()
     {
         var id = (MigrationErrorId)BinaryPrimitives.ReadUInt16BigEndian(Payload);
-        return (Enum.IsDefined(id) ? id : MigrationErrorId.DestinationFailed, Printable.Text(Encoding.UTF8.GetString(Payload.AsSpan(2))));
+        // What only this end can know is no reason that the other end can give.
+        var isTheirs = Enum.IsDefined(id) && id is not (MigrationErrorId.HandoverInDoubt or MigrationErrorId.GuestInDoubt
+            or MigrationErrorId.GuestRunsElsewhere or MigrationErrorId.Timeout or MigrationErrorId.InternalError);
+        return (isTheirs ? id : MigrationErrorId.DestinationFailed,
+            Printable.Text(Encoding.UTF8.GetString(Payload.AsSpan(2)), StreamConstants.MaxReturnPathLength));
     }
 
     static ReturnPathMessage WithValue(ReturnPathType type, uint value)

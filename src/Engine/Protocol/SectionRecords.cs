@@ -115,6 +115,6 @@ readonly record struct SectionHeader(uint Id, string Name, uint Instance, uint V
 /// <summary>Text from the wire in a message: short and without control characters.</summary>
 static class Printable
 {
-    public static string Text(string text) =>
-        string.Concat(text.Take(80).Select(c => char.IsControl(c) ? '?' : c)) + (text.Length > 80 ? "…" : "");
+    public static string Text(string text, int most = 80) =>
+        string.Concat(text.Take(most).Select(c => char.IsControl(c) ? '?' : c)) + (text.Length > most ? "…" : "");
 }

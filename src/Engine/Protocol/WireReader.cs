@@ -15,7 +15,7 @@ sealed class WireReader(PipeReader pipe, MigrationSide sender)
     /// <summary>The most that <see cref="Peek"/> can be asked for.</summary>
     public const int MaxPeek = 64 << 10;
 
-    readonly byte[] _joined = new byte[MaxPeek];
+    byte[]? _joined;
     ReadOnlySequence<byte> _buffer;
     bool _isHeld;
     bool _isEnd;
@@ -29,6 +29,8 @@ sealed class WireReader(PipeReader pipe, MigrationSide sender)
         if (_isHeld && _buffer.FirstSpan.Length >= count) return _buffer.FirstSpan;
         if (!TryFill(count)) throw Error(MigrationErrorId.UnexpectedEnd, $"The stream ends where {count} more bytes were expected.");
         if (_buffer.FirstSpan.Length >= count) return _buffer.FirstSpan;
+        // Our own pipes give one piece; any other may be in several.
+        _joined ??= new byte[MaxPeek];
         _buffer.Slice(0, count).CopyTo(_joined);
         return _joined.AsSpan(0, count);
     }

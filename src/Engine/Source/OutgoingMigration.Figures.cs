@@ -37,7 +37,7 @@ sealed partial class OutgoingMigration
             {
                 iteration = null;
                 var left = wait - clock.Elapsed;
-                if (_result is not null || left <= TimeSpan.Zero || !Monitor.Wait(_lock, left))
+                if (_result is not null || left <= TimeSpan.Zero || !Monitor.Wait(_lock, left < MigrationParameters.LongestWait ? left : MigrationParameters.LongestWait))
                 {
                     if (next >= _iterations.Count) return false;
                 }
@@ -146,7 +146,7 @@ sealed partial class OutgoingMigration
                 Timestamp = DateTime.UtcNow,
                 Destination = _destination,
                 Peer = _peer,
-                Location = _result?.Location ?? _location,
+                Location = _location,
                 PercentComplete = percent,
                 RemainingTime = left,
                 Bottleneck = bottleneck,
@@ -168,6 +168,7 @@ sealed partial class OutgoingMigration
         {
             if (_error is { } error) error.Location = _location;
             if (_status == MigrationStatus.Cancelling) MoveTo(MigrationStatus.Cancelled);
+            if (_error is not null && _status is not (MigrationStatus.Cancelled or MigrationStatus.Failing)) _status = MigrationStatus.Failing;
             if (_status == MigrationStatus.Failing) MoveTo(MigrationStatus.Failed);
             var result = new MigrationResult
             {

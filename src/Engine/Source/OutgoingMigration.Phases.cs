@@ -33,7 +33,17 @@ sealed partial class OutgoingMigration
         {
             RecordFailure(e);
         }
-        _phases.Run(MigrationPhase.Finish, Finish);
+        try
+        {
+            _phases.Run(MigrationPhase.Finish, Finish);
+        }
+#pragma warning disable CA1031 // Whoever waits must learn of the end, and the guest must not stay claimed.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            RecordFailure(e);
+            _guest.Unclaim(this);
+        }
         Publish();
     }
 
@@ -142,7 +152,7 @@ sealed partial class OutgoingMigration
     {
         _window.Update(_writer!.Position, SentPages);
         if (_window.Budget(_writer.Position, Parameters.MaxBandwidth) > 0) return;
-        // Ends early when the migration is stopped or is to switch over.
+        // Ends early when the migration is stopped.
         _stop.Token.WaitHandle.WaitOne(_window.Left);
         _window.Update(_writer.Position, SentPages);
     }
@@ -169,10 +179,10 @@ sealed partial class OutgoingMigration
         lock (_lock)
         {
             _timer?.Dispose();
+            _watchdog?.Dispose();
             if (_error is not null && _status != MigrationStatus.Cancelling) MoveTo(MigrationStatus.Failing);
         }
         _ram.Cleanup();
-        _guest.ThrottlePercent = 0;
         switch (_location)
         {
             case GuestLocation.Source:
@@ -185,9 +195,16 @@ sealed partial class OutgoingMigration
                 _guest.PutInDoubt(_destination, _settle);
                 break;
         }
-        _connection?.Dispose();
-        _returnPath?.WaitEnded(TimeSpan.FromSeconds(5));
+        CloseConnection();
         _guest.Unclaim(this);
         if (_location == GuestLocation.Destination && !_parameters.KeepSource) GuestRegistry.Remove(_guest);
+    }
+
+    /// <summary>In peace when the destination has said its last word, which also means that nobody else reads; else at once.</summary>
+    void CloseConnection()
+    {
+        if (_returnPath?.WaitEnded(TimeSpan.FromMilliseconds(250)) == false) _connection?.Abort();
+        _connection?.Dispose();
+        _returnPath?.WaitEnded(TimeSpan.FromSeconds(5));
     }
 }

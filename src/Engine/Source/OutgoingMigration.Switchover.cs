@@ -15,7 +15,9 @@ sealed partial class OutgoingMigration
     DowntimeParts _downtime = DowntimeParts.Zero;
     string? _sourceDigest;
     string? _destinationDigest;
-    Func<SettleOutcome>? _settle;
+    static readonly TimeSpan SignOfLife = TimeSpan.FromSeconds(5);
+    static readonly TimeSpan ShortestQuestion = TimeSpan.FromSeconds(1);
+    Func<TimeSpan, SettleOutcome>? _settle;
     volatile bool _waitsForDestination;
 
     // Section ids are the sender's choice; ram has 1.
@@ -32,14 +34,19 @@ sealed partial class OutgoingMigration
         _waitsForDestination = true;
         if (_peer == PeerKind.PsMigrate) HandOverToOurs();
         else HandOverToQemu();
-        Advance(MigrationStatus.Completed, isCommitted: true);
+        lock (_lock) MoveTo(MigrationStatus.Completed);
     }
 
     /// <summary>pause-before-switchover: the guest stands until Complete-Migration. Returns when the clock of the rest starts.</summary>
     long WaitForLeave(long stopped)
     {
         Advance(MigrationStatus.PreSwitchover);
-        _switchoverAllowed.Wait();
+        while (!_switchoverAllowed.Wait(SignOfLife))
+        {
+            // A receiver gives up on a source that says nothing.
+            CommandRecord.WritePing(_writer!, Handshake.FirstPing);
+            _writer!.Flush();
+        }
         _downtime = _downtime with { Waiting = Since(stopped) };
         return Stopwatch.GetTimestamp();
     }
@@ -128,6 +135,8 @@ sealed partial class OutgoingMigration
         }
         _downtime = _parameters.Verify ? _downtime with { Verify = Since(sent) } : _downtime with { Handover = Since(sent) };
         var resume = Stopwatch.GetTimestamp();
+        var instance = new Guid(ready.AsSpan(0, 16));
+        _settle = within => Settlement.Ask(_connect, _uuid, instance, within);
         Commit();
         try
         {
@@ -135,31 +144,41 @@ sealed partial class OutgoingMigration
             _writer!.Flush();
             WaitFor(ReturnPathType.Running);
         }
-        catch (MigrationException e) when (_returnPath!.Failure is null)
+        catch (MigrationException e)
         {
-            SettleAfterRun(e, new Guid(ready.AsSpan(0, 16)));
+            if (_returnPath!.Failure is null) SettleAfterRun(e);
+            else TakeBack();
+            if (_location == GuestLocation.Source) throw;
         }
         _downtime = _downtime with { Resume = Since(resume) };
         _location = GuestLocation.Destination;
     }
 
-    /// <summary>The link was lost after RUN: the ends try to meet again. Returns when the guest runs there; else throws.</summary>
-    void SettleAfterRun(MigrationException reason, Guid instance)
+    /// <summary>
+    /// The link was lost after RUN: the ends try to meet again. Returns when the destination said who has the guest; else throws.
+    /// </summary>
+    void SettleAfterRun(MigrationException reason)
     {
-        _settle = () => Settlement.Ask(_connect, _uuid, instance, Parameters.AnswerTimeout);
         var clock = Stopwatch.StartNew();
-        var outcome = _settle();
+        var outcome = _settle!(Longer(Parameters.SettleTimeout, ShortestQuestion));
         while (outcome == SettleOutcome.Unknown && clock.Elapsed < Parameters.SettleTimeout)
         {
             Thread.Sleep(200);
-            outcome = _settle();
+            outcome = _settle(Longer(Parameters.SettleTimeout - clock.Elapsed, ShortestQuestion));
         }
         Decide("Handover", "link lost after RUN", outcome.ToString(), "The destination was asked what became of the guest.");
-        if (outcome == SettleOutcome.RunsThere) return;
-        if (outcome == SettleOutcome.Discarded) throw reason;
-        _location = GuestLocation.InDoubt;
+        if (outcome == SettleOutcome.Discarded) TakeBack();
+        if (outcome != SettleOutcome.Unknown) return;
         throw new MigrationException(MigrationErrorId.HandoverInDoubt, MigrationSide.Link,
             $"The link was lost after the destination had leave to run the guest, and it can't be asked: {reason.Message}", reason);
+    }
+
+    static TimeSpan Longer(TimeSpan a, TimeSpan b) => a > b ? a : b;
+
+    /// <summary>The destination said that it will not run the guest.</summary>
+    void TakeBack()
+    {
+        lock (_lock) _location = GuestLocation.Source;
     }
 
     /// <summary>A QEMU says SHUT 0 when it has loaded everything; a link lost before that leaves it open.</summary>
@@ -170,19 +189,17 @@ sealed partial class OutgoingMigration
         {
             WaitFor(ReturnPathType.Shut);
         }
-        catch (MigrationException e) when (e.Id != MigrationErrorId.DestinationFailed)
+        catch (MigrationException e) when (e.Id == MigrationErrorId.DestinationFailed)
         {
-            _location = GuestLocation.InDoubt;
+            TakeBack();
+            throw;
+        }
+        catch (MigrationException e)
+        {
             throw new MigrationException(MigrationErrorId.HandoverInDoubt, MigrationSide.Link,
                 $"The link was lost between the last byte and the destination's word: {e.Message}", e);
         }
         _downtime = _downtime with { Handover = Since(sent) };
         _location = GuestLocation.RamOnly;
-    }
-
-    void Advance(MigrationStatus to, bool isCommitted)
-    {
-        Debug.Assert(isCommitted == _isCommitted, "Only a committed migration completes.");
-        lock (_lock) MoveTo(to);
     }
 }

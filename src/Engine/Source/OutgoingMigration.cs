@@ -27,11 +27,15 @@ sealed partial class OutgoingMigration
     readonly RateWindow _window = new();
     readonly RamSaver _ram;
     readonly List<MigrationDecision> _decisions = [];
+    static readonly TimeSpan WatchPeriod = TimeSpan.FromSeconds(1);
     MigrationParameters _parameters;
     MigrationStatus _status;
     MigrationException? _error;
     MigrationResult? _result;
     Timer? _timer;
+    Timer? _watchdog;
+    long _watchedBytes = -1;
+    long _lastProgress;
     IConnection? _connection;
     WireWriter? _writer;
     ReturnPath? _returnPath;
@@ -72,13 +76,23 @@ sealed partial class OutgoingMigration
     /// <summary>Claims the guest and starts the thread. Throws GuestBusy and its kin; then nothing has changed.</summary>
     public void Start()
     {
-        _guest.Claim(this);
+        _guest.Claim(this, _uuid, _parameters.KeepSource);
         lock (_lock) _status = MigrationStatus.Setup;
         ArmTimer(_parameters.Timeout);
-        new Thread(Run) { IsBackground = true, Name = $"migration {_guest.Name}" }.Start();
+        _watchdog = new Timer(_ => WatchProgress(), null, WatchPeriod, WatchPeriod);
+        try
+        {
+            new Thread(Run) { IsBackground = true, Name = $"migration {_guest.Name}" }.Start();
+        }
+        catch (OutOfMemoryException)
+        {
+            _watchdog.Dispose();
+            _guest.Unclaim(this);
+            throw;
+        }
     }
 
-    public bool Wait(TimeSpan? timeout) => timeout is { } limit ? _ended.Wait(limit) : WaitForever();
+    public bool Wait(TimeSpan? timeout) => timeout is { } limit && limit < MigrationParameters.LongestWait ? _ended.Wait(limit) : WaitForever();
 
     bool WaitForever()
     {
@@ -179,6 +193,30 @@ sealed partial class OutgoingMigration
         Interrupt();
     }
 
+    /// <summary>
+    /// A destination that takes nothing for the time allowed for an answer is as good as gone; a guest that stands would else
+    /// stand for ever.
+    /// </summary>
+    void WatchProgress()
+    {
+        IConnection? connection;
+        lock (_lock)
+        {
+            if (_connection is null || _writer is null) return;
+            connection = _connection;
+            var (sent, written) = (connection.BytesSent, _writer.Position);
+            if (sent == written || sent != _watchedBytes)
+            {
+                (_watchedBytes, _lastProgress) = (sent, Stopwatch.GetTimestamp());
+                return;
+            }
+            if (Since(_lastProgress) < _parameters.AnswerTimeout) return;
+        }
+        Fail(new MigrationException(MigrationErrorId.PeerSilent, MigrationSide.Link,
+            $"The destination has taken nothing for {Parameters.AnswerTimeout.TotalSeconds:0.#} s."));
+        connection.Abort();
+    }
+
     void Interrupt()
     {
         _stop.Cancel();
@@ -203,6 +241,9 @@ sealed partial class OutgoingMigration
         {
             ThrowIfStopped();
             _isCommitted = true;
+            // Whatever goes wrong from here on, nothing but the destination's word brings the guest back.
+            _location = GuestLocation.InDoubt;
+            _guest.Commit(this);
         }
     }
 

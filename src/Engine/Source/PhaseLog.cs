@@ -46,7 +46,7 @@ sealed class PhaseLog
         }
     }
 
-    public IReadOnlyList<PhaseRecord> Snapshot()
+    public PhaseRecord[] Snapshot()
     {
         lock (_lock)
             return [.. _order.Select(phase =>

@@ -13,7 +13,8 @@ static class Settlement
     {
         try
         {
-            using var connection = connect(CancellationToken.None);
+            using var late = new CancellationTokenSource(timeout);
+            using var connection = connect(late.Token);
             using var deadline = new Timer(_ => connection.Abort(), null, timeout, Timeout.InfiniteTimeSpan);
             var writer = new WireWriter(connection.Output);
             var reader = new WireReader(connection.Input, MigrationSide.Destination);
@@ -34,7 +35,9 @@ static class Settlement
                 _ => SettleOutcome.Unknown,
             };
         }
-        catch (MigrationException)
+#pragma warning disable CA1031 // Whatever prevents an answer, the guest stays in doubt.
+        catch (Exception)
+#pragma warning restore CA1031
         {
             return SettleOutcome.Unknown;
         }

@@ -65,7 +65,7 @@ public sealed unsafe class GuestMemoryTests
         memory.Ram.Wrote(2);
         var found = new PageBitmap(memory.Ram.Pages);
         Assert.Equal(1, found.Collect(memory.Ram.Log!));
-        Assert.True(found[2]);
+        Assert.True(found.IsSet(2));
         memory.StopLog();
         Assert.Null(memory.Ram.Log);
         memory.Ram.Wrote(3);
@@ -79,6 +79,8 @@ public sealed unsafe class GuestMemoryTests
         public long Released { get; private set; }
 
         public byte* Reserve(long length) => _inner.Reserve(length);
+
+        public void ExpectDense(byte* address, long length) => _inner.ExpectDense(address, length);
 
         public void Release(byte* address, long length)
         {

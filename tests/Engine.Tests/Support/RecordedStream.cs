@@ -61,7 +61,8 @@ sealed record RecordedStream(byte[] Bytes, IReadOnlyList<long> Boundaries, strin
 static class Incoming
 {
     public static IncomingPolicy Policy(string? host = null, long maxMemory = 16 * TestGuests.MiB, TimeSpan? firstWord = null, TimeSpan? run = null) =>
-        new(host ?? TestGuests.UniqueName("there"), maxMemory, ["*"], StartSuspended: false, firstWord ?? Patience.Limit, run ?? Patience.Limit);
+        new(host ?? TestGuests.UniqueName("there"), new Admission(64, maxMemory), ["*"], StartSuspended: false, firstWord ?? Patience.Limit,
+            Patience.Limit, run ?? Patience.Limit);
 
     /// <summary>Feeds bytes to a receiving end, on this thread.</summary>
     public static (IncomingMigration Migration, MemoryConnection Link) Run(ReadOnlyMemory<byte> stream, IncomingPolicy? policy = null, int chunk = int.MaxValue)

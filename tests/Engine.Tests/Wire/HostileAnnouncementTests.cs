@@ -73,7 +73,6 @@ public sealed class HostileAnnouncementTests
     }
 
     [Theory]
-    [InlineData(0, 1UL, 0, MigrationErrorId.InvalidValue)]
     [InlineData(0, 1UL, 65, MigrationErrorId.InvalidValue)]
     [InlineData(0, 0UL, 1, MigrationErrorId.InvalidValue)]
     [InlineData(0, 0x8000000000000000UL, 1, MigrationErrorId.InvalidValue)]

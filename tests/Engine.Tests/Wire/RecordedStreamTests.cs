@@ -61,6 +61,9 @@ public sealed class RecordedStreamTests
         {
             var guest = Assert.Single(TestGuests.On(policy.HostName));
             Assert.Equal(GuestState.Running, guest.State);
+            // Where it was told to stand still it stands here too, until it is told otherwise.
+            Assert.Equal(stream.Ticks, guest.Ticks);
+            guest.StopAtTick(null);
             TestGuests.WaitForTick(guest, stream.Ticks[0] + 1000);
         }
         finally

@@ -1,0 +1,47 @@
+@{
+    RootModule           = 'PsMigrate.dll'
+    ModuleVersion        = '0.1.0'
+    GUID                 = 'cc1d28eb-c588-4694-a38f-14a510a516a5'
+    Author               = 'The PsMigrate contributors'
+    CompanyName          = 'The PsMigrate contributors'
+    Copyright            = 'Copyright (c) 2026 the PsMigrate contributors. MIT license.'
+    Description          = 'Live migration of running guests, with QEMU''s phases and QEMU''s bytes on the wire, as objects on the pipeline.'
+
+    # 7.6 is the first PowerShell on .NET 10; an older one would fail with a loader error instead of this requirement.
+    PowerShellVersion    = '7.6'
+    CompatiblePSEditions = @('Core')
+
+    FormatsToProcess     = @('PsMigrate.Format.ps1xml')
+    TypesToProcess       = @('PsMigrate.Types.ps1xml')
+
+    # Explicit, so that PowerShell can load the module by a command's name without opening the assembly.
+    CmdletsToExport      = @(
+        'New-MigrationGuest'
+        'Get-MigrationGuest'
+        'Remove-MigrationGuest'
+        'Suspend-MigrationGuest'
+        'Resume-MigrationGuest'
+        'Start-VmMigration'
+        'Get-MigrationState'
+        'Wait-Migration'
+        'Stop-Migration'
+        'Set-Migration'
+        'Complete-Migration'
+        'Start-MigrationReceiver'
+        'Get-MigrationReceiver'
+        'Wait-MigrationReceiver'
+        'Stop-MigrationReceiver'
+    )
+    AliasesToExport      = @('Stop-VmMigration', 'Get-VmMigration')
+    FunctionsToExport    = @()
+    VariablesToExport    = @()
+
+    PrivateData          = @{
+        PSData = @{
+            Tags = @(
+                'Migration', 'LiveMigration', 'VirtualMachine', 'QEMU', 'Testing'
+                'PSEdition_Core', 'Windows', 'Linux', 'MacOS'
+            )
+        }
+    }
+}

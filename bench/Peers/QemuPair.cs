@@ -1,0 +1,71 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+
+namespace PsMigrate.Bench.Peers;
+
+/// <summary>QEMU to QEMU on this machine: both started new, so the destination's memory is cold.</summary>
+static class QemuPair
+{
+    // Far above what any loopback does: no limit.
+    const long Unlimited = 100_000_000_000;
+
+    static string Program => Environment.GetEnvironmentVariable("PSMIGRATE_QEMU") is { Length: > 0 } named ? named : "qemu-system-x86_64";
+
+    /// <summary>
+    /// Migrates a paused machine without vCPUs over tcp loopback, and returns query-migrate's total-time. With an image the
+    /// source's RAM is a private copy of that file, made before the clock starts (prealloc breaks the sharing page by page);
+    /// without one it was never written.
+    /// </summary>
+    public static TimeSpan Migrate(long bytes, RamImage? image)
+    {
+        var folder = Directory.CreateTempSubdirectory("bench-qemu-");
+        try
+        {
+            var (sourcePath, targetPath) = (Path.Combine(folder.FullName, "s"), Path.Combine(folder.FullName, "d"));
+            var uri = $"tcp:127.0.0.1:{Iperf.FreePort()}";
+            using var target = Child.Start(Program, [.. Common(bytes, targetPath), "-M", "none", "-incoming", uri]);
+            using var source = Child.Start(Program, [.. Common(bytes, sourcePath), .. image is null ? ["-M", "none"] : Backed(bytes, image)]);
+            using var targetQmp = Connect(target, targetPath);
+            using var sourceQmp = Connect(source, sourcePath);
+            sourceQmp.Execute("migrate-set-parameters", new JsonObject { ["max-bandwidth"] = Unlimited });
+            FreeMemory.Settle();
+            sourceQmp.Execute("migrate", new JsonObject { ["uri"] = uri });
+            var time = WaitCompleted(sourceQmp);
+            image?.CheckSame(path => targetQmp.Execute("pmemsave", new JsonObject { ["val"] = 0, ["size"] = bytes, ["filename"] = path }));
+            return time;
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    static string[] Common(long bytes, string qmp) =>
+        ["-m", $"{bytes >> 20}M", "-nodefaults", "-display", "none", "-S", "-qmp", $"unix:{qmp},server=on,wait=off"];
+
+    static string[] Backed(long bytes, RamImage image) =>
+    [
+        "-object", $"memory-backend-file,id=ram,size={bytes},mem-path={image.Path},share=off,prealloc=on,x-use-canonical-path-for-ramblock-id=off",
+        "-M", "none,memory-backend=ram",
+    ];
+
+    static QmpClient Connect(Child qemu, string path)
+    {
+        for (var clock = Stopwatch.StartNew(); !File.Exists(path); Thread.Sleep(20))
+            if (qemu.HasExited || clock.Elapsed > TimeSpan.FromSeconds(30)) throw new BenchException($"QEMU did not start: {qemu.Errors}");
+        return new QmpClient(path);
+    }
+
+    static TimeSpan WaitCompleted(QmpClient qmp)
+    {
+        for (var clock = Stopwatch.StartNew(); clock.Elapsed < TimeSpan.FromSeconds(120); Thread.Sleep(50))
+        {
+            var state = qmp.Execute("query-migrate");
+            var status = state["status"]?.GetValue<string>();
+            // `completed` shows a total-time of 0 for an instant.
+            if (status == "completed" && state["total-time"]?.GetValue<long>() is > 0 and var time) return TimeSpan.FromMilliseconds(time);
+            if (status is "failed" or "cancelled") throw new BenchException($"QEMU's migration {status}: {state.ToJsonString()}");
+        }
+        throw new BenchException("QEMU's migration did not end in 120 s.");
+    }
+}

@@ -1,0 +1,16 @@
+using PsMigrate.Bench.Report;
+
+namespace PsMigrate.Bench.Questions;
+
+/// <summary>One question that a measurement answers.</summary>
+interface IQuestion
+{
+    /// <summary>Its name on the command line.</summary>
+    string Name { get; }
+
+    /// <summary>One line of help.</summary>
+    string Text { get; }
+
+    /// <summary>Measures, with every side so many times in turn. Throws <see cref="BenchException"/>.</summary>
+    IEnumerable<Row> Ask(int runs);
+}

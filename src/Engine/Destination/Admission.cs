@@ -1,0 +1,51 @@
+using PsMigrate.Engine.Model;
+
+namespace PsMigrate.Engine.Destination;
+
+/// <summary>What a receiver has room for: so many migrations at one time, and so much memory under way. Thread-safe.</summary>
+sealed class Admission(int migrations, long memory)
+{
+    readonly object _lock = new();
+    int _migrations;
+    long _memory;
+
+    /// <summary>
+    /// Takes a place and the memory, waiting for a place at most so long. Throws MemoryExceeded, DestinationRefused. What was taken
+    /// is given back with <see cref="Leave"/>.
+    /// </summary>
+    public void Enter(long bytes, TimeSpan wait)
+    {
+        var clock = System.Diagnostics.Stopwatch.StartNew();
+        lock (_lock)
+        {
+            CheckMemory(bytes, bytes, "A guest of");
+            for (var left = wait; _migrations >= migrations; left = wait - clock.Elapsed)
+            {
+                if (left <= TimeSpan.Zero || !Monitor.Wait(_lock, left))
+                    throw Refused(MigrationErrorId.DestinationRefused, $"{migrations} migrations are under way here, as many as are accepted at one time.");
+            }
+            CheckMemory(_memory + bytes, bytes, "With what is under way a guest of");
+            _migrations++;
+            _memory += bytes;
+        }
+    }
+
+    /// <summary>The migration is over; its memory belongs to a guest now, or is given back.</summary>
+    public void Leave(long bytes)
+    {
+        lock (_lock)
+        {
+            _migrations--;
+            _memory -= bytes;
+            Monitor.PulseAll(_lock);
+        }
+    }
+
+    void CheckMemory(long total, long bytes, string what)
+    {
+        if (total > memory || total < 0)
+            throw Refused(MigrationErrorId.MemoryExceeded, $"{what} {bytes} bytes is larger than the {memory} bytes that are accepted here.");
+    }
+
+    static MigrationException Refused(MigrationErrorId id, string message) => new(id, MigrationSide.Destination, message);
+}

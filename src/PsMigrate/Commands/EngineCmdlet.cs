@@ -1,0 +1,34 @@
+using System.Management.Automation;
+using PsMigrate.Engine.Model;
+
+namespace PsMigrate.Commands;
+
+/// <summary>What all cmdlets share: errors of the engine become error records, one per item that failed.</summary>
+public abstract class EngineCmdlet : PSCmdlet
+{
+    /// <summary>How often a waiting cmdlet looks up: soon enough for Ctrl+C, seldom enough to cost nothing.</summary>
+    internal static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(50);
+
+    private protected void WriteFailure(MigrationException error, object? target) => WriteError(ErrorRecords.From(error, target));
+
+    private protected void ThrowFailure(MigrationException error, object? target) =>
+        ThrowTerminatingError(ErrorRecords.From(error, target));
+
+    /// <summary>Does something with one item; a typed failure is written and the next item goes on.</summary>
+    private protected bool Try(object? target, Action action)
+    {
+        try
+        {
+            action();
+            return true;
+        }
+        catch (MigrationException error)
+        {
+            WriteFailure(error, target);
+            return false;
+        }
+    }
+
+    /// <summary>Whether the user named this parameter, on the command line or through the pipeline.</summary>
+    private protected bool IsBound(string parameter) => MyInvocation.BoundParameters.ContainsKey(parameter);
+}

@@ -1,0 +1,59 @@
+using System.Management.Automation;
+using PsMigrate.Completion;
+using PsMigrate.Engine;
+
+namespace PsMigrate.Commands;
+
+/// <summary>Shows receivers: where they listen, what has arrived, what is on its way.</summary>
+[Cmdlet(VerbsCommon.Get, "MigrationReceiver")]
+[OutputType(typeof(ReceiverState))]
+public sealed class GetMigrationReceiverCommand : EngineCmdlet
+{
+    /// <summary>Their numbers.</summary>
+    [Parameter(Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true,
+        HelpMessage = "Numbers of receivers; all that are known by default.")]
+    [Alias("ReceiverId")]
+    [ValidateNotNull]
+    [ArgumentCompleter(typeof(ReceiverIdCompleter))]
+    public int[] Id { get; set; } = [];
+
+    /// <inheritdoc/>
+    protected override void ProcessRecord()
+    {
+        var receivers = IsBound(nameof(Id)) ? ReceiverLookup.ById(Id, WriteFailure) : ReceiverRegistry.All;
+        foreach (var receiver in receivers) WriteObject(receiver.GetState());
+    }
+}
+
+/// <summary>Stops receivers: nothing more is taken, and what is on its way goes back to its source. Guests that arrived stay.</summary>
+[Cmdlet(VerbsLifecycle.Stop, "MigrationReceiver", SupportsShouldProcess = true)]
+[OutputType(typeof(ReceiverState))]
+public sealed class StopMigrationReceiverCommand : EngineCmdlet
+{
+    /// <summary>Their numbers.</summary>
+    [Parameter(Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true,
+        HelpMessage = "Numbers of receivers.")]
+    [Alias("ReceiverId")]
+    [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(ReceiverIdCompleter))]
+    public int[] Id { get; set; } = [];
+
+    /// <summary>Give the states out.</summary>
+    [Parameter(HelpMessage = "Give the states of the receivers out.")]
+    public SwitchParameter PassThru { get; set; }
+
+    /// <inheritdoc/>
+    protected override void ProcessRecord()
+    {
+        foreach (var receiver in ReceiverLookup.ById(Id, WriteFailure))
+        {
+            var coming = receiver.ActiveCount;
+            var action = coming == 0
+                ? "Stop listening"
+                : $"Stop listening; {Figures.Count(coming, "guest")} on the way stay where they come from";
+            if (!ShouldProcess($"receiver {receiver.Id} at {receiver.Uri}", action)) continue;
+            receiver.Stop();
+            if (PassThru) WriteObject(receiver.GetState());
+        }
+    }
+}

@@ -1,0 +1,110 @@
+using System.Collections;
+using System.Globalization;
+using System.Management.Automation;
+using System.Management.Automation.Language;
+using PsMigrate.Engine;
+using PsMigrate.Engine.Guests;
+
+namespace PsMigrate.Completion;
+
+/// <summary>One suggestion: what is inserted, and what is said of it.</summary>
+readonly record struct Suggestion(string Text, string ToolTip);
+
+/// <summary>Offers what fits the word typed so far; the word may be quoted and may hold wildcards.</summary>
+public abstract class Completer : IArgumentCompleter
+{
+    /// <inheritdoc/>
+    public IEnumerable<CompletionResult> CompleteArgument(
+        string commandName, string parameterName, string wordToComplete, CommandAst commandAst, IDictionary fakeBoundParameters)
+    {
+        var word = (wordToComplete ?? "").Trim('\'', '"');
+        var pattern = new WildcardPattern(word + "*", WildcardOptions.IgnoreCase | WildcardOptions.CultureInvariant);
+        foreach (var suggestion in Suggest(fakeBoundParameters).DistinctBy(suggestion => suggestion.Text))
+        {
+            if (pattern.IsMatch(suggestion.Text))
+                yield return new CompletionResult(
+                    Quote(suggestion.Text), suggestion.Text, CompletionResultType.ParameterValue, suggestion.ToolTip);
+        }
+    }
+
+    private protected abstract IEnumerable<Suggestion> Suggest(IDictionary bound);
+
+    /// <summary>In quotes where the bare word would be read as something else.</summary>
+    static string Quote(string text) =>
+        text.Length > 0 && text.All(c => char.IsLetterOrDigit(c) || c is '-' or '_' or '.' or ':' or '/' or '\\') && text[0] != '-'
+            ? text
+            : $"'{CodeGeneration.EscapeSingleQuotedStringContent(text)}'";
+}
+
+/// <summary>Names of guests, on the host that the command line names, if any.</summary>
+public sealed class GuestNameCompleter : Completer
+{
+    private protected override IEnumerable<Suggestion> Suggest(IDictionary bound)
+    {
+        var host = new WildcardPattern(bound?["HostName"] as string ?? "*", WildcardOptions.IgnoreCase);
+        return GuestRegistry.All.Where(guest => host.IsMatch(guest.Host)).Select(guest => new Suggestion(guest.Name,
+            $"{guest.State}, {Figures.Size(guest.MemorySize)}, {Figures.Count(guest.ProcessorCount, "vCPU")}, "
+            + $"{guest.Workload}, host {guest.Host}"));
+    }
+}
+
+/// <summary>The in-process hosts that have guests or receivers.</summary>
+public sealed class HostNameCompleter : Completer
+{
+    private protected override IEnumerable<Suggestion> Suggest(IDictionary bound) =>
+        GuestRegistry.All.GroupBy(guest => guest.Host, StringComparer.OrdinalIgnoreCase)
+            .Select(host => new Suggestion(host.Key, Figures.Count(host.Count(), "guest")))
+            .Concat(ReceiverRegistry.All.Select(receiver =>
+                new Suggestion(receiver.HostName, $"receiver {receiver.Id} at {receiver.Uri}")));
+}
+
+/// <summary>Numbers of migrations, running ones first.</summary>
+public sealed class MigrationIdCompleter : Completer
+{
+    private protected override IEnumerable<Suggestion> Suggest(IDictionary bound) =>
+        MigrationRegistry.All.OrderBy(migration => migration.IsEnded).Select(migration => new Suggestion(
+            migration.Id.ToString(CultureInfo.InvariantCulture), $"{migration.Name} to {migration.Destination}: {migration.Status}"));
+}
+
+/// <summary>Names of guests that are being or were migrated.</summary>
+public sealed class MigrationNameCompleter : Completer
+{
+    private protected override IEnumerable<Suggestion> Suggest(IDictionary bound) =>
+        MigrationRegistry.All.Reverse().OrderBy(migration => migration.IsEnded).Select(migration =>
+            new Suggestion(migration.Name, $"migration {migration.Id} to {migration.Destination}: {migration.Status}"));
+}
+
+/// <summary>Numbers of receivers.</summary>
+public sealed class ReceiverIdCompleter : Completer
+{
+    private protected override IEnumerable<Suggestion> Suggest(IDictionary bound) =>
+        ReceiverRegistry.All.Select(receiver => new Suggestion(receiver.Id.ToString(CultureInfo.InvariantCulture),
+            $"{receiver.Uri}, host {receiver.HostName}: {receiver.Status}, {receiver.ArrivedCount} arrived"));
+}
+
+/// <summary>Where a guest could go: receivers of this process, where others went, and the ways to write an address.</summary>
+public sealed class DestinationCompleter : Completer
+{
+    private protected override IEnumerable<Suggestion> Suggest(IDictionary bound) =>
+    [
+        .. ReceiverRegistry.All.Where(receiver => receiver.Status == ReceiverStatus.Listening)
+            .Select(receiver => new Suggestion(receiver.Uri.ToString(), $"receiver {receiver.Id}, host {receiver.HostName}")),
+        .. MigrationRegistry.All.Reverse().Select(migration =>
+            new Suggestion(migration.Destination.ToString(), $"where {migration.Name} went: {migration.Status}")),
+        new("local:", "local:NAME, another host inside this process"),
+        new("tcp:", "tcp:HOST:PORT or tcp:[IPV6]:PORT, a PsMigrate receiver or a QEMU started with -incoming"),
+        new("unix:", "unix:PATH, the same through a socket in the file system"),
+    ];
+}
+
+/// <summary>Where a receiver could listen.</summary>
+public sealed class ListenAddressCompleter : Completer
+{
+    private protected override IEnumerable<Suggestion> Suggest(IDictionary bound) =>
+    [
+        new("tcp:127.0.0.1:0", "loopback, on a port that the system chooses"),
+        new("tcp:[::1]:0", "the same with IPv6"),
+        new("tcp:0.0.0.0:4444", "all addresses of this machine; needs -AllowInsecure"),
+        new("unix:", "unix:PATH, a socket in the file system"),
+    ];
+}

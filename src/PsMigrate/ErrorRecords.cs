@@ -1,0 +1,128 @@
+using System.Management.Automation;
+using PsMigrate.Engine.Model;
+
+namespace PsMigrate;
+
+/// <summary>
+/// The one place where an error of the engine becomes PowerShell's: its id is the engine's id, its category and the remedy are
+/// chosen here. The ids are listed in about_PsMigrate_Errors.
+/// </summary>
+public static class ErrorRecords
+{
+    /// <summary>The record for an error; <paramref name="target"/> is the guest's name, or the state of the migration.</summary>
+    public static ErrorRecord From(MigrationException error, object? target)
+    {
+        var (category, remedy) = Describe(error.Id);
+        return new ErrorRecord(error, error.Id.ToString(), category, target)
+        {
+            ErrorDetails = new ErrorDetails(error.Message + Circumstances(error)) { RecommendedAction = remedy },
+        };
+    }
+
+    /// <summary>Where it happened and where the guest is: <c>[Link, phase 5.2 Iterate; the guest is at the source]</c>.</summary>
+    static string Circumstances(MigrationException error)
+    {
+        // A slip of the user's is all in the message, unless a guest's whereabouts are at stake.
+        if (error.Side == MigrationSide.User && error.Phase is null && error.Location is null or GuestLocation.Source) return "";
+        var phase = error.Phase is { } value ? $", phase {MigrationPhases.Number(value)} {value}" : "";
+        var offset = error.StreamOffset is { } bytes ? $", byte {bytes} of the stream" : "";
+        return $" [{error.Side}{phase}{offset}{(error.Location is { } location ? $"; {Whereabouts(location)}" : "")}]";
+    }
+
+    /// <summary>Where a guest is, in words.</summary>
+    public static string Whereabouts(GuestLocation location) => location switch
+    {
+        GuestLocation.Source => "the guest is at the source",
+        GuestLocation.Destination => "the guest is at the destination",
+        GuestLocation.RamOnly => "the destination holds only its RAM, the source keeps the guest suspended",
+        _ => "the guest may run at the destination, the source keeps it suspended",
+    };
+
+    /// <summary>The category of each error and what to do about it.</summary>
+    // No default arm: an id that is missing here stops the build (CS8509). CS8524 only asks about numbers that are no id at all.
+#pragma warning disable CS8524
+    public static (ErrorCategory Category, string Remedy) Describe(MigrationErrorId id) => id switch
+    {
+        MigrationErrorId.InternalError =>
+            (ErrorCategory.NotSpecified, "This is a fault of PsMigrate. Report it with the text of Get-Error."),
+
+        MigrationErrorId.GuestNotFound =>
+            (ErrorCategory.ObjectNotFound, "Get-MigrationGuest lists the guests of this process."),
+        MigrationErrorId.DuplicateGuestName =>
+            (ErrorCategory.ResourceExists, "Choose another name or another -HostName, or remove the guest that has the name."),
+        MigrationErrorId.InvalidGuestName =>
+            (ErrorCategory.InvalidArgument, "Choose a name of 1 to 64 characters without wildcards."),
+        MigrationErrorId.InvalidSize =>
+            (ErrorCategory.InvalidArgument, "Give a positive multiple of 4096 bytes, for example 512MB."),
+        MigrationErrorId.MemoryExceeded =>
+            (ErrorCategory.LimitsExceeded, "Take a smaller guest, remove others, or raise -MaxMemory of the receiver."),
+        MigrationErrorId.InvalidParameter =>
+            (ErrorCategory.InvalidArgument, "The help of the cmdlet gives the range of each parameter."),
+        MigrationErrorId.InvalidUri =>
+            (ErrorCategory.InvalidArgument, "Use local:NAME, tcp:HOST:PORT, tcp:[IPV6]:PORT or unix:PATH."),
+        MigrationErrorId.UnsupportedUri =>
+            (ErrorCategory.NotImplemented, "Use local:NAME, tcp:HOST:PORT or unix:PATH here."),
+        MigrationErrorId.AddressInUse =>
+            (ErrorCategory.ResourceBusy, "Choose another port (0 lets the system choose), or stop what listens there."),
+        MigrationErrorId.ListenFailed =>
+            (ErrorCategory.OpenError, "Check that the address belongs to this machine and may be used."),
+        MigrationErrorId.InsecureAddress =>
+            (ErrorCategory.SecurityError, "Listen on a loopback address, or give -AllowInsecure on a network that you trust."),
+        MigrationErrorId.GuestBusy =>
+            (ErrorCategory.ResourceBusy, "Wait for its migration with Wait-Migration, or stop it with Stop-Migration."),
+        MigrationErrorId.GuestRunsElsewhere =>
+            (ErrorCategory.InvalidOperation, "Work with it where it runs; Remove-MigrationGuest drops the copy that is here."),
+        MigrationErrorId.GuestInDoubt =>
+            (ErrorCategory.InvalidOperation,
+                "Look whether it runs at the destination. Resume-MigrationGuest asks there once more; with -Force it runs here."),
+        MigrationErrorId.MigrationNotFound =>
+            (ErrorCategory.ObjectNotFound, "Get-MigrationState lists the migrations of this process."),
+        MigrationErrorId.InvalidState =>
+            (ErrorCategory.InvalidOperation, "Get-MigrationState shows what state the migration is in."),
+        MigrationErrorId.ReceiverNotFound =>
+            (ErrorCategory.ObjectNotFound, "Get-MigrationReceiver lists the receivers of this process."),
+        MigrationErrorId.IllegalTransition =>
+            (ErrorCategory.InvalidOperation, "This is a fault of PsMigrate. Report it with the text of Get-Error."),
+
+        MigrationErrorId.ConnectionRefused =>
+            (ErrorCategory.ConnectionError, "Check that a receiver listens there, and try again."),
+        MigrationErrorId.ConnectTimeout =>
+            (ErrorCategory.OperationTimeout, "Check address and firewall, or raise -ConnectTimeout."),
+        MigrationErrorId.NameNotResolved =>
+            (ErrorCategory.ConnectionError, "Check the host name, or give an IP address."),
+        MigrationErrorId.HostUnreachable =>
+            (ErrorCategory.ConnectionError, "Check the address and the route to it."),
+        MigrationErrorId.ConnectionLost =>
+            (ErrorCategory.ConnectionError, "Look at the network and at the other end, and try again."),
+        MigrationErrorId.PeerSilent =>
+            (ErrorCategory.OperationTimeout, "Look whether the other end still works, and try again."),
+
+        MigrationErrorId.Timeout =>
+            (ErrorCategory.OperationTimeout, "Raise -Timeout or -MaxDowntime, or let the guest write less."),
+        MigrationErrorId.HandoverInDoubt =>
+            (ErrorCategory.ConnectionError,
+                "Look whether the guest runs at the destination. Resume-MigrationGuest asks there once more; with -Force it runs here."),
+        MigrationErrorId.VerifyMismatch =>
+            (ErrorCategory.InvalidData, "The copy was wrong and was thrown away. Report it with the text of Get-Error."),
+        MigrationErrorId.UnsupportedByPeer =>
+            (ErrorCategory.NotImplemented, "Leave out what the other end can't do, or migrate to a PsMigrate receiver."),
+        MigrationErrorId.DestinationRefused =>
+            (ErrorCategory.PermissionDenied, "See the reason; -AllowedName and -MaxMemory of the receiver may have to change."),
+        MigrationErrorId.DestinationFailed =>
+            (ErrorCategory.DeviceError, "See the reason and look at the destination, for example with Get-MigrationReceiver."),
+
+        MigrationErrorId.BadMagic or MigrationErrorId.UnsupportedVersion or MigrationErrorId.WrongMachine
+            or MigrationErrorId.UnknownRecord or MigrationErrorId.UnknownSection or MigrationErrorId.UnsupportedSectionVersion
+            or MigrationErrorId.WrongFooter or MigrationErrorId.UnknownBlock or MigrationErrorId.OutOfOrder =>
+            (ErrorCategory.ProtocolError, "Check that the other end is a PsMigrate or a QEMU with the same machine (-M none)."),
+        MigrationErrorId.BlockSizeMismatch =>
+            (ErrorCategory.ProtocolError, "Give both ends the same amount of RAM."),
+        MigrationErrorId.OffsetOutOfRange or MigrationErrorId.InvalidLength or MigrationErrorId.InvalidValue =>
+            (ErrorCategory.InvalidData, "The stream is damaged or hostile. Look at what sent it."),
+        MigrationErrorId.UnexpectedEnd =>
+            (ErrorCategory.InvalidData, "The sender ended too early. Look there for the reason, and migrate again."),
+        MigrationErrorId.UnsupportedFeature =>
+            (ErrorCategory.NotImplemented, "Switch that feature off at the sender."),
+    };
+#pragma warning restore CS8524
+}

@@ -1,0 +1,49 @@
+using System.Globalization;
+
+namespace PsMigrate;
+
+/// <summary>Figures as messages, progress and views show them: MB is 2^20, the decimal point is a point.</summary>
+public static class Figures
+{
+    static readonly string[] Units = ["bytes", "KB", "MB", "GB", "TB"];
+
+    /// <summary>Bytes in the unit that leaves at most four digits before the point, for example <c>512 MB</c>.</summary>
+    public static string Size(double bytes)
+    {
+        var unit = 0;
+        for (; unit < Units.Length - 1 && Math.Abs(bytes) >= 1024; unit++) bytes /= 1024;
+        return string.Create(CultureInfo.InvariantCulture, $"{bytes:0.#} {Units[unit]}");
+    }
+
+    /// <summary>Bytes per second, for example <c>98.5 MB/s</c>.</summary>
+    public static string Rate(double bytesPerSecond) => Size(bytesPerSecond) + "/s";
+
+    /// <summary>A time with the unit that fits, for example <c>12.5 ms</c>, <c>3.2 s</c>, <c>4 min 5 s</c>.</summary>
+    public static string Time(TimeSpan time)
+    {
+        var culture = CultureInfo.InvariantCulture;
+        if (time < TimeSpan.FromSeconds(1)) return string.Create(culture, $"{time.TotalMilliseconds:0.#} ms");
+        if (time < TimeSpan.FromMinutes(1)) return string.Create(culture, $"{time.TotalSeconds:0.#} s");
+        if (time < TimeSpan.FromHours(1)) return string.Create(culture, $"{time.Minutes} min {time.Seconds} s");
+        return string.Create(culture, $"{(long)time.TotalHours} h {time.Minutes} min");
+    }
+
+    /// <summary>Bytes as megabytes with a fixed number of digits, for columns.</summary>
+    public static string Megabytes(double bytes, int digits = 1) =>
+        (bytes / (1 << 20)).ToString("N" + digits.ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
+
+    /// <summary>A time as milliseconds, for columns; empty when there is none.</summary>
+    public static string Milliseconds(TimeSpan? time) => time?.TotalMilliseconds.ToString("N1", CultureInfo.InvariantCulture) ?? "";
+
+    /// <summary>A time as seconds, for columns; empty when there is none.</summary>
+    public static string Seconds(TimeSpan? time) => time?.TotalSeconds.ToString("N2", CultureInfo.InvariantCulture) ?? "";
+
+    /// <summary>So many of something, for example <c>1 guest</c>, <c>2 guests</c>.</summary>
+    public static string Count(long value, string what) => $"{Count(value)} {what}{(value == 1 ? "" : "s")}";
+
+    /// <summary>Any other figure, for columns.</summary>
+    public static string Number(double value) => value.ToString("N1", CultureInfo.InvariantCulture);
+
+    /// <summary>A count, for columns.</summary>
+    public static string Count(long value) => value.ToString("N0", CultureInfo.InvariantCulture);
+}

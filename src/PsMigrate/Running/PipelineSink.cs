@@ -1,0 +1,83 @@
+using System.Management.Automation;
+using PsMigrate.Engine;
+using PsMigrate.Engine.Model;
+
+namespace PsMigrate.Running;
+
+/// <summary>Tells a cmdlet's streams about migrations in the foreground: records to the pipeline, the rest where it belongs.</summary>
+sealed class PipelineSink(Cmdlet cmdlet, int total) : IMigrationSink
+{
+    // Passes of several migrations come in turn: this name selects the table with the guest in a column instead of in a heading.
+    const string Several = "PsMigrate.Engine.Model.MigrationIteration#Several";
+
+    readonly Dictionary<int, int> _decisionsTold = [];
+    readonly Dictionary<int, MigrationState> _shown = [];
+    int _ended;
+
+    public void Started(MigrationRequest request, Migration migration)
+    {
+        cmdlet.WriteVerbose($"Migration {migration.Id} of guest {migration.Name} to {migration.Destination} begins.");
+        ShowDrain(ProgressRecordType.Processing);
+    }
+
+    public void NotStarted(MigrationRequest request, MigrationException error)
+    {
+        _ended++;
+        cmdlet.WriteError(ErrorRecords.From(error, request.Guest.Name));
+    }
+
+    public void Passed(MigrationRequest request, MigrationIteration iteration)
+    {
+        var record = PSObject.AsPSObject(iteration);
+        if (total > 1) record.TypeNames.Insert(0, Several);
+        cmdlet.WriteObject(record);
+    }
+
+    public void Progressed(MigrationRequest request, MigrationState state)
+    {
+        TellDecisions(state);
+        _shown[state.Id] = state;
+        cmdlet.WriteProgress(MigrationReport.Progress(state, total > 1));
+    }
+
+    public void Ended(MigrationRequest request, MigrationState state)
+    {
+        _ended++;
+        TellDecisions(state);
+        if (_shown.Remove(state.Id)) cmdlet.WriteProgress(MigrationReport.Progress(state, total > 1, isOver: true));
+        ShowDrain(_ended < total ? ProgressRecordType.Processing : ProgressRecordType.Completed);
+        foreach (var warning in MigrationReport.Warnings(state.Result!)) cmdlet.WriteWarning(warning);
+        if (state.Error is { } error) cmdlet.WriteError(ErrorRecords.From(error, state));
+    }
+
+    /// <summary>Takes the progress bars away that are left after an early end.</summary>
+    public void Close()
+    {
+        try
+        {
+            foreach (var state in _shown.Values) cmdlet.WriteProgress(MigrationReport.Progress(state, total > 1, isOver: true));
+            if (_ended < total) ShowDrain(ProgressRecordType.Completed);
+        }
+        catch (PipelineStoppedException)
+        {
+            // The pipeline takes nothing any more; the host clears its progress with it.
+        }
+    }
+
+    void TellDecisions(MigrationState state)
+    {
+        var told = _decisionsTold.GetValueOrDefault(state.Id);
+        foreach (var decision in state.Decisions.Skip(told)) cmdlet.WriteVerbose(MigrationReport.Decision(state, decision));
+        _decisionsTold[state.Id] = state.Decisions.Length;
+    }
+
+    void ShowDrain(ProgressRecordType type)
+    {
+        if (total < 2) return;
+        cmdlet.WriteProgress(new ProgressRecord(MigrationReport.DrainActivity, $"Migrating {total} guests", $"{_ended} of {total} ended")
+        {
+            PercentComplete = 100 * _ended / total,
+            RecordType = type,
+        });
+    }
+}

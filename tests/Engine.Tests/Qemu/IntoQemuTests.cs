@@ -1,0 +1,115 @@
+using System.Net;
+using System.Net.Sockets;
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Transport;
+
+namespace PsMigrate.Engine.Tests.Qemu;
+
+/// <summary>A running guest of ours migrates into a real QEMU; its memory is compared byte by byte.</summary>
+public sealed class IntoQemuTests
+{
+    [QemuTheory]
+    [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
+    public void A_dirtying_guest_arrives_in_several_passes_byte_for_byte(string binary)
+    {
+        const int Megabytes = 512;
+        var port = FreePort();
+        using var qemu = new QemuProcess(binary, Megabytes, "-incoming", $"tcp:127.0.0.1:{port}");
+        var guest = NewGuest(Megabytes, GuestWorkload.HotSpot);
+        try
+        {
+            var migration = Migration.Start(guest, MigrationUri.Parse($"tcp:127.0.0.1:{port}"),
+                new MigrationParameters { MaxBandwidth = 400L << 20, MaxDowntime = TimeSpan.FromMilliseconds(20) });
+            Assert.True(migration.Wait(TimeSpan.FromSeconds(120)), "The migration does not end.");
+
+            var state = migration.GetState();
+            Assert.Equal(MigrationStatus.Completed, state.State);
+            Assert.Equal(GuestLocation.RamOnly, state.Location);
+            Assert.Equal(PeerKind.Qemu, state.Peer);
+            Assert.True(state.Iterations.Length >= 3, $"Only {state.Iterations.Length} passes.");
+            Assert.Contains("READY and RUN", migration.Result!.LeftOut);
+            Poll.Until(() => qemu.MigrationStatus == "completed", "QEMU says completed");
+            AssertSameMemory(guest, qemu.Memory(Megabytes));
+            Assert.Equal(GuestState.PostMigrate, guest.State);
+        }
+        finally
+        {
+            GuestRegistry.Remove(guest);
+        }
+    }
+
+    [QemuTheory]
+    [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
+    public void A_guest_of_another_size_is_refused_and_runs_on_at_the_source(string binary)
+    {
+        var port = FreePort();
+        using var qemu = new QemuProcess(binary, 64, "-incoming", $"tcp:127.0.0.1:{port}");
+        var guest = NewGuest(32, GuestWorkload.Random);
+        try
+        {
+            var migration = Migration.Start(guest, MigrationUri.Parse($"tcp:127.0.0.1:{port}"), new MigrationParameters());
+            Assert.True(migration.Wait(TimeSpan.FromSeconds(60)), "The migration does not end.");
+            Assert.Equal(MigrationStatus.Failed, migration.Status);
+            Assert.Equal(GuestLocation.Source, migration.Result!.Location);
+            Assert.Equal(GuestState.Running, guest.State);
+            Poll.Until(() => qemu.HasExited, "QEMU gives up");
+        }
+        finally
+        {
+            GuestRegistry.Remove(guest);
+        }
+    }
+
+    [QemuTheory]
+    [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
+    public void Verify_is_refused_before_anything_is_sent_that_counts(string binary)
+    {
+        var port = FreePort();
+        using var qemu = new QemuProcess(binary, 32, "-incoming", $"tcp:127.0.0.1:{port}");
+        var guest = NewGuest(32, GuestWorkload.Random);
+        try
+        {
+            var migration = Migration.Start(guest, MigrationUri.Parse($"tcp:127.0.0.1:{port}"), new MigrationParameters { Verify = true });
+            Assert.True(migration.Wait(TimeSpan.FromSeconds(60)), "The migration does not end.");
+            Assert.Equal(MigrationErrorId.UnsupportedByPeer, migration.Result!.Error!.Id);
+            Assert.Equal(MigrationPhase.Ping, migration.Result.Error.Phase);
+            Assert.Equal(GuestState.Running, guest.State);
+        }
+        finally
+        {
+            GuestRegistry.Remove(guest);
+        }
+    }
+
+    static Guest NewGuest(int megabytes, GuestWorkload workload) => GuestRegistry.Create(new GuestOptions
+    {
+        Name = $"qemu-{Guid.NewGuid():N}",
+        MemorySize = (long)megabytes << 20,
+        ProcessorCount = 2,
+        Workload = workload,
+        Content = GuestContent.Mixed,
+        DirtyRate = 100L << 20,
+        WorkingSet = (long)megabytes << 19,
+    });
+
+    static unsafe void AssertSameMemory(Guest guest, byte[] memory)
+    {
+        var source = new ReadOnlySpan<byte>(guest.Memory.Ram.Address, checked((int)guest.MemorySize));
+        Assert.Equal(source.Length, memory.Length);
+        Assert.Equal(-1, FirstDifference(source, memory));
+    }
+
+    static int FirstDifference(ReadOnlySpan<byte> a, ReadOnlySpan<byte> b)
+    {
+        var same = a.CommonPrefixLength(b);
+        return same == a.Length ? -1 : same;
+    }
+
+    internal static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}

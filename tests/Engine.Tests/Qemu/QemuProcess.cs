@@ -1,0 +1,107 @@
+using System.Diagnostics;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+
+namespace PsMigrate.Engine.Tests.Qemu;
+
+/// <summary>A real QEMU of machine none, with a QMP socket in a folder of its own. Killed when it goes out of scope.</summary>
+sealed class QemuProcess : IDisposable
+{
+    readonly string _folder = Directory.CreateTempSubdirectory("psmigrate-qemu-").FullName;
+    readonly StringBuilder _errors = new();
+    readonly Process _process;
+    readonly Socket _qmp = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+    readonly StreamReader _reader;
+    readonly StreamWriter _writer;
+
+    public QemuProcess(string binary, int megabytes, params string[] arguments)
+    {
+        var socket = Path.Combine(_folder, "qmp");
+        _process = new Process
+        {
+            StartInfo = new ProcessStartInfo(binary,
+                ["-M", "none", "-m", $"{megabytes}M", "-nodefaults", "-display", "none", "-qmp", $"unix:{socket},server=on,wait=off", .. arguments])
+            { RedirectStandardError = true },
+        };
+        _process.ErrorDataReceived += (_, line) => _errors.AppendLine(line.Data);
+        _process.Start();
+        _process.BeginErrorReadLine();
+        Poll.Until(() => TryConnect(socket), $"QEMU opens its QMP socket. {_errors}");
+        var stream = new NetworkStream(_qmp);
+        (_reader, _writer) = (new StreamReader(stream), new StreamWriter(stream) { AutoFlush = true });
+        _reader.ReadLine();
+        Execute("qmp_capabilities");
+    }
+
+    /// <summary>What QEMU printed.</summary>
+    public string Errors => _errors.ToString();
+
+    public bool HasExited => _process.HasExited;
+
+    /// <summary>For example 7.2.22.</summary>
+    public string Version
+    {
+        get
+        {
+            var version = Execute("query-version").GetProperty("qemu");
+            return $"{version.GetProperty("major")}.{version.GetProperty("minor")}.{version.GetProperty("micro")}";
+        }
+    }
+
+    /// <summary>Runs a QMP command and gives what it returns; events are passed over.</summary>
+    public JsonElement Execute(string command, object? arguments = null)
+    {
+        _writer.WriteLine(JsonSerializer.Serialize(new Dictionary<string, object> { ["execute"] = command, ["arguments"] = arguments ?? new { } }));
+        while (_reader.ReadLine() is { } line)
+        {
+            var answer = JsonDocument.Parse(line).RootElement;
+            if (answer.TryGetProperty("return", out var value)) return value;
+            if (answer.TryGetProperty("error", out var error)) throw new InvalidOperationException($"{command}: {error}");
+        }
+        throw new InvalidOperationException($"{command}: QEMU closed the socket. {_errors}");
+    }
+
+    public string MigrationStatus => Execute("query-migrate").TryGetProperty("status", out var status) ? status.GetString()! : "none";
+
+    /// <summary>All of its memory, through a file (pmemsave).</summary>
+    public byte[] Memory(int megabytes)
+    {
+        var file = Path.Combine(_folder, "memory");
+        Execute("pmemsave", new Dictionary<string, object> { ["val"] = 0, ["size"] = megabytes << 20, ["filename"] = file });
+        return File.ReadAllBytes(file);
+    }
+
+    public void Dispose()
+    {
+        _qmp.Dispose();
+        if (!_process.HasExited) _process.Kill();
+        _process.WaitForExit(10000);
+        _process.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    bool TryConnect(string socket)
+    {
+        if (_process.HasExited) throw new InvalidOperationException($"QEMU did not start: {_errors}");
+        try
+        {
+            if (!_qmp.Connected) _qmp.Connect(new UnixDomainSocketEndPoint(socket));
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+}
+
+/// <summary>Waiting with an end.</summary>
+static class Poll
+{
+    public static void Until(Func<bool> condition, string what, int seconds = 30)
+    {
+        for (var clock = Stopwatch.StartNew(); !condition(); Thread.Sleep(20))
+            if (clock.Elapsed.TotalSeconds > seconds) throw new TimeoutException($"Not within {seconds} s: {what}");
+    }
+}

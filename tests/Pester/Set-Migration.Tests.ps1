@@ -1,0 +1,103 @@
+BeforeAll {
+    . $PSScriptRoot/common.ps1
+}
+
+Describe 'Set-Migration' {
+    BeforeEach {
+        $name = New-TestName
+        $failed = $null
+        $guest = New-MigrationGuest $name 16MB -Workload Random -DirtyRate 400MB -Content Random -PassThru
+        # Every page is dirty again before a pass is over.
+        $job = Start-VmMigration $name "local:$name-to" -MaxBandwidth 40MB -MaxDowntime 1ms -AsJob
+    }
+
+    AfterEach {
+        Stop-Migration "$name*" | Where-Object { $false }
+        Get-Job | Where-Object { $_ -is [PsMigrate.Jobs.MigrationJob] } | Remove-Job -Force
+        Remove-MigrationGuest "$name*" -Force
+    }
+
+    It 'lets a migration end that would not have, by <By>' -ForEach @{ By = 'name' }, @{ By = 'number' }, @{ By = 'job' }, @{ By = 'record' } {
+        $null = Wait-Until { (Get-MigrationState -Name $name).Current.Iteration -gt 1 }
+        switch ($By) {
+            'name' { Set-Migration -Name $name -MaxDowntime 2s | Should -BeNullOrEmpty }
+            'number' { Set-Migration (Get-MigrationState -Name $name).Id -MaxDowntime 2s }
+            'job' { $job | Set-Migration -MaxDowntime 2s }
+            'record' { Get-MigrationState -Running | Where-Object { $_.Name -eq $name } | Set-Migration -MaxDowntime 2s }
+        }
+        (Wait-Migration $name -Timeout 30s).State | Should -Be 'Completed'
+        (Get-MigrationGuest $name).Host | Should -Be "$name-to"
+    }
+
+    It 'changes what is named, and nothing else' {
+        $state = Set-Migration -Name $name -MaxBandwidth 80Mbit/s -Timeout 10m -PassThru
+        $state | Should -BeOfType 'PsMigrate.Engine.Model.MigrationState'
+        $state.Parameters.MaxBandwidth | Should -Be 10000000
+        $state.Parameters.Timeout.TotalMinutes | Should -Be 10
+        $state.Parameters.MaxDowntime.TotalMilliseconds | Should -Be 1
+        (Set-Migration -Name $name -MaxDowntime 5 -PassThru).Parameters.MaxDowntime.TotalMilliseconds | Should -Be 5
+    }
+
+    It 'binds the bandwidth from the next window on' {
+        $null = Wait-Until { (Get-MigrationState -Name $name).Current.Iteration -gt 1 }
+        Set-Migration -Name $name -MaxBandwidth 5MB
+        $null = Wait-Until { (Get-MigrationState -Name $name).Current.Bandwidth -lt 10MB }
+        Set-Migration -Name $name -MaxBandwidth 0
+        $null = Wait-Until { (Get-MigrationState -Name $name).Current.Bandwidth -gt 60MB }
+    }
+
+    It 'gives a migration a time, counted from its start' {
+        Set-Migration -Name $name -Timeout 10ms
+        $state = Wait-Migration $name -Timeout 30s
+        $state.State | Should -Be 'Failed'
+        $state.Error.Id | Should -Be 'Timeout'
+        $guest.State | Should -Be 'Running'
+    }
+
+    It 'can be called for a pass, while it comes down the pipeline' {
+        $null = Stop-Migration $name
+        $last = Start-VmMigration $name "local:$name-to" -MaxBandwidth 40MB -MaxDowntime 1ms | ForEach-Object {
+            if ($_.Iteration -eq 2) { $_ | Set-Migration -MaxDowntime 2s }
+            if ($_.IsFinal) { $_ }
+        }
+        $last.State | Should -Be 'Completed'
+        $last.MaxDowntime.TotalSeconds | Should -Be 2
+    }
+
+    It 'refuses <What>, and nothing has changed' -ForEach @(
+        @{ What = 'a downtime of 0'; Arguments = @{ MaxDowntime = 0 } }
+        @{ What = 'a downtime beyond 2000 s'; Arguments = @{ MaxDowntime = '1h' } }
+        @{ What = 'a negative bandwidth'; Arguments = @{ MaxBandwidth = -1 } }
+        @{ What = 'a negative time'; Arguments = @{ Timeout = '-5s' } }
+    ) {
+        Set-Migration -Name $name @Arguments -ErrorVariable failed -ErrorAction SilentlyContinue
+        $failed | Should -HaveCount 1
+        $failed[0].FullyQualifiedErrorId | Should -Be 'InvalidParameter,PsMigrate.Commands.SetMigrationCommand'
+        $failed[0].CategoryInfo.Category | Should -Be 'InvalidArgument'
+        $parameters = (Get-MigrationState -Name $name).Parameters
+        $parameters.MaxBandwidth | Should -Be 40MB
+        $parameters.MaxDowntime.TotalMilliseconds | Should -Be 1
+        $parameters.Timeout | Should -BeNullOrEmpty
+    }
+
+    It 'wants something to change' {
+        { Set-Migration -Name $name } | Should -Throw -ErrorId 'InvalidParameter,PsMigrate.Commands.SetMigrationCommand'
+    }
+
+    It 'is too late for a migration that has ended' {
+        $null = Stop-Migration $name
+        Set-Migration -Name $name -MaxDowntime 1s -ErrorVariable failed -ErrorAction SilentlyContinue
+        $failed[0].FullyQualifiedErrorId | Should -BeLike 'InvalidState,*'
+        $failed[0].CategoryInfo.Category | Should -Be 'InvalidOperation'
+    }
+
+    It 'misses what is not known' {
+        Set-Migration -Name "$name-x" -MaxDowntime 1s -ErrorVariable failed -ErrorAction SilentlyContinue
+        $failed[0].FullyQualifiedErrorId | Should -BeLike 'MigrationNotFound,*'
+    }
+
+    It 'changes nothing with -WhatIf' {
+        Set-Migration -Name $name -MaxDowntime 2s -PassThru -WhatIf | Should -BeNullOrEmpty
+        (Get-MigrationState -Name $name).Parameters.MaxDowntime.TotalMilliseconds | Should -Be 1
+    }
+}

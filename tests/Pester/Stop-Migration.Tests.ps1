@@ -1,0 +1,103 @@
+BeforeAll {
+    . $PSScriptRoot/common.ps1
+}
+
+Describe 'Stop-Migration' {
+    BeforeEach {
+        $name = New-TestName
+        $failed = $null
+        $guest = New-MigrationGuest $name 8MB -Workload Random -DirtyRate 5MB -Content Random -PassThru
+    }
+
+    AfterEach {
+        Stop-Migration "$name*" | Where-Object { $false }
+        Get-Job | Where-Object { $_ -is [PsMigrate.Jobs.MigrationJob] } | Remove-Job -Force
+        Remove-MigrationGuest "$name*" -Force
+    }
+
+    It 'cancels, and the guest goes on at the source, by <By>' -ForEach @{ By = 'name' }, @{ By = 'number' }, @{ By = 'job' }, @{ By = 'record' } {
+        $job = Start-VmMigration $name "local:$name-to" -MaxBandwidth 1MB -AsJob
+        $answer = switch ($By) {
+            'name' { Stop-Migration $name }
+            'number' { Stop-Migration (Get-MigrationState -Name $name).Id }
+            'job' { $job | Stop-Migration }
+            'record' { Get-MigrationState -Running | Where-Object { $_.Name -eq $name } | Stop-Migration }
+        }
+        $answer | Should -BeOfType 'PsMigrate.Engine.Model.CancelAnswer'
+        $answer.Name | Should -Be $name
+        $answer.Outcome | Should -Be 'Cancelled'
+        $answer.State | Should -Be 'Cancelled'
+        $answer.Location | Should -Be 'Source'
+        $guest.State | Should -Be 'Running'
+        $guest.IsBusy | Should -BeFalse
+        $ticks = $guest.Ticks[0]
+        $null = Wait-Until { $guest.Ticks[0] -gt $ticks }
+        Get-MigrationGuest "$name*" -HostName "$name-to" | Should -BeNullOrEmpty
+        (Wait-Job $job -Timeout 10).State | Should -Be 'Stopped'
+    }
+
+    It 'cancels a migration that waits before its switch-over' {
+        $null = Start-VmMigration $name "local:$name-to" -PauseBeforeSwitchover -AsJob
+        $null = Wait-Until { (Get-MigrationState -Name $name).State -eq 'PreSwitchover' }
+        $before = $guest.Digest()
+        $guest.StopAtTick($guest.Ticks[0])
+        (Stop-Migration $name).Outcome | Should -Be 'Cancelled'
+        $guest.State | Should -Be 'Running'
+        $guest.Digest() | Should -Be $before
+    }
+
+    It 'lets a guest that was suspended stay suspended' {
+        Suspend-MigrationGuest $name
+        $null = Start-VmMigration $name "local:$name-to" -MaxBandwidth 1MB -AsJob
+        (Stop-Migration $name).Outcome | Should -Be 'Cancelled'
+        $guest.State | Should -Be 'Suspended'
+    }
+
+    It 'can be migrated again afterwards' {
+        $null = Start-VmMigration $name "local:$name-to" -MaxBandwidth 1MB -AsJob
+        $null = Stop-Migration $name
+        (Start-VmMigration $name "local:$name-to" -Verify)[-1].Result.Verified | Should -BeTrue
+    }
+
+    It 'says that a migration had ended before' {
+        $null = Start-VmMigration $name "local:$name-to"
+        $answer = Stop-Migration $name -ErrorVariable failed
+        $failed | Should -BeNullOrEmpty
+        $answer.Outcome | Should -Be 'AlreadyEnded'
+        $answer.State | Should -Be 'Completed'
+        $answer.Location | Should -Be 'Destination'
+        $answer.Reason | Should -BeLike '*Completed*'
+    }
+
+    It 'does not wait with -NoWait' {
+        $null = Start-VmMigration $name "local:$name-to" -MaxBandwidth 1MB -AsJob
+        (Stop-Migration $name -NoWait).Outcome | Should -Be 'Requested'
+        (Wait-Migration $name -Timeout 10s).State | Should -Be 'Cancelled'
+    }
+
+    It 'cancels several by a pattern, and nothing that has ended' {
+        New-MigrationGuest "$name-2", "$name-3" 8MB -Content Random
+        $null = Start-VmMigration "$name-3" "local:$name-to"
+        $null = Start-VmMigration $name, "$name-2" "local:$name-to" -MaxBandwidth 1MB -AsJob
+        $answers = @(Stop-Migration "$name*")
+        $answers.Name | Should -Be @($name, "$name-2")
+        foreach ($answer in $answers) { $answer.Outcome | Should -Be 'Cancelled' }
+        Stop-Migration "$name*" | Should -BeNullOrEmpty
+    }
+
+    It 'misses what is not known' {
+        Stop-Migration "$name-x" -ErrorVariable failed -ErrorAction SilentlyContinue | Should -BeNullOrEmpty
+        $failed[0].FullyQualifiedErrorId | Should -Be 'MigrationNotFound,PsMigrate.Commands.StopMigrationCommand'
+        $failed[0].CategoryInfo.Category | Should -Be 'ObjectNotFound'
+    }
+
+    It 'changes nothing with -WhatIf' {
+        $null = Start-VmMigration $name "local:$name-to" -MaxBandwidth 1MB -AsJob
+        Stop-Migration $name -WhatIf | Should -BeNullOrEmpty
+        (Get-MigrationState -Name $name).State | Should -BeIn 'Setup', 'Active'
+    }
+
+    It 'is known by its alias' {
+        (Get-Command Stop-VmMigration).ResolvedCommand.Name | Should -Be 'Stop-Migration'
+    }
+}
