@@ -28,6 +28,7 @@ static class QemuPair
             using var targetQmp = Connect(target, targetPath);
             using var sourceQmp = Connect(source, sourcePath);
             sourceQmp.Execute("migrate-set-parameters", new JsonObject { ["max-bandwidth"] = Unlimited });
+            FreeMemory.Settle();
             sourceQmp.Execute("migrate", new JsonObject { ["uri"] = uri });
             var time = WaitCompleted(sourceQmp);
             image?.CheckSame(path => targetQmp.Execute("pmemsave", new JsonObject { ["val"] = 0, ["size"] = bytes, ["filename"] = path }));

@@ -41,6 +41,7 @@ sealed class ReceiverProcess : IDisposable
     public static MigrationResult TakeCold(Guest guest, string digest)
     {
         using var receiver = new ReceiverProcess(ReceiverRole.Cold);
+        FreeMemory.Settle();
         return receiver.Take(guest, digest);
     }
 

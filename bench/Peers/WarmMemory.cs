@@ -18,6 +18,8 @@ sealed unsafe class WarmMemory(IHostMemory inner) : IHostMemory
         return inner.Reserve(length);
     }
 
+    public void ExpectDense(byte* address, long length) => inner.ExpectDense(address, length);
+
     public void Release(byte* address, long length)
     {
         System.Runtime.InteropServices.NativeMemory.Clear(address, (nuint)length);

@@ -28,6 +28,7 @@ public sealed class MigrationReceiver : IDisposable
         _options = options.Validate();
         _policy = options.ToPolicy();
         _listener = ConnectionListener.Listen(options.Uri);
+        Readiness.Prepare();
         new Thread(AcceptLoop) { IsBackground = true, Name = $"migration receiver {Uri}" }.Start();
     }
 

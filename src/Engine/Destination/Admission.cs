@@ -44,7 +44,7 @@ sealed class Admission(int migrations, long memory)
     void CheckMemory(long total, long bytes, string what)
     {
         if (total > memory || total < 0)
-            throw Refused(MigrationErrorId.MemoryExceeded, $"{what} {bytes} bytes is more than the {memory} that are accepted here.");
+            throw Refused(MigrationErrorId.MemoryExceeded, $"{what} {bytes} bytes is larger than the {memory} bytes that are accepted here.");
     }
 
     static MigrationException Refused(MigrationErrorId id, string message) => new(id, MigrationSide.Destination, message);

@@ -59,7 +59,9 @@ public sealed partial class Guest
             throw new MigrationException(MigrationErrorId.MemoryExceeded, MigrationSide.User,
                 $"A guest of {options.MemorySize} bytes is larger than the memory of this machine, {available} bytes.");
         var memory = new GuestMemory(options.MemorySize);
-        ContentFill.Fill(memory.Ram, options.ContentSize == 0 ? options.MemorySize : options.ContentSize, options.Content, options.Seed);
+        var contentSize = options.ContentSize == 0 ? options.MemorySize : options.ContentSize;
+        if (options.Content != GuestContent.Zero) memory.ExpectDense(memory.Ram, 0, contentSize / GuestMemory.PageSize);
+        ContentFill.Fill(memory.Ram, contentSize, options.Content, options.Seed);
         var cpus = options.Programs().Select((program, index) => new VirtualCpu(index, program,
             new CpuRegisters { Random = Generator.Mix(options.Seed + (Generator.Gamma * (ulong)(index + 1))) }, memory.Ram));
         return new Guest(Guid.NewGuid(), options.Name, options.Host, memory, cpus, new TimerDevice(), new CounterDevice());

@@ -10,6 +10,9 @@ sealed unsafe class GuestMemory
     /// <summary>The target page of x86, and of the wire.</summary>
     public const int PageSize = 4096;
 
+    /// <summary>What the host's processor maps at once where much memory lies together.</summary>
+    public const int LargePageSize = 2 << 20;
+
     /// <summary>The largest RAM of one guest: 16 TiB.</summary>
     public const long MaxLength = 1L << 44;
 
@@ -35,6 +38,10 @@ sealed unsafe class GuestMemory
     public long Length => Ram.Length;
 
     public RamBlock? Find(string name) => Ram.Name == name ? Ram : null;
+
+    /// <summary>Says that pages which were never written are all about to be written.</summary>
+    public void ExpectDense(RamBlock block, long firstPage, long pages) =>
+        _host.ExpectDense(block.Address + (firstPage * PageSize), pages * PageSize);
 
     /// <summary>Starts to log writes. Only while no vCPU is inside a tick.</summary>
     public void StartLog()

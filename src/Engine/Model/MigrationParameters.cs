@@ -39,7 +39,7 @@ public sealed record MigrationParameters
         CheckDowntime(MaxDowntime);
         CheckBandwidth(MaxBandwidth, nameof(MaxBandwidth));
         CheckBandwidth(SwitchoverBandwidth, nameof(SwitchoverBandwidth));
-        CheckPositive(Timeout ?? LongestWait, nameof(Timeout));
+        if (Timeout <= TimeSpan.Zero) throw MigrationException.Invalid($"Timeout must be longer than 0, and is {Timeout}.");
         CheckPositive(ConnectTimeout, nameof(ConnectTimeout));
         CheckPositive(AnswerTimeout, nameof(AnswerTimeout));
         if (SettleTimeout < TimeSpan.Zero || SettleTimeout > LongestWait)

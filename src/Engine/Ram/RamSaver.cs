@@ -15,6 +15,9 @@ sealed class RamSaver(Guest guest) : IIterableState
     // The longest record: word, block name with its length, page.
     const int MaxRecord = 8 + 1 + StreamConstants.MaxName + GuestMemory.PageSize;
 
+    // Word and fill byte, when the block goes on.
+    const int ZeroRecord = 8 + 1;
+
     readonly RamBlock _ram = guest.Memory.Ram;
     PageBitmap _dirty = new(guest.Memory.Ram.Pages);
     int _word;
@@ -105,18 +108,42 @@ sealed class RamSaver(Guest guest) : IIterableState
     /// <summary>Sends the pages of one word of the bitmap, and returns the bits of those that it sent.</summary>
     ulong SaveWord(WireWriter writer, ulong bits, long end)
     {
+        if (!_ram.IsTouched(_word))
+        {
+            SaveZeros(writer, bits);
+            return bits;
+        }
         ulong sent = 0;
         var first = (long)_word * 64;
-        var isUntouched = !_ram.IsTouched(_word);
         for (var left = bits; left != 0 && writer.Position < end; left &= left - 1)
         {
             var bit = BitOperations.TrailingZeroCount(left);
-            var page = first + bit;
-            if (isUntouched) SaveZero(writer, page);
-            else SavePage(writer, page);
+            SavePage(writer, first + bit);
             sent |= 1UL << bit;
         }
         return sent;
+    }
+
+    /// <summary>Pages of one word of the bitmap that were never written: their records in one piece, without a look at them.</summary>
+    void SaveZeros(WireWriter writer, ulong bits)
+    {
+        var first = (long)_word * 64;
+        if (!_hasNamedBlock)
+        {
+            SaveZero(writer, first + BitOperations.TrailingZeroCount(bits));
+            bits &= bits - 1;
+        }
+        var records = writer.Pipe.GetSpan(64 * ZeroRecord);
+        var at = 0;
+        for (var left = bits; left != 0; left &= left - 1)
+        {
+            var page = (ulong)(first + BitOperations.TrailingZeroCount(left));
+            BinaryPrimitives.WriteUInt64BigEndian(records[at..], (page * GuestMemory.PageSize) | RamFlags.Zero | RamFlags.Continue);
+            records[at + 8] = 0;
+            at += ZeroRecord;
+        }
+        writer.Advance(at);
+        ZeroPages += BitOperations.PopCount(bits);
     }
 
     void SavePage(WireWriter writer, long page)

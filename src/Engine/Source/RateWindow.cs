@@ -41,7 +41,10 @@ sealed class RateWindow
         return true;
     }
 
-    /// <summary>Bytes that may still be sent in this window; <see cref="long.MaxValue"/> without a limit.</summary>
+    /// <summary>
+    /// Bytes that may still be sent in this window; <see cref="long.MaxValue"/> without a limit. The smallest limit still lets one
+    /// record through: a migration that never sends would never end.
+    /// </summary>
     public long Budget(long bytes, long limit) =>
         limit == 0 ? long.MaxValue : Math.Max(1, limit / WindowsPerSecond) - (bytes - _startBytes);
 

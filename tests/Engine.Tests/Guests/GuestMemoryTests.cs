@@ -80,6 +80,8 @@ public sealed unsafe class GuestMemoryTests
 
         public byte* Reserve(long length) => _inner.Reserve(length);
 
+        public void ExpectDense(byte* address, long length) => _inner.ExpectDense(address, length);
+
         public void Release(byte* address, long length)
         {
             Released += length;

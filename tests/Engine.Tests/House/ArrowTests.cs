@@ -1,0 +1,78 @@
+using System.Runtime.CompilerServices;
+using System.Text.RegularExpressions;
+
+namespace PsMigrate.Engine.Tests.House;
+
+/// <summary>The folders of the engine know each other only in the direction of DESIGN §3.</summary>
+public sealed partial class ArrowTests
+{
+    // What each folder may know. Model, at the bottom, knows none.
+    static readonly Dictionary<string, string[]> Allowed = new()
+    {
+        ["Model"] = [],
+        ["Convergence"] = ["Model"],
+        ["Guests"] = ["Model"],
+        ["Protocol"] = ["Model"],
+        ["Transport"] = ["Model"],
+        ["VmState"] = ["Protocol", "Guests", "Model"],
+        ["Ram"] = ["Protocol", "Guests", "Model"],
+        ["Source"] = ["Ram", "VmState", "Transport", "Protocol", "Guests", "Convergence", "Model"],
+        ["Destination"] = ["Ram", "VmState", "Transport", "Protocol", "Guests", "Convergence", "Model"],
+        ["Qemu"] = ["Ram", "VmState", "Transport", "Protocol", "Guests", "Convergence", "Model"],
+    };
+
+    public static TheoryData<string> Folders => [.. Directory.GetDirectories(Root()).Select(path => Path.GetFileName(path)).Where(name => name is not ("bin" or "obj"))];
+
+    [Theory]
+    [MemberData(nameof(Folders))]
+    public void A_folder_knows_only_what_lies_below_it(string folder)
+    {
+        Assert.True(Allowed.ContainsKey(folder), $"DESIGN §3 has no folder {folder}.");
+        var files = Directory.GetFiles(Path.Combine(Root(), folder), "*.cs", SearchOption.AllDirectories);
+        Assert.NotEmpty(files);
+        foreach (var file in files)
+            foreach (var (name, line) in References(File.ReadAllText(file)))
+                Assert.True(name == folder || Allowed[folder].Contains(name), $"{Path.GetFileName(file)} of {folder} knows {name}: {line}");
+    }
+
+    [Theory]
+    [MemberData(nameof(Folders))]
+    public void The_namespace_is_the_folder(string folder)
+    {
+        foreach (var file in Directory.GetFiles(Path.Combine(Root(), folder), "*.cs", SearchOption.AllDirectories))
+            Assert.Contains($"namespace PsMigrate.Engine.{folder};", File.ReadAllText(file), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_engine_knows_nothing_of_PowerShell()
+    {
+        foreach (var file in Directory.GetFiles(Root(), "*.cs*", SearchOption.AllDirectories).Where(IsSource))
+            Assert.DoesNotContain("System.Management.Automation", File.ReadAllText(file), StringComparison.Ordinal);
+        Assert.DoesNotContain(typeof(Migration).Assembly.GetReferencedAssemblies(), name => name.Name!.Contains("Automation", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_reference_that_is_not_allowed_is_found()
+    {
+        Assert.Equal(["Guests", "Source"], References("using PsMigrate.Engine.Guests;\nvar x = Engine.Source.RateWindow.Length; // Destination.X\n")
+            .Select(reference => reference.Name));
+        // A comment and a text are no reference.
+        Assert.Empty(References("/// <see cref=\"Guests.Guest\"/>\nvar text = \"Engine.Source.X\";\n"));
+    }
+
+    static IEnumerable<(string Name, string Line)> References(string text) =>
+        text.Split('\n').Where(line => !line.StartsWith("namespace ", StringComparison.Ordinal))
+            .SelectMany(line => Namespace().Matches(Text().Replace(line, "\"\"")).Select(match => (match.Groups[1].Value, line.Trim())));
+
+    /// <summary>In a using, in full, or shortened by the namespaces that all share (some of which are names of members too).</summary>
+    [GeneratedRegex(@"(?:\bEngine\.(?=\w+(?:\.[A-Z]|;))|(?<![\w.])(?!Ram|Source|Destination)(?=\w+\.[A-Z]))(Model|Convergence|Guests|Protocol|Transport|VmState|Ram|Source|Destination|Qemu)\b")]
+    private static partial Regex Namespace();
+
+    [GeneratedRegex("\"[^\"]*\"|//.*$")]
+    private static partial Regex Text();
+
+    static bool IsSource(string path) => !path.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal);
+
+    static string Root([CallerFilePath] string here = "") =>
+        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "..", "src", "Engine"));
+}
