@@ -87,7 +87,7 @@ public sealed class VirtualCpuTests
         found.Collect(guest.Memory.Ram.Log!);
         for (var page = 0; page < guest.Memory.Ram.Pages; page++)
             if (!guest.Memory.Ram.Page(page).SequenceEqual(before.AsSpan(page * GuestMemory.PageSize, GuestMemory.PageSize)))
-                Assert.True(found[page], $"Page {page} was written and not logged.");
+                Assert.True(found.IsSet(page), $"Page {page} was written and not logged.");
         Assert.InRange(found.Count, 2, 80);
         guest.Remove();
     }

@@ -37,13 +37,20 @@ static class ProcessState
         }
     });
 
-    /// <summary>Mapped anonymous areas of at least so many bytes: what guests' memory is.</summary>
-    public static int LargeMappings(long bytes) => File.ReadLines("/proc/self/maps").Count(line =>
+    /// <summary>Bytes of writable memory without a file, touched or not: guests' memory is among it.</summary>
+    public static long Mapped() => File.ReadLines("/proc/self/maps").Sum(line =>
     {
-        var range = line.Split(' ', 2)[0].Split('-');
         var parts = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-        return parts.Length == 5 && parts[1] == "rw-p" && Hex(range[1]) - Hex(range[0]) >= bytes;
+        var range = parts[0].Split('-');
+        return parts.Length == 5 && parts[1] == "rw-p" ? Hex(range[1]) - Hex(range[0]) : 0;
     });
+
+    /// <summary>The runtime's own memory comes and goes; that of a single guest of so many bytes would stand out.</summary>
+    public static void AssertMapped(long before, long guest)
+    {
+        var grown = Mapped() - before;
+        Assert.True(grown < guest / 2, $"{grown >> 20} MiB more are mapped than before.");
+    }
 
     static long Hex(string text) => long.Parse(text, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
 

@@ -58,7 +58,7 @@ public sealed class PhaseTests
         var result = rig.Finish();
         Assert.True(result.Verified);
         var iterations = rig.Outgoing!.GetState().Iterations;
-        Assert.Equal(Enumerable.Range(1, iterations.Count), iterations.Select(one => one.Iteration));
+        Assert.Equal(Enumerable.Range(1, iterations.Length), iterations.Select(one => one.Iteration));
         Assert.All(iterations.SkipLast(1), one => Assert.False(one.IsFinal));
         var last = iterations[^1];
         Assert.True(last.IsFinal);
