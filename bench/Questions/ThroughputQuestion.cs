@@ -29,7 +29,8 @@ sealed class ThroughputQuestion : IQuestion
             Progress.Show(round, runs, ("iperf3 GB/s", iperf[^1]), ("cold", cold[^1]), ("warm", warm[^1]));
         }
         yield return Row.OfRates("2 GiB random, tcp loopback, warm destination", "iperf3 -l 1M, one stream", "GB/s", warm, iperf, Target);
-        yield return Row.OfRates("2 GiB random, tcp loopback, cold destination", "iperf3 -l 1M, one stream", "GB/s", cold, iperf, Target);
+        // iperf3 receives into one warm buffer, over and over: what first touching 2 GiB costs on top is shown, and has no target.
+        yield return Row.OfRates("2 GiB random, tcp loopback, cold destination", "iperf3 -l 1M, one stream", "GB/s", cold, iperf, target: null);
     }
 
     static double Rate(MigrationResult result) => SourceGuest.Size / result.TotalTime.TotalSeconds / 1e9;
