@@ -23,7 +23,8 @@ static class Forecast
         var ratio = (input.DirtyRate ?? 0) / input.Bandwidth;
         double pending = input.Pending;
         double seconds = 0;
-        while (pending > input.Threshold)
+        // Less than a byte is nothing; without that, rounding would keep the smallest number for ever where nothing may be left.
+        while (pending > input.Threshold && pending >= 1)
         {
             if (ratio >= HopelessRatio) return null;
             var pass = pending / input.Bandwidth;

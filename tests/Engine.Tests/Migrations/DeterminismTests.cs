@@ -48,6 +48,30 @@ public sealed class DeterminismTests
 
     [Theory]
     [InlineData(GuestWorkload.Sequential)]
+    [InlineData(GuestWorkload.Random)]
+    [InlineData(GuestWorkload.HotSpot)]
+    [InlineData(GuestWorkload.WalkingIncrement)]
+    public void Told_to_stop_at_a_tick_it_stops_there_wherever_it_is_by_then(GuestWorkload workload)
+    {
+        const int Tick = 3000;
+        var options = TestGuests.Options(workload, size: 4 * TestGuests.MiB, rate: 16 * TestGuests.MiB);
+        var digests = new[] { 0, 1, 5 }.Select(hops =>
+        {
+            var guest = Guest.Create(options with { Name = TestGuests.UniqueName() });
+            guest.StopAtTick(Tick);
+            guest.Resume();
+            for (var hop = 0; hop < hops; hop++) guest = Hop(guest, hop % 2 == 0 ? "local" : "tcp", TestGuests.UniqueName("host"));
+            TestGuests.WaitForTick(guest, Tick);
+            Assert.Equal([Tick, Tick], guest.Ticks);
+            var digest = guest.Digest();
+            GuestRegistry.Remove(guest);
+            return digest;
+        });
+        Assert.Single(digests.ToHashSet());
+    }
+
+    [Theory]
+    [InlineData(GuestWorkload.Sequential)]
     [InlineData(GuestWorkload.HotSpot)]
     [InlineData(GuestWorkload.WalkingIncrement)]
     public void The_same_seed_run_to_the_same_tick_holds_the_same_whatever_its_rate(GuestWorkload workload)

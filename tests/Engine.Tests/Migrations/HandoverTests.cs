@@ -1,5 +1,6 @@
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Protocol;
 using PsMigrate.Engine.Tests.Support;
 using PsMigrate.Engine.Transport;
 
@@ -99,7 +100,7 @@ public sealed class HandoverTests
     public void A_wrong_digest_keeps_the_guest_here()
     {
         using var rig = new Rig();
-        var fake = new FakeDestination().At(FakeStep.Description, one => Protocol.ReturnPathMessage.Ready(Guid.NewGuid(), new byte[16]).Send(one.Back));
+        var fake = new FakeDestination().At(FakeStep.Description, one => ReturnPathMessage.Ready(Guid.NewGuid(), new byte[16]).Send(one.Back));
         using var _ = fake;
         var outgoing = new Source.OutgoingMigration(0, rig.Guest, "fake", rig.Parameters, fake.Connect);
         outgoing.Start();

@@ -72,6 +72,19 @@ public sealed class HostileAnnouncementTests
         GuestRegistry.Remove(present);
     }
 
+    [Fact]
+    public void A_stranger_does_not_take_the_place_of_a_guest_that_is_on_its_way()
+    {
+        using var rig = new Rig(TestGuests.Options(GuestWorkload.Idle, TestGuests.MiB));
+        rig.Parameters = rig.Parameters with { PauseBeforeSwitchover = true };
+        rig.Start();
+        // Its name and its uuid are known to many; the id of its migration only to the two ends.
+        var stranger = new GuestAnnouncement(rig.Guest.Name, rig.Guest.Uuid, Guid.NewGuid(), 64 << 10, 1, false);
+        Assert.Equal(MigrationErrorId.DuplicateGuestName, Announce(stranger, Incoming.Policy(rig.Options.Host)).Error.Id);
+        rig.Outgoing!.Complete();
+        Assert.True(rig.Finish().Verified);
+    }
+
     [Theory]
     [InlineData(0, 1UL, 65, MigrationErrorId.InvalidValue)]
     [InlineData(0, 0UL, 1, MigrationErrorId.InvalidValue)]

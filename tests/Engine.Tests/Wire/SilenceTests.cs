@@ -31,6 +31,16 @@ public sealed class SilenceTests
         AssertSilent(new MemoryConnection(stream.AsMemory(0, stream.Length - 1), isSilentAtEnd: true), Incoming.Policy(firstWord: Short));
     }
 
+    [Theory]
+    [InlineData(StreamStep.Announcement)]
+    [InlineData(StreamStep.RamPart)]
+    [InlineData(StreamStep.Devices)]
+    public void A_source_that_falls_silent_on_the_way(object last)
+    {
+        var stream = RecordedStream.Upto((StreamStep)last, _ => { });
+        AssertSilent(new MemoryConnection(stream, isSilentAtEnd: true), Incoming.Policy() with { IdleTimeout = Short });
+    }
+
     [Fact]
     public void A_source_that_never_says_RUN()
     {

@@ -1,0 +1,76 @@
+using PsMigrate.Engine.Convergence;
+using PsMigrate.Engine.Model;
+
+namespace PsMigrate.Engine.Tests.Convergence;
+
+/// <summary>Why a migration is not done yet: one word, and the lever that would help.</summary>
+public sealed class BottleneckRuleTests
+{
+    const double MB = 1 << 20;
+
+    // Second pass of a guest that writes at half of what an unlimited link carries; what is left fits.
+    static readonly BottleneckInput Calm = new(
+        MigrationStatus.Active, 2, 100 * MB, 0, 50 * MB, 1000, 2000, TimeSpan.FromMilliseconds(100), TimeSpan.FromMilliseconds(300), false);
+
+    static MigrationBottleneck Word(BottleneckInput input) => BottleneckRule.Explain(input).Bottleneck;
+
+    [Fact]
+    public void Nothing_holds_up_what_goes_well_or_has_ended()
+    {
+        Assert.Equal(MigrationBottleneck.None, Word(Calm));
+        foreach (var status in new[] { MigrationStatus.None, MigrationStatus.Completed, MigrationStatus.Failed, MigrationStatus.Cancelled })
+            Assert.Equal((MigrationBottleneck.None, ""), BottleneckRule.Explain(Calm with { Status = status, DirtyRate = 900 * MB }));
+    }
+
+    [Fact]
+    public void Before_there_is_a_figure_it_is_starting()
+    {
+        Assert.Equal(MigrationBottleneck.Starting, Word(Calm with { Status = MigrationStatus.Setup }));
+        Assert.Equal(MigrationBottleneck.Starting, Word(Calm with { Bandwidth = 0 }));
+        Assert.Equal(MigrationBottleneck.Starting, Word(Calm with { Status = MigrationStatus.Cancelling }));
+    }
+
+    [Fact]
+    public void The_first_pass_is_what_it_is_unless_the_limit_binds()
+    {
+        Assert.Equal(MigrationBottleneck.FirstPass, Word(Calm with { Pass = 1, DirtyRate = null }));
+        Assert.Equal(MigrationBottleneck.FirstPass, Word(Calm with { Pass = 1, DirtyRate = 900 * MB }));
+        Assert.Equal(MigrationBottleneck.BandwidthCapped, Word(Calm with { Pass = 1, MaxBandwidth = (long)(100 * MB) }));
+    }
+
+    [Fact]
+    public void A_guest_that_writes_faster_than_the_link_never_converges()
+    {
+        var (word, advice) = BottleneckRule.Explain(Calm with { DirtyRate = 100 * MB });
+        Assert.Equal(MigrationBottleneck.DirtyRateExceedsBandwidth, word);
+        Assert.Contains("100 MB/s", advice, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_limit_that_binds_is_named_before_the_link()
+    {
+        var (word, advice) = BottleneckRule.Explain(Calm with { DirtyRate = 200 * MB, MaxBandwidth = (long)(110 * MB) });
+        Assert.Equal(MigrationBottleneck.BandwidthCapped, word);
+        Assert.Contains("Set-Migration -MaxBandwidth", advice, StringComparison.Ordinal);
+        // Nine tenths of the limit: it binds. Less: the link does.
+        Assert.Equal(MigrationBottleneck.DirtyRateExceedsBandwidth, Word(Calm with { DirtyRate = 200 * MB, MaxBandwidth = (long)(120 * MB) }));
+    }
+
+    [Fact]
+    public void A_downtime_that_is_too_short_is_named_with_both_figures()
+    {
+        var (word, advice) = BottleneckRule.Explain(Calm with { Pending = 9000, EstimatedDowntime = TimeSpan.FromMilliseconds(450) });
+        Assert.Equal(MigrationBottleneck.DowntimeBudgetTooSmall, word);
+        Assert.Contains("450 ms", advice, StringComparison.Ordinal);
+        Assert.Contains("300 ms", advice, StringComparison.Ordinal);
+        Assert.Equal(MigrationBottleneck.None, Word(Calm with { Pending = 9000, EstimatedDowntime = null }));
+    }
+
+    [Fact]
+    public void At_the_switch_over_it_says_who_is_waited_for()
+    {
+        Assert.Equal(MigrationBottleneck.WaitingForSwitchover, Word(Calm with { Status = MigrationStatus.PreSwitchover }));
+        Assert.Equal(MigrationBottleneck.SwitchingOver, Word(Calm with { Status = MigrationStatus.Device }));
+        Assert.Equal(MigrationBottleneck.WaitingForDestination, Word(Calm with { Status = MigrationStatus.Device, WaitsForDestination = true }));
+    }
+}

@@ -1,0 +1,116 @@
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Tests.Support;
+
+namespace PsMigrate.Engine.Tests.Guests;
+
+/// <summary>vCPUs stand where they are told to, and go on from there.</summary>
+public sealed class VirtualCpuTests
+{
+    [Theory]
+    [InlineData(0L)]
+    [InlineData(400L << 20)]
+    public void Each_stands_at_exactly_the_tick_it_was_told(long rate)
+    {
+        var guest = Guest.Create(TestGuests.Options(GuestWorkload.Random, TestGuests.MiB, processors: 3, rate: rate));
+        foreach (var tick in new long[] { 1, 2, 700, 701, 5000 })
+        {
+            guest.StopAtTick(tick);
+            guest.Resume();
+            TestGuests.WaitForTick(guest, tick);
+            Assert.Equal([tick, tick, tick], guest.Ticks);
+            Assert.Equal(GuestState.Running, guest.State);
+        }
+        guest.StopAtTick(null);
+        TestGuests.WaitForTick(guest, 5001);
+        guest.Remove();
+    }
+
+    [Fact]
+    public void A_suspended_guest_stands_and_a_digest_does_not_disturb_a_running_one()
+    {
+        var options = TestGuests.Options(rate: 0);
+        var guest = Guest.Create(options);
+        guest.Resume();
+        for (var i = 0; i < 20; i++) Assert.Equal(32, guest.Digest().Length);
+        Assert.Equal(GuestState.Running, guest.State);
+        guest.Suspend();
+        var (ticks, digest) = (guest.Ticks, guest.Digest());
+        Assert.Equal(ticks, guest.Ticks);
+        Assert.Equal(digest, guest.Digest());
+        Assert.Equal(Reference.DigestAt(options, ticks), digest);
+        guest.Remove();
+    }
+
+    [Fact]
+    public void Stopped_and_started_many_times_it_is_still_the_guest_that_stayed()
+    {
+        var options = TestGuests.Options(size: TestGuests.MiB, rate: 0);
+        var guest = Guest.Create(options);
+        for (var i = 0; i < 100; i++)
+        {
+            guest.Resume();
+            if (i % 3 == 0) guest.ThrottlePercent = i % 99;
+            guest.Suspend();
+        }
+        Reference.AssertIntact(options, guest);
+        guest.Remove();
+    }
+
+    [Fact]
+    public void A_throttled_guest_is_held_back_and_can_be_stopped_meanwhile()
+    {
+        var options = TestGuests.Options(size: TestGuests.MiB, rate: 0);
+        var guest = Guest.Create(options);
+        guest.ThrottlePercent = 99;
+        guest.Resume();
+        Patience.Until(() => guest.Cpus.All(cpu => cpu.ThrottledTime > TimeSpan.Zero), "both vCPUs to be held back");
+        guest.Suspend();
+        Reference.AssertIntact(options, guest);
+        Assert.Equal(MigrationErrorId.InvalidParameter, Assert.Throws<MigrationException>(() => guest.ThrottlePercent = 100).Id);
+        guest.Remove();
+    }
+
+    [Fact]
+    public void Everything_a_vCPU_writes_while_the_log_is_on_is_in_the_log()
+    {
+        var options = TestGuests.Options(size: TestGuests.MiB, rate: 0);
+        var guest = Guest.Create(options);
+        var before = new byte[options.MemorySize];
+        guest.Memory.Ram.Span(0, before.Length).CopyTo(before);
+        guest.Memory.StartLog();
+        guest.StopAtTick(40);
+        guest.Resume();
+        TestGuests.WaitForTick(guest, 40);
+        guest.Suspend();
+        var found = new PageBitmap(guest.Memory.Ram.Pages);
+        found.Collect(guest.Memory.Ram.Log!);
+        for (var page = 0; page < guest.Memory.Ram.Pages; page++)
+            if (!guest.Memory.Ram.Page(page).SequenceEqual(before.AsSpan(page * GuestMemory.PageSize, GuestMemory.PageSize)))
+                Assert.True(found.IsSet(page), $"Page {page} was written and not logged.");
+        Assert.InRange(found.Count, 2, 80);
+        guest.Remove();
+    }
+
+    [Fact]
+    public void Ten_threads_that_suspend_resume_and_look_agree_at_the_end()
+    {
+        var options = TestGuests.Options(size: TestGuests.MiB, rate: 0);
+        var guest = Guest.Create(options);
+        Patience.Within(() =>
+        {
+            Parallel.For(0, 10, new ParallelOptions { MaxDegreeOfParallelism = 10 }, who =>
+            {
+                for (var i = 0; i < 30; i++)
+                {
+                    if (who % 3 == 0) guest.Suspend();
+                    else if (who % 3 == 1) guest.Resume();
+                    else _ = guest.Digest();
+                }
+            });
+            return true;
+        }, "ten threads");
+        Reference.AssertIntact(options, guest);
+        guest.Remove();
+    }
+}
