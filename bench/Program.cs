@@ -38,7 +38,8 @@ static class Program
 
     static int Ask(List<string> names, int runs)
     {
-        // Ctrl+C and SIGTERM take the peers along; they end the process in the usual way.
+        // Ctrl+C, SIGTERM and a fault of this program take the peers along, and end it in the usual way.
+        AppDomain.CurrentDomain.UnhandledException += (_, _) => Child.KillAll();
         AppDomain.CurrentDomain.ProcessExit += (_, _) => Child.KillAll();
         Console.CancelKeyPress += (_, _) => Child.KillAll();
         var asked = names.Contains("all") ? Questions : [.. Questions.Where(question => names.Contains(question.Name))];

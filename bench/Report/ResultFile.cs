@@ -22,7 +22,8 @@ static class ResultFile
 
     public static void Merge(IReadOnlyList<Row> rows)
     {
-        if (Folder() is not { } folder) return;
+        if (Repository.Root is not { } root) return;
+        var folder = Path.Combine(root, "bench");
         var file = Path.Combine(folder, "results", "foundation.json");
         var known = File.Exists(file) ? JsonSerializer.Deserialize<List<Row>>(File.ReadAllText(file), Options) ?? [] : [];
         foreach (var row in rows)
@@ -44,13 +45,5 @@ static class ResultFile
         if (begin < 0 || end < begin) return;
         var groups = rows.GroupBy(row => (row.Date, row.Machine)).Select(group => $"{group.Key.Date}, {group.Key.Machine}:\n\n{Table.Markdown(group)}");
         File.WriteAllText(file, $"{text[..(begin + Begin.Length)]}\n\n{string.Join('\n', groups)}\n{text[end..]}");
-    }
-
-    /// <summary>bench/ of the repository that this was built in; null when it was copied elsewhere.</summary>
-    static string? Folder()
-    {
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-            if (File.Exists(Path.Combine(folder.FullName, "PsMigrate.sln"))) return Path.Combine(folder.FullName, "bench");
-        return null;
     }
 }

@@ -48,7 +48,7 @@ public sealed class Migration
         });
     }
 
-    /// <summary>Its number in this process, from 1.</summary>
+    /// <summary>Its number in this process; migrations and receivers share one row of numbers.</summary>
     public int Id { get; }
 
     /// <summary>The guest at the source; after success its memory is gone unless it was kept.</summary>

@@ -35,7 +35,7 @@ public sealed class MigrationReceiver : IDisposable
     /// <summary>Starts to listen. Throws AddressInUse, ListenFailed, InsecureAddress, UnsupportedUri.</summary>
     public static MigrationReceiver Start(ReceiverOptions options) => ReceiverRegistry.Add(id => new MigrationReceiver(id, options));
 
-    /// <summary>Its number in this process, from 1.</summary>
+    /// <summary>Its number in this process; migrations and receivers share one row of numbers.</summary>
     public int Id { get; }
 
     /// <summary>Where it listens, with the real port.</summary>

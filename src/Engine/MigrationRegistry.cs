@@ -8,7 +8,6 @@ public static class MigrationRegistry
 
     static readonly Lock Lock = new();
     static readonly List<Migration> Migrations = [];
-    static int _lastId;
 
     /// <summary>All that are known, oldest first.</summary>
     public static Migration[] All
@@ -30,7 +29,7 @@ public static class MigrationRegistry
     internal static Migration Add(Func<int, Migration> start)
     {
         // Claiming a guest may have to wait for it; nobody else has to wait meanwhile.
-        var migration = start(Interlocked.Increment(ref _lastId));
+        var migration = start(RegistryIds.Next());
         lock (Lock)
         {
             Migrations.Add(migration);

@@ -5,7 +5,6 @@ public static class ReceiverRegistry
 {
     static readonly Lock Lock = new();
     static readonly List<MigrationReceiver> Receivers = [];
-    static int _lastId;
 
     /// <summary>All that listen, oldest first.</summary>
     public static MigrationReceiver[] All
@@ -25,7 +24,7 @@ public static class ReceiverRegistry
     internal static MigrationReceiver Add(Func<int, MigrationReceiver> start)
     {
         // A name may take long to resolve; nobody else has to wait meanwhile.
-        var receiver = start(Interlocked.Increment(ref _lastId));
+        var receiver = start(RegistryIds.Next());
         lock (Lock) Receivers.Add(receiver);
         return receiver;
     }

@@ -136,7 +136,7 @@ sealed class ShellSession : IDisposable
             using (var shell = PowerShell.Create(_runspace))
             {
                 // A script may have stopped or removed it already; and whatever it reports, the shell ends.
-                shell.AddCommand("Remove-Module").AddParameter("Name", "PsMigrate").AddParameter("Force")
+                shell.AddCommand("Remove-Module").AddParameter("Name", "PsMigrate").AddParameter("Force").AddParameter("Confirm", false)
                     .AddParameter("ErrorAction", ActionPreference.Ignore);
                 _ = Invoke(shell, new PSInvocationSettings(), closing: true);
             }

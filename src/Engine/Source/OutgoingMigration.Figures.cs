@@ -183,7 +183,8 @@ sealed partial class OutgoingMigration
                 TotalTime = _phases.Elapsed,
                 SetupTime = _setupTime,
                 MaxDowntime = _parameters.MaxDowntime,
-                DowntimeParts = _downtime,
+                // A guest that stood anyway was not kept from anything.
+                DowntimeParts = _guestRan ? _downtime : DowntimeParts.Zero,
                 SourceDigest = _sourceDigest,
                 DestinationDigest = _destinationDigest,
                 LeftOut = [.. _leftOut],

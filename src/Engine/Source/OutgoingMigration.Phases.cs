@@ -153,7 +153,7 @@ sealed partial class OutgoingMigration
         _window.Update(_writer!.Position, SentPages);
         if (_window.Budget(_writer.Position, Parameters.MaxBandwidth) > 0) return;
         // Ends early when the migration is stopped.
-        _stop.Token.WaitHandle.WaitOne(_window.Left);
+        _stop.Token.WaitHandle.WaitOne((int)Math.Ceiling(_window.Left.TotalMilliseconds));
         _window.Update(_writer.Position, SentPages);
     }
 

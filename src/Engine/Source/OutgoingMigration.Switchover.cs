@@ -13,6 +13,7 @@ sealed partial class OutgoingMigration
     readonly List<string> _leftOut = [];
     uint _sections = 1;
     DowntimeParts _downtime = DowntimeParts.Zero;
+    bool _guestRan;
     string? _sourceDigest;
     string? _destinationDigest;
     static readonly TimeSpan SignOfLife = TimeSpan.FromSeconds(5);
@@ -27,6 +28,7 @@ sealed partial class OutgoingMigration
     {
         var stopped = Stopwatch.GetTimestamp();
         var runs = _phases.Run(MigrationPhase.StopGuest, _guest.StopForSwitchover);
+        _guestRan = runs;
         if (_parameters.PauseBeforeSwitchover) stopped = WaitForLeave(stopped);
         Advance(MigrationStatus.Device);
         if (_peer == PeerKind.PsMigrate) CommandRecord.Write(_writer!, CommandType.SwitchoverStart);

@@ -12,7 +12,8 @@ public sealed partial class StartVmMigrationCommand
     const string ByGuest = "Guest";
 
     /// <summary>The guests, by name.</summary>
-    [Parameter(ParameterSetName = ByName, Mandatory = true, Position = 0, ValueFromPipeline = true, ValueFromPipelineByPropertyName = true,
+    // Not by value as well: an object with a Name would then be turned into text before its property is looked at.
+    [Parameter(ParameterSetName = ByName, Mandatory = true, Position = 0, ValueFromPipelineByPropertyName = true,
         HelpMessage = "Names of the guests to migrate; wildcards are allowed.")]
     [Alias("VMName")]
     [SupportsWildcards]
