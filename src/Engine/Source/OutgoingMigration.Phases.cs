@@ -94,6 +94,7 @@ sealed partial class OutgoingMigration
 
     void Announce()
     {
+        if (_parameters.Verify) RamDigest.WarmUp();
         var announcement = new GuestAnnouncement(
             _guest.Name, _guest.Uuid, _uuid, _guest.MemorySize, _guest.ProcessorCount, _parameters.Verify);
         var section = new SectionHeader(NextSection(), GuestAnnouncement.Section, 0, GuestAnnouncement.Version);
@@ -130,7 +131,8 @@ sealed partial class OutgoingMigration
         // A guest that is sent in less than a window would have no bandwidth to judge by.
         _window.Update(_writer!.Position, SentPages, needsFigure: true);
         var pending = _ram.PendingExact();
-        EndPass();
+        // Nothing was sent since the last look (the threshold rose meanwhile): that is no pass.
+        if (SentPages > _passPages) EndPass();
         return SwitchoverRule.MaySwitchOver(pending, Threshold());
     }
 
