@@ -42,6 +42,7 @@ sealed partial class OutgoingMigration
 #pragma warning restore CA1031
         {
             RecordFailure(e);
+            CloseConnection();
             _guest.Unclaim(this);
         }
         Publish();
