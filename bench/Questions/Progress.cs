@@ -8,5 +8,5 @@ static class Progress
 {
     public static void Show(int round, int rounds, params (string What, double Value)[] figures) => Console.WriteLine(string.Create(
         CultureInfo.InvariantCulture,
-        $"  {round}/{rounds}  {string.Join("  ", figures.Select(figure => string.Create(CultureInfo.InvariantCulture, $"{figure.What} {figure.Value:0.000}")))}  ({Host.Load()})"));
+        $"  {round}/{rounds}  {string.Join("  ", figures.Select(figure => string.Create(CultureInfo.InvariantCulture, $"{figure.What} {figure.Value:0.000}")))}  (load {Host.Load()})"));
 }

@@ -30,7 +30,7 @@ sealed class RatesQuestion : IQuestion
             var share = 1 - Math.Abs(1 - ratio);
             kept.Add(share);
             var text = string.Create(CultureInfo.InvariantCulture, $"{workload}, {rate >> 20} MB/s, {cpus} vCPU");
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {++count}/24  {text}: {ratio:0.0000} of what was asked  ({Host.Load()})"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {++count}/24  {text}: {ratio:0.0000} of what was asked  (load {Host.Load()})"));
             if (share < worst.Kept) worst = (share, text);
         }
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  worst: {worst.Text}, {1 - worst.Kept:0.0%} off"));

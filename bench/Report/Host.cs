@@ -11,11 +11,11 @@ static class Host
     public static string Text { get; } = string.Create(CultureInfo.InvariantCulture,
         $"{Environment.ProcessorCount} cores {Processor()}, {GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 1e9:0} GB, kernel {Environment.OSVersion.Version}, {RuntimeInformation.FrameworkDescription}");
 
-    /// <summary>A word of warning when others use the machine as well.</summary>
+    /// <summary>The load average over one minute: about 1 to 2 comes from the bench itself.</summary>
     public static string Load()
     {
         const string File = "/proc/loadavg";
-        return System.IO.File.Exists(File) ? $"load {string.Join(' ', System.IO.File.ReadAllText(File).Split(' ')[..3])}" : "load unknown";
+        return System.IO.File.Exists(File) ? System.IO.File.ReadAllText(File).Split(' ')[0] : "unknown";
     }
 
     static string Processor()

@@ -12,8 +12,10 @@ namespace PsMigrate.Bench.Report;
 /// <param name="Theirs">The peer's.</param>
 /// <param name="Machine">Where.</param>
 /// <param name="Date">When.</param>
+/// <param name="Load">The machine's load average at the end: figures of one that others used too are worth less.</param>
 sealed record Row(
-    string Work, string Peer, double Ratio, double? Target, bool? Met, int N, string Unit, Series Ours, Series Theirs, string Machine, string Date)
+    string Work, string Peer, double Ratio, double? Target, bool? Met, int N, string Unit, Series Ours, Series Theirs, string Machine, string Date,
+    string Load)
 {
     /// <summary>A row in which more is better.</summary>
     public static Row OfRates(string work, string peer, string unit, IReadOnlyCollection<double> ours, IReadOnlyCollection<double> theirs, double? target) =>
@@ -29,6 +31,6 @@ sealed record Row(
     {
         var (mine, other) = (Series.Of(ours), Series.Of(theirs));
         var ratio = Math.Round(compare(mine.Median, other.Median), 3);
-        return new Row(work, peer, ratio, target, target is { } aim ? ratio >= aim : null, ours.Count, unit, mine, other, Host.Text, Host.Today);
+        return new Row(work, peer, ratio, target, target is { } aim ? ratio >= aim : null, ours.Count, unit, mine, other, Host.Text, Host.Today, Host.Load());
     }
 }

@@ -9,11 +9,11 @@ static class Table
     public static string Markdown(IEnumerable<Row> rows)
     {
         var text = new StringBuilder();
-        text.AppendLine("| work | against | unit | ours min / median / max | theirs min / median / max | ratio | target | met | n |");
-        text.AppendLine("|---|---|---|---|---|---|---|---|---|");
+        text.AppendLine("| work | against | unit | ours min / median / max | theirs min / median / max | ratio | target | met | n | load |");
+        text.AppendLine("|---|---|---|---|---|---|---|---|---|---|");
         foreach (var row in rows)
             text.AppendLine(CultureInfo.InvariantCulture,
-                $"| {row.Work} | {row.Peer} | {row.Unit} | {Of(row.Ours)} | {Of(row.Theirs)} | **{row.Ratio:0.00}** | {Of(row.Target)} | {Of(row.Met)} | {row.N} |");
+                $"| {row.Work} | {row.Peer} | {row.Unit} | {Of(row.Ours)} | {Of(row.Theirs)} | **{row.Ratio:0.00}** | {Of(row.Target)} | {Of(row.Met)} | {row.N} | {row.Load} |");
         return text.ToString();
     }
 
