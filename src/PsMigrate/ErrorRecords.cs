@@ -44,7 +44,7 @@ public static class ErrorRecords
     public static (ErrorCategory Category, string Remedy) Describe(MigrationErrorId id) => id switch
     {
         MigrationErrorId.InternalError =>
-            (ErrorCategory.NotSpecified, "This is a fault of PsMigrate. Report it with the text of Get-Error."),
+            (ErrorCategory.NotSpecified, "This is a fault of PsMigrate. Report it with the whole text of the error."),
 
         MigrationErrorId.GuestNotFound =>
             (ErrorCategory.ObjectNotFound, "Get-MigrationGuest lists the guests of this process."),
@@ -82,7 +82,7 @@ public static class ErrorRecords
         MigrationErrorId.ReceiverNotFound =>
             (ErrorCategory.ObjectNotFound, "Get-MigrationReceiver lists the receivers of this process."),
         MigrationErrorId.IllegalTransition =>
-            (ErrorCategory.InvalidOperation, "This is a fault of PsMigrate. Report it with the text of Get-Error."),
+            (ErrorCategory.InvalidOperation, "This is a fault of PsMigrate. Report it with the whole text of the error."),
 
         MigrationErrorId.ConnectionRefused =>
             (ErrorCategory.ConnectionError, "Check that a receiver listens there, and try again."),
@@ -103,7 +103,7 @@ public static class ErrorRecords
             (ErrorCategory.ConnectionError,
                 "Look whether the guest runs at the destination. Resume-MigrationGuest asks there once more; with -Force it runs here."),
         MigrationErrorId.VerifyMismatch =>
-            (ErrorCategory.InvalidData, "The copy was wrong and was thrown away. Report it with the text of Get-Error."),
+            (ErrorCategory.InvalidData, "The copy was wrong and was thrown away. Report it with the whole text of the error."),
         MigrationErrorId.UnsupportedByPeer =>
             (ErrorCategory.NotImplemented, "Leave out what the other end can't do, or migrate to a PsMigrate receiver."),
         MigrationErrorId.DestinationRefused =>

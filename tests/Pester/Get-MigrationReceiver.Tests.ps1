@@ -41,15 +41,15 @@ Describe 'Get-MigrationReceiver' {
         $now.Incoming[0].Name | Should -Be $name
         $now.Incoming[0].TotalBytes | Should -Be 8MB
         $null = Stop-Migration $name
-        $now = Wait-Until { Get-MigrationReceiver $receiver.Id | Where-Object { $_.ActiveCount -eq 0 } }
-        $now.FailedCount | Should -Be 1
+        $now = Wait-Until { Get-MigrationReceiver $receiver.Id | Where-Object { $_.FailedCount -eq 1 } }
+        $now.ActiveCount | Should -Be 0
         $now.ArrivedCount | Should -Be 0
     }
 
     It 'counts what has arrived' {
         New-MigrationGuest $name 8MB
         $null = Start-VmMigration $name $receiver
-        (Wait-Until { Get-MigrationReceiver $receiver.Id | Where-Object { $_.ActiveCount -eq 0 } }).ArrivedCount | Should -Be 1
+        (Wait-Until { Get-MigrationReceiver $receiver.Id | Where-Object { $_.ArrivedCount -eq 1 } }).ActiveCount | Should -Be 0
     }
 
     It 'misses a number that nobody has' {

@@ -149,6 +149,7 @@ sealed partial class IncomingMigration
     {
         _policy.Check(_announcement!);
         NewMemory(_announcement!.MemorySize);
+        if (_announcement.Verify) RamDigest.WarmUp();
         ReturnPathMessage.Accepted.Send(_back);
     }
 

@@ -18,10 +18,12 @@ sealed partial class IncomingMigration
         var cpus = _cpus.Select(cpu => cpu.ToCpu(_memory!.Ram));
         _guest = new Guest(announced.Uuid, announced.Name, _policy.HostName, _memory!, cpus, _timer, _counter);
         _counter.Migrations++;
+        // The source has nothing to say meanwhile.
+        _isDigesting = true;
         var digest = announced.Verify ? Convert.FromHexString(RamDigest.Compute(_memory!)) : null;
         HandoverLedger.Open(announced.MigrationUuid);
         Volatile.Write(ref _heardAt, Stopwatch.GetTimestamp());
-        _waitsForRun = true;
+        (_waitsForRun, _isDigesting) = (true, false);
         ReturnPathMessage.Ready(HandoverLedger.Instance, digest).Send(_back);
         WaitForRun(announced);
     }
@@ -45,9 +47,20 @@ sealed partial class IncomingMigration
     /// <summary>Memory of a machine without vCPUs, from a real QEMU: kept as a suspended guest under a name of ours.</summary>
     void ArriveWithoutCpus()
     {
-        _guest = new Guest(Guid.NewGuid(), _unnamed!, _policy.HostName, _memory!, [], _timer, _counter);
-        GuestRegistry.Arrive(_guest, Guid.Empty);
-        _hasArrived = true;
+        while (!_hasArrived)
+        {
+            _unnamed = _policy.NameForUnnamed();
+            _guest = new Guest(Guid.NewGuid(), _unnamed, _policy.HostName, _memory!, [], _timer, _counter);
+            try
+            {
+                GuestRegistry.Arrive(_guest, Guid.Empty);
+                _hasArrived = true;
+            }
+            catch (MigrationException e) when (e.Id == MigrationErrorId.DuplicateGuestName)
+            {
+                // Another one took the name just now; there are more.
+            }
+        }
         if (_hasReturnPath) Confirm(ReturnPathMessage.Shut(0));
     }
 

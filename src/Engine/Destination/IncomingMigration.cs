@@ -28,6 +28,7 @@ sealed partial class IncomingMigration
     long _admitted;
     volatile bool _isUnderWay;
     volatile bool _waitsForRun;
+    volatile bool _isDigesting;
     GuestMemory? _memory;
     GuestAnnouncement? _announcement;
     Guest? _guest;
@@ -134,7 +135,7 @@ sealed partial class IncomingMigration
     /// <summary>Ends a connection that says nothing, or does not come to the point: it would hold its place for ever.</summary>
     void CheckSilence()
     {
-        if (_hasArrived) return;
+        if (_hasArrived || _isDigesting) return;
         var heard = _connection.BytesReceived;
         if (heard != _heardBytes)
         {

@@ -35,11 +35,12 @@ sealed record IncomingPolicy(
     /// <summary>A free name for memory whose source gives none. Throws DestinationRefused when such names are not allowed.</summary>
     public string NameForUnnamed()
     {
-        CheckAllowed("incoming-1");
         for (var number = 1; ; number++)
         {
             var name = $"incoming-{number}";
-            if (GuestRegistry.Find(HostName, name) is null) return name;
+            if (GuestRegistry.Find(HostName, name) is not null) continue;
+            CheckAllowed(name);
+            return name;
         }
     }
 

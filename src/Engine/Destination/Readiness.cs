@@ -21,9 +21,17 @@ static class Readiness
 
     static void PrepareAll()
     {
-        var root = typeof(Migration).Namespace;
-        foreach (var type in typeof(Readiness).Assembly.GetTypes())
-            if (!type.ContainsGenericParameters && Parts.Any(part => type.Namespace == $"{root}.{part}")) Prepare(type);
+        try
+        {
+            var root = typeof(Migration).Namespace;
+            foreach (var type in typeof(Readiness).Assembly.GetTypes())
+                if (!type.ContainsGenericParameters && Parts.Any(part => type.Namespace == $"{root}.{part}")) Prepare(type);
+        }
+#pragma warning disable CA1031 // Getting ready is worth nothing that could end the process.
+        catch (Exception)
+#pragma warning restore CA1031
+        {
+        }
     }
 
     static void Prepare(Type type)

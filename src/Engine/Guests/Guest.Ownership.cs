@@ -174,7 +174,17 @@ public sealed partial class Guest
     void Run()
     {
         (MovedTo, _settle, _ramOnly) = (null, null, false);
-        StartCpus();
+        _state = GuestState.Suspended;
+        try
+        {
+            StartCpus();
+        }
+        catch (OutOfMemoryException)
+        {
+            // Some vCPUs may run; a guest that can't run whole stays suspended, and can be resumed later.
+            StopCpus();
+            throw;
+        }
         _state = GuestState.Running;
     }
 }

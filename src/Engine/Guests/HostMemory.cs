@@ -51,7 +51,9 @@ sealed unsafe partial class UnixHostMemory : IHostMemory
                 $"This machine can't reserve {length} bytes of guest memory (system error {Marshal.GetLastPInvokeError()}).");
         var before = -address & (GuestMemory.LargePageSize - 1);
         if (before > 0) _ = Unmap(address, (nuint)before);
-        _ = Unmap(address + before + (nint)length, (nuint)(room - before - length));
+        // The system's pages may be larger than the guest's.
+        var used = (before + length + Environment.SystemPageSize - 1) & -(long)Environment.SystemPageSize;
+        if (used < room) _ = Unmap(address + (nint)used, (nuint)(room - used));
         return (byte*)address + before;
     }
 

@@ -12,6 +12,8 @@ static class RamDigest
     const int ChunkSize = RamBlock.PagesPerChunk * GuestMemory.PageSize;
     const int HashSize = 16;
 
+    static int _isWarm;
+
     /// <summary>32 hexadecimal digits. The memory must not change meanwhile. Uses up to two threads.</summary>
     public static string Compute(GuestMemory memory)
     {
@@ -24,6 +26,27 @@ static class RamDigest
             AppendBlock(total, block);
         }
         return Convert.ToHexStringLower(total.GetHashAndReset());
+    }
+
+    /// <summary>
+    /// Has the hash compiled well before a guest stands still for it: the first digest of a process is else several times slower.
+    /// Returns at once.
+    /// </summary>
+    public static void WarmUp()
+    {
+        if (Interlocked.Exchange(ref _isWarm, 1) != 0) return;
+        ThreadPool.UnsafeQueueUserWorkItem(static _ =>
+        {
+            // More calls than the runtime needs to take a method for a busy one, and for its loops as well.
+            var bytes = new byte[ChunkSize];
+            var hash = new byte[HashSize];
+            for (var round = 0; round < 64; round++)
+            {
+                bytes[^1] = (byte)round;
+                _ = bytes.AsSpan(0, bytes.Length - 1).ContainsAnyExcept((byte)0);
+                XxHash128.Hash(bytes, hash);
+            }
+        }, null);
     }
 
     static void AppendBlock(XxHash128 total, RamBlock block)

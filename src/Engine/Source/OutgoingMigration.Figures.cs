@@ -113,7 +113,7 @@ sealed partial class OutgoingMigration
             ThrottlePercent = _guest.ThrottlePercent,
             SetupTime = _setupTime,
             TotalTime = elapsed,
-            DowntimeParts = result?.DowntimeParts,
+            DowntimeParts = result is { State: not MigrationStatus.Completed, Downtime.Ticks: 0 } ? null : result?.DowntimeParts,
             Result = result,
             Qemu = new QemuFigures(
                 _guest.MemorySize, remaining, sent, _ram.ZeroPages, _ram.NormalPages, _ram.SyncCount, (long)_qemuDirtyRate,

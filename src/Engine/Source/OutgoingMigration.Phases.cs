@@ -42,6 +42,7 @@ sealed partial class OutgoingMigration
 #pragma warning restore CA1031
         {
             RecordFailure(e);
+            CloseConnection();
             _guest.Unclaim(this);
         }
         Publish();
@@ -94,6 +95,7 @@ sealed partial class OutgoingMigration
 
     void Announce()
     {
+        if (_parameters.Verify) RamDigest.WarmUp();
         var announcement = new GuestAnnouncement(
             _guest.Name, _guest.Uuid, _uuid, _guest.MemorySize, _guest.ProcessorCount, _parameters.Verify);
         var section = new SectionHeader(NextSection(), GuestAnnouncement.Section, 0, GuestAnnouncement.Version);
@@ -130,7 +132,8 @@ sealed partial class OutgoingMigration
         // A guest that is sent in less than a window would have no bandwidth to judge by.
         _window.Update(_writer!.Position, SentPages, needsFigure: true);
         var pending = _ram.PendingExact();
-        EndPass();
+        // Nothing was sent since the last look (the threshold rose meanwhile): that is no pass.
+        if (SentPages > _passPages) EndPass();
         return SwitchoverRule.MaySwitchOver(pending, Threshold());
     }
 
@@ -153,7 +156,7 @@ sealed partial class OutgoingMigration
         _window.Update(_writer!.Position, SentPages);
         if (_window.Budget(_writer.Position, Parameters.MaxBandwidth) > 0) return;
         // Ends early when the migration is stopped.
-        _stop.Token.WaitHandle.WaitOne(_window.Left);
+        _stop.Token.WaitHandle.WaitOne((int)Math.Ceiling(_window.Left.TotalMilliseconds));
         _window.Update(_writer.Position, SentPages);
     }
 

@@ -127,7 +127,7 @@ sealed partial class OutgoingMigration
     {
         var sent = Stopwatch.GetTimestamp();
         if (_parameters.Verify) _sourceDigest = RamDigest.Compute(_guest.Memory);
-        var ready = WaitFor(ReturnPathType.Ready).Payload;
+        var ready = _returnPath!.Wait(Parameters.AnswerTimeout + DigestTime, ReturnPathType.Ready).Payload;
         if (_parameters.Verify)
         {
             _destinationDigest = Convert.ToHexStringLower(ready.AsSpan(16));
@@ -174,6 +174,9 @@ sealed partial class OutgoingMigration
         throw new MigrationException(MigrationErrorId.HandoverInDoubt, MigrationSide.Link,
             $"The link was lost after the destination had leave to run the guest, and it can't be asked: {reason.Message}", reason);
     }
+
+    /// <summary>What the destination may need for its digest: one of 100 MB/s would be a very slow one.</summary>
+    TimeSpan DigestTime => _parameters.Verify ? TimeSpan.FromSeconds(_guest.MemorySize / 100e6) : TimeSpan.Zero;
 
     static TimeSpan Longer(TimeSpan a, TimeSpan b) => a > b ? a : b;
 

@@ -87,6 +87,7 @@ sealed partial class OutgoingMigration
         catch (OutOfMemoryException)
         {
             _watchdog.Dispose();
+            _timer?.Dispose();
             _guest.Unclaim(this);
             throw;
         }

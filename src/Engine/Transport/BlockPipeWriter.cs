@@ -47,7 +47,7 @@ abstract class BlockPipeWriter : PipeWriter
     {
         cancellationToken.ThrowIfCancellationRequested();
         ObjectDisposedException.ThrowIf(_isDone, this);
-        HandOver();
+        Count(HandOver());
         return default;
     }
 
@@ -60,12 +60,14 @@ abstract class BlockPipeWriter : PipeWriter
     {
         if (_isDone) return;
         _isDone = true;
-        if (exception is null) HandOver();
+        if (exception is null) Count(HandOver());
         Finish();
     }
 
-    /// <summary>Sends the bytes of the block that <see cref="Take"/> gave. Throws ConnectionLost.</summary>
-    protected abstract void Send(byte[] block, int start, int count);
+    /// <summary>
+    /// Sends the bytes of the block that <see cref="Take"/> gave, and returns how many of them it has not counted. Throws ConnectionLost.
+    /// </summary>
+    protected abstract int Send(byte[] block, int start, int count);
 
     /// <summary>An empty block, and the part of it to fill. May wait for one. Throws ConnectionLost.</summary>
     protected abstract byte[] Take(out int start, out int end);
@@ -78,18 +80,24 @@ abstract class BlockPipeWriter : PipeWriter
         if (_end - _filled >= Math.Max(sizeHint, 1)) return;
         ObjectDisposedException.ThrowIf(_isDone, this);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(sizeHint, MaxSizeHint);
-        HandOver();
+        var given = HandOver();
+        // Until there is room again, what was given is not counted: a reader that takes nothing must show as one.
         _block = Take(out _start, out _end);
         _filled = _start;
+        Count(given);
     }
 
-    void HandOver()
+    /// <summary>Gives the block away, and returns how many bytes of it are not counted yet.</summary>
+    int HandOver()
     {
         var count = _filled - _start;
-        if (count == 0) return;
-        Send(_block, _start, count);
-        Volatile.Write(ref _sent, _sent + count);
+        if (count == 0) return 0;
+        var given = Send(_block, _start, count);
         _block = [];
         _start = _filled = _end = 0;
+        return given;
     }
+
+    /// <summary>Adds to <see cref="BytesSent"/>.</summary>
+    protected void Count(int bytes) => Volatile.Write(ref _sent, _sent + bytes);
 }

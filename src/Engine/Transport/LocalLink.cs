@@ -82,7 +82,11 @@ sealed class LocalPipeWriter(LocalChannel channel) : BlockPipeWriter
         return block;
     }
 
-    protected override void Send(byte[] block, int start, int count) => channel.PutFilled(block, count);
+    protected override int Send(byte[] block, int start, int count)
+    {
+        channel.PutFilled(block, count);
+        return count;
+    }
 
     protected override void Finish() => channel.CloseWriter();
 }

@@ -8,6 +8,9 @@ sealed class SocketPipeWriter(Socket socket, string peer) : BlockPipeWriter
     /// <summary>Size of the block, bytes. It is allocated by the first write.</summary>
     public const int BlockSize = 1 << 20;
 
+    // A slow link shows progress by slices, where a whole block may take it minutes.
+    const int SliceSize = 128 << 10;
+
     byte[] _buffer = [];
 
     protected override byte[] Take(out int start, out int end)
@@ -17,7 +20,7 @@ sealed class SocketPipeWriter(Socket socket, string peer) : BlockPipeWriter
         return _buffer;
     }
 
-    protected override void Send(byte[] block, int start, int count)
+    protected override int Send(byte[] block, int start, int count)
     {
         var left = block.AsSpan(start, count);
         while (!left.IsEmpty)
@@ -26,7 +29,7 @@ sealed class SocketPipeWriter(Socket socket, string peer) : BlockPipeWriter
             int sent;
             try
             {
-                sent = socket.Send(left, SocketFlags.None, out error);
+                sent = socket.Send(left[..Math.Min(left.Length, SliceSize)], SocketFlags.None, out error);
             }
             catch (ObjectDisposedException gone)
             {
@@ -38,7 +41,9 @@ sealed class SocketPipeWriter(Socket socket, string peer) : BlockPipeWriter
                 throw socket.SafeHandle.IsClosed ? LinkErrors.ClosedHere(peer, inner) : LinkErrors.Lost(peer, inner.Message, inner);
             }
             left = left[sent..];
+            Count(sent);
         }
+        return 0;
     }
 
     protected override void Finish()

@@ -57,8 +57,9 @@ static class MigrationReport
         var parts = result.DowntimeParts;
         var owed = parts.Total - parts.Verify - parts.Waiting;
         if (result.State == MigrationStatus.Completed && owed > result.MaxDowntime)
-            yield return $"{who}: the guest stood still for {Figures.Time(owed)}, longer than the "
-                + $"{Figures.Time(result.MaxDowntime)} allowed ({parts}).";
+            yield return $"{who}: the guest stood still for {Figures.Time(parts.Total)}"
+                + (owed == parts.Total ? "" : $", {Figures.Time(owed)} of it without what was asked for on top")
+                + $", longer than the {Figures.Time(result.MaxDowntime)} allowed ({parts}).";
     }
 
     /// <summary>A decision of the engine in one sentence.</summary>

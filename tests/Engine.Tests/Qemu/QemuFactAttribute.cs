@@ -1,7 +1,7 @@
 namespace PsMigrate.Engine.Tests.Qemu;
 
 /// <summary>
-/// The QEMUs to test against: paths separated by ':' in PSMIGRATE_QEMU, or qemu-system-x86_64 on the search path. Where there
+/// The QEMUs to test against: paths separated as in PATH in PSMIGRATE_QEMU, or qemu-system-x86_64 on the search path. Where there
 /// is none, tests that need one are skipped by name.
 /// </summary>
 static class QemuBinaries
@@ -13,7 +13,7 @@ static class QemuBinaries
         var named = Environment.GetEnvironmentVariable("PSMIGRATE_QEMU");
         var candidates = string.IsNullOrWhiteSpace(named)
             ? (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Select(folder => Path.Combine(folder, "qemu-system-x86_64")).Take(100)
-            : named.Split(':', StringSplitOptions.RemoveEmptyEntries);
+            : named.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries);
         var found = candidates.Where(File.Exists);
         return string.IsNullOrWhiteSpace(named) ? [.. found.Take(1)] : [.. found];
     }

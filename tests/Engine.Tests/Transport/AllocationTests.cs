@@ -8,6 +8,9 @@ public class AllocationTests
 {
     const int Rounds = 10_000;
 
+    // What the runtime itself may allocate on a thread while it compiles; a single object a round would be fifteen times as much.
+    const int RuntimeNoise = 16 << 10;
+
     public static TheoryData<string> Kinds => Links.Kinds;
 
     [Theory]
@@ -36,8 +39,8 @@ public class AllocationTests
             if (writer.Position % 16 == 0) writer.Flush();
         });
         writer.Flush();
-        Assert.InRange(written, 0, 1024);
-        Assert.InRange(reading.GetAwaiter().GetResult(), 0, 1024);
+        Assert.InRange(written, 0, RuntimeNoise);
+        Assert.InRange(reading.GetAwaiter().GetResult(), 0, RuntimeNoise);
     }
 
     // The first rounds allocate the blocks.
