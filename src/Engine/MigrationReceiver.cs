@@ -79,7 +79,7 @@ public sealed class MigrationReceiver : IDisposable
             {
                 var left = wait - clock.Elapsed;
                 if (_isStopped || left <= TimeSpan.Zero) return false;
-                Monitor.Wait(_lock, left < MigrationParameters.LongestWait ? left : MigrationParameters.LongestWait);
+                Monitor.Wait(_lock, MigrationParameters.Bounded(left));
             }
             _taken = Math.Max(_taken, _forgotten);
             arrival = _arrivals[_taken++ - _forgotten];

@@ -30,7 +30,7 @@ sealed partial class IncomingMigration
     bool ReadRecord()
     {
         // A question has no EOF record: it ends when the source has its answer and closes, and nothing else may follow.
-        if (_isQuestion)
+        if (IsQuestion)
             return _reader.IsAtEnd() ? false : throw _reader.Error(MigrationErrorId.OutOfOrder, "A question is followed by something else.");
         var type = (RecordType)_reader.Byte();
         switch (type)
@@ -68,7 +68,7 @@ sealed partial class IncomingMigration
                 ReturnPathMessage.Pong(Handshake.Answer(value)).Send(_back);
                 break;
             case CommandType.QueryOutcome when _hasReturnPath && _isOurs && _announcement is null && _memory is null:
-                _isQuestion = true;
+                IsQuestion = true;
                 var outcome = HandoverLedger.Ask(new Guid(_reader.Bytes(16)));
                 ReturnPathMessage.Outcome(HandoverLedger.Instance, (byte)outcome).Send(_back);
                 break;

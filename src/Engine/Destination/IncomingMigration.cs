@@ -34,7 +34,6 @@ sealed partial class IncomingMigration
     Guest? _guest;
     bool _hasReturnPath;
     string? _unnamed;
-    bool _isQuestion;
     volatile bool _hasArrived;
     volatile bool _timedOut;
 
@@ -60,7 +59,7 @@ sealed partial class IncomingMigration
     public MigrationException? Error { get; private set; }
 
     /// <summary>Whether it was only a question about an earlier migration.</summary>
-    public bool IsQuestion => _isQuestion;
+    public bool IsQuestion { get; private set; }
 
     /// <summary>Whether it is over.</summary>
     public bool IsEnded => Status is MigrationStatus.Completed or MigrationStatus.Failed;
@@ -90,7 +89,7 @@ sealed partial class IncomingMigration
         try
         {
             ReadStream();
-            if (!_isQuestion) TakeOver();
+            if (!IsQuestion) TakeOver();
             Status = MigrationStatus.Completed;
         }
 #pragma warning disable CA1031 // A receiver outlives whatever a stream does.

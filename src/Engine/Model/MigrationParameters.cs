@@ -62,6 +62,9 @@ public sealed record MigrationParameters
     /// <summary>What the system's timers can hold.</summary>
     internal static readonly TimeSpan LongestWait = TimeSpan.FromDays(24);
 
+    /// <summary>A wait that the system's timers can hold; whoever waits longer looks again.</summary>
+    internal static TimeSpan Bounded(TimeSpan wait) => wait < LongestWait ? wait : LongestWait;
+
     internal static void CheckPositive(TimeSpan value, string name)
     {
         if (value <= TimeSpan.Zero || value > LongestWait)

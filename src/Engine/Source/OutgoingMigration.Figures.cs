@@ -37,10 +37,8 @@ sealed partial class OutgoingMigration
             {
                 iteration = null;
                 var left = wait - clock.Elapsed;
-                if (_result is not null || left <= TimeSpan.Zero || !Monitor.Wait(_lock, left < MigrationParameters.LongestWait ? left : MigrationParameters.LongestWait))
-                {
-                    if (next >= _iterations.Count) return false;
-                }
+                if (_result is not null || left <= TimeSpan.Zero) return false;
+                Monitor.Wait(_lock, MigrationParameters.Bounded(left));
             }
             iteration = _iterations[next++];
             return true;

@@ -93,13 +93,8 @@ sealed partial class OutgoingMigration
         }
     }
 
-    public bool Wait(TimeSpan? timeout) => timeout is { } limit && limit < MigrationParameters.LongestWait ? _ended.Wait(limit) : WaitForever();
-
-    bool WaitForever()
-    {
-        _ended.Wait();
-        return true;
-    }
+    public bool Wait(TimeSpan? timeout) =>
+        _ended.Wait(timeout is { } limit && limit < MigrationParameters.LongestWait ? limit : Timeout.InfiniteTimeSpan);
 
     /// <summary>
     /// Cancels, unless the destination has leave to run the guest or the migration is over. With <paramref name="wait"/> the answer

@@ -8,9 +8,6 @@ public class AllocationTests
 {
     const int Rounds = 10_000;
 
-    // What the runtime itself may allocate on a thread while it compiles; a single object a round would be fifteen times as much.
-    const int RuntimeNoise = 16 << 10;
-
     public static TheoryData<string> Kinds => Links.Kinds;
 
     [Theory]
@@ -39,16 +36,20 @@ public class AllocationTests
             if (writer.Position % 16 == 0) writer.Flush();
         });
         writer.Flush();
-        Assert.InRange(written, 0, RuntimeNoise);
-        Assert.InRange(reading.GetAwaiter().GetResult(), 0, RuntimeNoise);
+        Assert.InRange(written, 0, 1024);
+        Assert.InRange(reading.GetAwaiter().GetResult(), 0, 1024);
     }
 
-    // The first rounds allocate the blocks.
+    // The first rounds allocate the blocks. Garbage of the records comes in every stretch; what the runtime allocates while it
+    // compiles comes in one, so the best of three counts.
     static long Measure(Action round)
     {
         for (var i = 0; i < 2000; i++) round();
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var i = 0; i < Rounds; i++) round();
-        return GC.GetAllocatedBytesForCurrentThread() - before;
+        return Enumerable.Range(0, 3).Min(_ =>
+        {
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            for (var i = 0; i < Rounds; i++) round();
+            return GC.GetAllocatedBytesForCurrentThread() - before;
+        });
     }
 }
