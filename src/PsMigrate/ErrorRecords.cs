@@ -123,6 +123,34 @@ public static class ErrorRecords
             (ErrorCategory.InvalidData, "The sender ended too early. Look there for the reason, and migrate again."),
         MigrationErrorId.UnsupportedFeature =>
             (ErrorCategory.NotImplemented, "Switch that feature off at the sender."),
+
+        MigrationErrorId.QmpConnectionLost =>
+            (ErrorCategory.ConnectionError, "Look whether that QEMU still runs; Connect-MigrationGuest connects again."),
+        MigrationErrorId.QmpProtocolError =>
+            (ErrorCategory.ProtocolError, "Check that the address is the QMP socket of a QEMU (-qmp), and not its monitor or console."),
+        MigrationErrorId.QmpTimeout =>
+            (ErrorCategory.OperationTimeout, "Look whether that QEMU hangs, and try again."),
+        MigrationErrorId.QemuRefused =>
+            (ErrorCategory.InvalidOperation, "See the reason that QEMU gives."),
+        MigrationErrorId.UnsupportedByQemu =>
+            (ErrorCategory.NotImplemented, "Leave it out, or use a QEMU that has it."),
+        MigrationErrorId.EndsDisagree =>
+            (ErrorCategory.InvalidArgument, "Start both ends with the same machine, memory and uuid; nothing was changed."),
+        MigrationErrorId.QemuMigrationFailed =>
+            (ErrorCategory.DeviceError, "See the reason that QEMU gives, and the log of both ends."),
+        MigrationErrorId.MigrationBlocked =>
+            (ErrorCategory.InvalidOperation, "Remove the device or setting that the reason names; nothing was changed."),
+        MigrationErrorId.RequiresKvm =>
+            (ErrorCategory.NotImplemented, "Leave it out, or run the guest on KVM (-accel kvm,dirty-ring-size=4096 for the dirty ring)."),
+        MigrationErrorId.UnsupportedByGuest =>
+            (ErrorCategory.InvalidOperation, "Get-MigrationGuest shows what kind each guest is; the help says what each kind can do."),
+
+        MigrationErrorId.FileFailed =>
+            (ErrorCategory.OpenError, "Check path, rights and room on the disk."),
+        MigrationErrorId.CommandFailed =>
+            (ErrorCategory.DeviceError, "Run the command by itself and see what it says."),
+        MigrationErrorId.IncompleteMemory =>
+            (ErrorCategory.InvalidData, "The sender left pages out, or uses channels that did not get here: give -Channels as at the source."),
     };
 #pragma warning restore CS8524
 }

@@ -147,4 +147,45 @@ public enum MigrationErrorId
 
     /// <summary>Something the stream format has, and this end does not do.</summary>
     UnsupportedFeature = 45,
+
+    // A driven QEMU
+    /// <summary>The QMP connection broke, or QEMU has ended.</summary>
+    QmpConnectionLost = 46,
+
+    /// <summary>What answers is no QMP, or not what QMP allows.</summary>
+    QmpProtocolError = 47,
+
+    /// <summary>QEMU did not answer a command in time.</summary>
+    QmpTimeout = 48,
+
+    /// <summary>QEMU answered a command with an error.</summary>
+    QemuRefused = 49,
+
+    /// <summary>This QEMU does not have what was asked for; another version or build has it.</summary>
+    UnsupportedByQemu = 50,
+
+    /// <summary>Source and destination do not agree on machine, RAM, capabilities, parameters or uuid.</summary>
+    EndsDisagree = 51,
+
+    /// <summary>QEMU says that the migration failed.</summary>
+    QemuMigrationFailed = 52,
+
+    /// <summary>A device or setting of the guest forbids to migrate it (QEMU's blocked-reasons).</summary>
+    MigrationBlocked = 53,
+
+    /// <summary>This needs KVM, and the guest does not run on it.</summary>
+    RequiresKvm = 54,
+
+    /// <summary>Guests of this kind can't do that.</summary>
+    UnsupportedByGuest = 55,
+
+    // Files and commands
+    /// <summary>A file can't be opened, read or written.</summary>
+    FileFailed = 56,
+
+    /// <summary>A command of exec: can't be started, or ended with an error.</summary>
+    CommandFailed = 57,
+
+    /// <summary>Pages of the guest never arrived.</summary>
+    IncompleteMemory = 58,
 }
