@@ -56,7 +56,7 @@ sealed class StreamFile : IDisposable
     {
         var seen = PeekUpTo(count);
         return seen.Length == count ? seen
-            : throw Error(MigrationErrorId.UnexpectedEnd, $"The file ends where {count} more bytes were expected.");
+            : throw Error(MigrationErrorId.UnexpectedEnd, $"The file ends inside a field of length {count}.");
     }
 
     /// <summary>So many bytes or those that are left, not consumed.</summary>
@@ -73,7 +73,7 @@ sealed class StreamFile : IDisposable
     public void Skip(long count)
     {
         if (count > Length - Position)
-            throw Error(MigrationErrorId.UnexpectedEnd, $"The file ends where {count} more bytes were expected.");
+            throw Error(MigrationErrorId.UnexpectedEnd, $"The file ends inside a field of length {count}.");
         Position += count;
     }
 
@@ -117,7 +117,7 @@ sealed class StreamFile : IDisposable
     {
         // Before any memory is asked for.
         if (count > Length - Position)
-            throw Error(MigrationErrorId.UnexpectedEnd, $"The file ends where {count} more bytes were expected.");
+            throw Error(MigrationErrorId.UnexpectedEnd, $"The file ends inside a field of length {count}.");
         var bytes = new byte[count];
         for (var done = 0; done < count;)
         {
