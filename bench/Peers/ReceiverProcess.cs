@@ -23,7 +23,7 @@ sealed class ReceiverProcess : IDisposable
     }
 
     /// <summary>Migrates a suspended guest there, checks that both ends hold the same, and leaves it as it was.</summary>
-    public MigrationResult Take(Guest guest, string digest)
+    public MigrationResult Take(MemoryGuest guest, string digest)
     {
         var migration = Migration.Start(guest, _uri, new MigrationParameters { KeepSource = true });
         migration.Wait();
@@ -38,7 +38,7 @@ sealed class ReceiverProcess : IDisposable
     }
 
     /// <summary>To a receiver that is started for this one migration: its code and its memory are cold, as a new QEMU's are.</summary>
-    public static MigrationResult TakeCold(Guest guest, string digest)
+    public static MigrationResult TakeCold(MemoryGuest guest, string digest)
     {
         using var receiver = new ReceiverProcess(ReceiverRole.Cold);
         FreeMemory.Settle();

@@ -40,7 +40,7 @@ sealed class DirtyLogQuestion : IQuestion
         }
     }
 
-    static double Rate(Guest guest)
+    static double Rate(MemoryGuest guest)
     {
         var collected = new PageBitmap(guest.Memory.Ram.Pages);
         var clock = Stopwatch.StartNew();

@@ -14,7 +14,7 @@ sealed class SourceGuest : IDisposable
         Digest = Guest.Digest();
     }
 
-    public Guest Guest { get; }
+    public MemoryGuest Guest { get; }
 
     public string Digest { get; }
 

@@ -9,7 +9,9 @@ namespace PsMigrate.Engine;
 /// <summary>An outgoing migration. All members may be called from any thread, while it runs and after it ended.</summary>
 public sealed class Migration
 {
-    readonly OutgoingMigration _outgoing;
+#pragma warning disable CA1859 // One kind today; a driven QEMU is the other.
+    readonly IMigrationRun _run;
+#pragma warning restore CA1859
     readonly Lock _takeLock = new();
     int _taken;
     bool _finalTaken;
@@ -19,7 +21,11 @@ public sealed class Migration
         Id = id;
         Guest = guest;
         Destination = destination;
-        _outgoing = new OutgoingMigration(id, guest, destination.ToString(), parameters, cancel => Connect(destination, parameters, cancel));
+        _run = guest switch
+        {
+            MemoryGuest memory => new OutgoingMigration(id, memory, destination.ToString(), parameters, cancel => Connect(destination, parameters, cancel)),
+            _ => throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User, $"A guest of kind {guest.Kind} can't be migrated."),
+        };
     }
 
     /// <summary>
@@ -42,8 +48,8 @@ public sealed class Migration
         return MigrationRegistry.Add(id =>
         {
             var migration = new Migration(id, guest, destination, parameters);
-            migration._outgoing.PhaseEntered = phaseEntered;
-            migration._outgoing.Start();
+            migration._run.PhaseEntered = phaseEntered;
+            migration._run.Start();
             return migration;
         });
     }
@@ -61,16 +67,16 @@ public sealed class Migration
     public MigrationUri Destination { get; }
 
     /// <summary>The state.</summary>
-    public MigrationStatus Status => _outgoing.Status;
+    public MigrationStatus Status => _run.Status;
 
     /// <summary>Whether it is over.</summary>
     public bool IsEnded => Result is not null;
 
     /// <summary>How it ended; null while it runs.</summary>
-    public MigrationResult? Result => _outgoing.Result;
+    public MigrationResult? Result => _run.Result;
 
     /// <summary>The full picture, now.</summary>
-    public MigrationState GetState() => _outgoing.GetState();
+    public MigrationState GetState() => _run.GetState();
 
     /// <summary>False once the final iteration was taken.</summary>
     public bool HasMoreIterations
@@ -84,24 +90,32 @@ public sealed class Migration
         lock (_takeLock)
         {
             iteration = null;
-            if (_finalTaken || !_outgoing.TryTakeIteration(ref _taken, out iteration, wait) || iteration is null) return false;
+            if (_finalTaken || !_run.TryTakeIteration(ref _taken, out iteration, wait) || iteration is null) return false;
             _finalTaken = iteration.IsFinal;
             return true;
         }
     }
 
     /// <summary>Waits for the end; null waits for ever. False when the time is over.</summary>
-    public bool Wait(TimeSpan? timeout = null) => _outgoing.Wait(timeout);
+    public bool Wait(TimeSpan? timeout = null) => _run.Wait(timeout);
 
     /// <summary>Cancels; with <paramref name="wait"/> the answer is what became of it.</summary>
-    public CancelAnswer Cancel(bool wait = true) => _outgoing.Cancel(wait);
+    public CancelAnswer Cancel(bool wait = true) => _run.Cancel(wait);
 
     /// <summary>Switches over now, whatever the downtime. Throws InvalidState.</summary>
-    public void Complete() => _outgoing.Complete();
+    public void Complete() => _run.Complete();
 
     /// <summary>Changes limits while it runs; null leaves one as it is. Throws InvalidParameter, InvalidState.</summary>
-    public void SetLimits(TimeSpan? maxDowntime = null, long? maxBandwidth = null, TimeSpan? timeout = null) =>
-        _outgoing.SetLimits(maxDowntime, maxBandwidth, timeout);
+    public void SetLimits(MigrationLimits limits) => _run.SetLimits(limits);
+
+    /// <summary>Goes over to postcopy. Throws InvalidState, UnsupportedByGuest.</summary>
+    public void SwitchToPostcopy() => _run.SwitchToPostcopy();
+
+    /// <summary>Breaks the link of a postcopy on purpose. Throws InvalidState, UnsupportedByGuest.</summary>
+    public void Pause() => _run.Pause();
+
+    /// <summary>Goes on with a paused postcopy; null is the same address. Throws InvalidUri, InvalidState, UnsupportedByGuest.</summary>
+    public void Recover(MigrationUri? destination = null) => _run.Recover(destination?.ToString());
 
     static IConnection Connect(MigrationUri destination, MigrationParameters parameters, CancellationToken cancel)
     {

@@ -17,7 +17,7 @@ public sealed record MigrationArrival
     public required MigrationStatus State { get; init; }
 
     /// <summary>The guest; null unless it arrived.</summary>
-    public Guest? Guest { get; init; }
+    public MemoryGuest? Guest { get; init; }
 
     /// <summary>What the guest did at <see cref="Timestamp"/>; null unless it arrived.</summary>
     public GuestState? GuestState { get; init; }

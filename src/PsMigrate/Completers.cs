@@ -44,7 +44,7 @@ public sealed class GuestNameCompleter : Completer
         var host = new WildcardPattern(bound?["HostName"] as string ?? "*", WildcardOptions.IgnoreCase);
         return GuestRegistry.All.Where(guest => host.IsMatch(guest.Host)).Select(guest => new Suggestion(guest.Name,
             $"{guest.State}, {Figures.Size(guest.MemorySize)}, {Figures.Count(guest.ProcessorCount, "vCPU")}, "
-            + $"{guest.Workload}, host {guest.Host}"));
+            + $"{guest.Kind}, host {guest.Host}"));
     }
 }
 

@@ -16,7 +16,7 @@ sealed partial class IncomingMigration
             return;
         }
         var cpus = _cpus.Select(cpu => cpu.ToCpu(_memory!.Ram));
-        _guest = new Guest(announced.Uuid, announced.Name, _policy.HostName, _memory!, cpus, _timer, _counter);
+        _guest = new MemoryGuest(announced.Uuid, announced.Name, _policy.HostName, _memory!, cpus, _timer, _counter);
         _counter.Migrations++;
         // The source has nothing to say meanwhile.
         _isDigesting = true;
@@ -50,7 +50,7 @@ sealed partial class IncomingMigration
         while (!_hasArrived)
         {
             _unnamed = _policy.NameForUnnamed();
-            _guest = new Guest(Guid.NewGuid(), _unnamed, _policy.HostName, _memory!, [], _timer, _counter);
+            _guest = new MemoryGuest(Guid.NewGuid(), _unnamed, _policy.HostName, _memory!, [], _timer, _counter);
             try
             {
                 GuestRegistry.Arrive(_guest, Guid.Empty);

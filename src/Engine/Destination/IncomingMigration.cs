@@ -31,7 +31,7 @@ sealed partial class IncomingMigration
     volatile bool _isDigesting;
     GuestMemory? _memory;
     GuestAnnouncement? _announcement;
-    Guest? _guest;
+    MemoryGuest? _guest;
     bool _hasReturnPath;
     string? _unnamed;
     volatile bool _hasArrived;
@@ -54,7 +54,7 @@ sealed partial class IncomingMigration
     public string Name => _announcement?.Name ?? _unnamed ?? "";
 
     /// <summary>The guest, once it has arrived.</summary>
-    public Guest? Guest => Status == MigrationStatus.Completed ? _guest : null;
+    public MemoryGuest? Guest => Status == MigrationStatus.Completed ? _guest : null;
 
     public MigrationException? Error { get; private set; }
 

@@ -21,23 +21,46 @@ sealed unsafe class GuestMemory
 
     /// <summary>One block, QEMU's machine <c>none</c>. Throws InvalidSize or MemoryExceeded.</summary>
     public GuestMemory(long length, string blockName = "ram", IHostMemory? host = null)
+        : this([(blockName, length)], host)
     {
-        if (length <= 0 || length % PageSize != 0 || length > MaxLength)
-            throw new MigrationException(MigrationErrorId.InvalidSize, MigrationSide.User,
-                $"Guest memory must be a positive multiple of {PageSize} bytes, at most 16 TiB, and is {length}.");
-        _host = host ?? HostMemory.Default;
-        Ram = new RamBlock(blockName, _host.Reserve(length), length);
-        Blocks = [Ram];
     }
 
-    /// <summary>The main block.</summary>
+    /// <summary>Blocks in QEMU's order, the largest first. Throws InvalidSize or MemoryExceeded.</summary>
+    public GuestMemory(IReadOnlyList<(string Name, long Length)> blocks, IHostMemory? host = null)
+    {
+        foreach (var (name, length) in blocks) Check(name, length);
+        Length = blocks.Sum(block => block.Length);
+        Check("all blocks", Length);
+        _host = host ?? HostMemory.Default;
+        var made = new List<RamBlock>();
+        try
+        {
+            foreach (var (name, length) in blocks) made.Add(new RamBlock(name, _host.Reserve(length), length));
+        }
+        catch
+        {
+            foreach (var block in made) _host.Release(block.Address, block.Length);
+            throw;
+        }
+        Blocks = [.. made];
+        Ram = Blocks[0];
+    }
+
+    /// <summary>The main block: the first one.</summary>
     public RamBlock Ram { get; }
 
     public IReadOnlyList<RamBlock> Blocks { get; }
 
-    public long Length => Ram.Length;
+    /// <summary>Bytes, all blocks together.</summary>
+    public long Length { get; }
 
-    public RamBlock? Find(string name) => Ram.Name == name ? Ram : null;
+    public RamBlock? Find(string name)
+    {
+        if (Ram.Name == name) return Ram;
+        foreach (var block in Blocks)
+            if (block.Name == name) return block;
+        return null;
+    }
 
     /// <summary>Says that pages which were never written are all about to be written.</summary>
     public void ExpectDense(RamBlock block, long firstPage, long pages) =>
@@ -71,5 +94,12 @@ sealed unsafe class GuestMemory
     {
         if (Interlocked.Decrement(ref _references) == 0)
             foreach (var block in Blocks) _host.Release(block.Address, block.Length);
+    }
+
+    static void Check(string name, long length)
+    {
+        if (length <= 0 || length % PageSize != 0 || length > MaxLength)
+            throw new MigrationException(MigrationErrorId.InvalidSize, MigrationSide.User,
+                $"Guest memory must be a positive multiple of {PageSize} bytes, at most 16 TiB, and {name} has {length}.");
     }
 }

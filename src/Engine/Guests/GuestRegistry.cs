@@ -15,12 +15,12 @@ public static class GuestRegistry
     public static Guest[] All =>
         [.. Guests.Values.OrderBy(guest => guest.Name, StringComparer.OrdinalIgnoreCase).ThenBy(guest => guest.Host, StringComparer.Ordinal)];
 
-    /// <summary>Makes, registers and starts a guest. Throws DuplicateGuestName and what <see cref="Guest.Create"/> throws.</summary>
-    public static Guest Create(GuestOptions options)
+    /// <summary>Makes, registers and starts a guest. Throws DuplicateGuestName and what <see cref="MemoryGuest.Create"/> throws.</summary>
+    public static MemoryGuest Create(GuestOptions options)
     {
         options.Validate();
         CheckFree(options.Host, options.Name);
-        var guest = Guest.Create(options);
+        var guest = MemoryGuest.Create(options);
         if (!Guests.TryAdd((guest.Host, guest.Name), guest))
         {
             guest.Remove();

@@ -1,5 +1,18 @@
 namespace PsMigrate.Engine.Model;
 
+/// <summary>How the channels compress (QEMU's MultiFDCompression).</summary>
+public enum MigrationCompression
+{
+    /// <summary>Not at all.</summary>
+    None,
+
+    /// <summary>One zlib stream per channel.</summary>
+    Zlib,
+
+    /// <summary>One zstd stream per channel.</summary>
+    Zstd,
+}
+
 /// <summary>What the user asks of one migration. Names follow QEMU's parameters; sizes are bytes, rates bytes per second.</summary>
 public sealed record MigrationParameters
 {
@@ -24,6 +37,48 @@ public sealed record MigrationParameters
     /// <summary>QEMU's <c>pause-before-switchover</c>: stop the guest, then wait for leave to go on.</summary>
     public bool PauseBeforeSwitchover { get; init; }
 
+    /// <summary>QEMU's <c>multifd-channels</c>, 1 to 255, with capability multifd; 0 (the default) is the main channel alone.</summary>
+    public int Channels { get; init; }
+
+    /// <summary>QEMU's <c>multifd-compression</c>.</summary>
+    public MigrationCompression Compression { get; init; }
+
+    /// <summary>QEMU's <c>multifd-zlib-level</c> (0 to 9) or <c>multifd-zstd-level</c> (0 to 20); null takes QEMU's, 1.</summary>
+    public int? CompressionLevel { get; init; }
+
+    /// <summary>QEMU's capability <c>xbzrle</c>: send differences of pages that were sent before.</summary>
+    public bool Xbzrle { get; init; }
+
+    /// <summary>QEMU's <c>xbzrle-cache-size</c>, bytes, a power of two of at least a page; 0 takes QEMU's, 64 MiB.</summary>
+    public long XbzrleCacheSize { get; init; }
+
+    /// <summary>QEMU's capability <c>auto-converge</c>: slow the vCPUs down when memory is written faster than it is sent.</summary>
+    public bool AutoConverge { get; init; }
+
+    /// <summary>QEMU's <c>max-cpu-throttle</c>, 1 to 99 percent; null takes QEMU's, 99.</summary>
+    public int? MaxThrottle { get; init; }
+
+    /// <summary>QEMU's capability <c>postcopy-ram</c>: allow to go over to postcopy.</summary>
+    public bool Postcopy { get; init; }
+
+    /// <summary>QEMU's capability <c>postcopy-preempt</c>: requested pages on a channel of their own. Needs Postcopy.</summary>
+    public bool PostcopyPreempt { get; init; }
+
+    /// <summary>QEMU's <c>max-postcopy-bandwidth</c>, bytes/s; 0 (the default) is unlimited.</summary>
+    public long MaxPostcopyBandwidth { get; init; }
+
+    /// <summary>
+    /// QEMU's capability <c>return-path</c>; on by default, since a source without it calls a migration completed that failed at the
+    /// destination.
+    /// </summary>
+    public bool ReturnPath { get; init; } = true;
+
+    /// <summary>QEMU's capability <c>validate-uuid</c>: the destination takes only the guest of its own uuid.</summary>
+    public bool ValidateUuid { get; init; }
+
+    /// <summary>Address of the QMP of the QEMU at the destination, to prepare it and to have its true result; null leaves it alone.</summary>
+    public string? DestinationQmp { get; init; }
+
     /// <summary>How long to wait for a connection.</summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
@@ -40,11 +95,31 @@ public sealed record MigrationParameters
         CheckBandwidth(MaxBandwidth, nameof(MaxBandwidth));
         CheckBandwidth(SwitchoverBandwidth, nameof(SwitchoverBandwidth));
         if (Timeout <= TimeSpan.Zero) throw MigrationException.Invalid($"Timeout must be longer than 0, and is {Timeout}.");
+        CheckQemu();
         CheckPositive(ConnectTimeout, nameof(ConnectTimeout));
         CheckPositive(AnswerTimeout, nameof(AnswerTimeout));
         if (SettleTimeout < TimeSpan.Zero || SettleTimeout > LongestWait)
             throw MigrationException.Invalid($"SettleTimeout must be 0 (ask once) to {LongestWait.TotalDays} days, and is {SettleTimeout}.");
         return this;
+    }
+
+    void CheckQemu()
+    {
+        CheckBandwidth(MaxPostcopyBandwidth, nameof(MaxPostcopyBandwidth));
+        CheckRange(Channels, 0, 255, nameof(Channels));
+        CheckRange(MaxThrottle ?? 99, 1, 99, nameof(MaxThrottle));
+        CheckRange(CompressionLevel ?? 0, 0, Compression == MigrationCompression.Zstd ? 20 : 9, nameof(CompressionLevel));
+        if (XbzrleCacheSize != 0 && (XbzrleCacheSize < 4096 || !long.IsPow2(XbzrleCacheSize)))
+            throw MigrationException.Invalid($"XbzrleCacheSize must be a power of two of at least 4096 bytes, and is {XbzrleCacheSize}.");
+        if (Compression != MigrationCompression.None && Channels == 0)
+            throw MigrationException.Invalid("Compression works on channels: give -Channels too.");
+        if (Xbzrle && Channels > 0) throw MigrationException.Invalid("Xbzrle and Channels exclude each other, as in QEMU.");
+        if (PostcopyPreempt && !Postcopy) throw MigrationException.Invalid("PostcopyPreempt needs Postcopy.");
+    }
+
+    static void CheckRange(int value, int least, int most, string name)
+    {
+        if (value < least || value > most) throw MigrationException.Invalid($"{name} must be {least} to {most}, and is {value}.");
     }
 
     internal static void CheckDowntime(TimeSpan value)

@@ -7,7 +7,7 @@ using PsMigrate.Engine.Protocol;
 namespace PsMigrate.Engine.Ram;
 
 /// <summary>Sends RAM: the block list, then dirty pages pass by pass (ram.c of QEMU). Nothing is allocated per page.</summary>
-sealed class RamSaver(Guest guest) : IIterableState
+sealed class RamSaver(MemoryGuest guest) : IIterableState
 {
     // QEMU's MAX_WAIT: a PART ends after 50 ms, so that the loop around it gets its turn.
     static readonly long MaxPart = Stopwatch.Frequency / 20;

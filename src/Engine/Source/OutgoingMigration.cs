@@ -13,7 +13,7 @@ namespace PsMigrate.Engine.Source;
 /// This part holds the state and what other threads may ask; Phases, Switchover and Figures are the thread's.
 /// </summary>
 [SuppressMessage("Design", "CA1001", Justification = "It lives on as the record of the migration; Publish lets go of what it held.")]
-sealed partial class OutgoingMigration
+sealed partial class OutgoingMigration : IMigrationRun
 {
     readonly object _lock = new();
     readonly Func<CancellationToken, IConnection> _connect;
@@ -21,7 +21,7 @@ sealed partial class OutgoingMigration
     readonly ManualResetEventSlim _switchoverAllowed = new();
     readonly ManualResetEventSlim _ended = new();
     readonly Guid _uuid = Guid.NewGuid();
-    readonly Guest _guest;
+    readonly MemoryGuest _guest;
     readonly string _destination;
     readonly PhaseLog _phases = new();
     readonly RateWindow _window = new();
@@ -45,7 +45,7 @@ sealed partial class OutgoingMigration
     bool _isCommitted;
 
     public OutgoingMigration(
-        int id, Guest guest, string destination, MigrationParameters parameters, Func<CancellationToken, IConnection> connect)
+        int id, MemoryGuest guest, string destination, MigrationParameters parameters, Func<CancellationToken, IConnection> connect)
     {
         Id = id;
         _guest = guest;
@@ -76,6 +76,7 @@ sealed partial class OutgoingMigration
     /// <summary>Claims the guest and starts the thread. Throws GuestBusy and its kin; then nothing has changed.</summary>
     public void Start()
     {
+        CheckSupported();
         _guest.Claim(this, _uuid, _parameters.KeepSource);
         lock (_lock) _status = MigrationStatus.Setup;
         ArmTimer(_parameters.Timeout);
@@ -144,21 +145,50 @@ sealed partial class OutgoingMigration
     }
 
     /// <summary>Changes limits of a running migration; null leaves one as it is. They bind from the next window on.</summary>
-    public void SetLimits(TimeSpan? maxDowntime, long? maxBandwidth, TimeSpan? timeout)
+    public void SetLimits(MigrationLimits limits)
     {
+        if (limits.MaxPostcopyBandwidth is not null) throw NoPostcopy();
         lock (_lock)
         {
             if (MigrationTransitions.IsEnded(_status))
                 throw new MigrationException(MigrationErrorId.InvalidState, MigrationSide.User, $"The migration has ended: {_status}.");
             _parameters = (_parameters with
             {
-                MaxDowntime = maxDowntime ?? _parameters.MaxDowntime,
-                MaxBandwidth = maxBandwidth ?? _parameters.MaxBandwidth,
-                Timeout = timeout ?? _parameters.Timeout,
+                MaxDowntime = limits.MaxDowntime ?? _parameters.MaxDowntime,
+                MaxBandwidth = limits.MaxBandwidth ?? _parameters.MaxBandwidth,
+                Timeout = limits.Timeout ?? _parameters.Timeout,
             }).Validate();
         }
-        if (timeout is { } limit) ArmTimer(limit - _phases.Elapsed);
+        if (limits.Timeout is { } limit) ArmTimer(limit - _phases.Elapsed);
     }
+
+    /// <summary>What QEMU's own sender does and this one does not.</summary>
+    void CheckSupported()
+    {
+        var what = _parameters switch
+        {
+            { Channels: > 0 } => "-Channels",
+            { Xbzrle: true } => "-Xbzrle",
+            { AutoConverge: true } => "-AutoConverge",
+            { Postcopy: true } => "-Postcopy",
+            { ReturnPath: false } => "a migration without return path",
+            { ValidateUuid: true } => "-ValidateUuid",
+            { MaxPostcopyBandwidth: > 0 } => "-MaxPostcopyBandwidth",
+            _ => null,
+        };
+        if (what is not null)
+            throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
+                $"Guest {_guest.Name} lives in this process, and {what} is for guests of a QEMU only.");
+    }
+
+    public void SwitchToPostcopy() => throw NoPostcopy();
+
+    public void Pause() => throw NoPostcopy();
+
+    public void Recover(string? destination) => throw NoPostcopy();
+
+    MigrationException NoPostcopy() => new(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
+        $"Guest {_guest.Name} lives in this process; only the migration of a QEMU's guest can go over to postcopy.");
 
     MigrationParameters Parameters
     {

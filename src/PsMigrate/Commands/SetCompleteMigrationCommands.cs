@@ -44,7 +44,7 @@ public sealed class SetMigrationCommand : MigrationActionCmdlet
     private protected override void Process(Migration migration)
     {
         if (!ShouldProcess(Label(migration), $"Set {string.Join(", ", Changes())}")) return;
-        if (Try(migration.GetState(), () => migration.SetLimits(MaxDowntime, MaxBandwidth, Timeout)) && PassThru)
+        if (Try(migration.GetState(), () => migration.SetLimits(new MigrationLimits(MaxDowntime, MaxBandwidth, Timeout))) && PassThru)
             WriteObject(migration.GetState());
     }
 

@@ -1,5 +1,6 @@
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Source;
 using PsMigrate.Engine.Tests.Support;
 
 namespace PsMigrate.Engine.Tests.EarlyEnds;
@@ -40,7 +41,7 @@ public sealed class LimitTests
         rig.Start();
         WaitForPasses(rig, 3);
         Assert.Equal(MigrationStatus.Active, rig.Outgoing!.Status);
-        rig.Outgoing.SetLimits(null, 0, null);
+        rig.Outgoing.SetLimits(new MigrationLimits(null, 0, null));
         Assert.True(rig.Finish().Verified, rig.Finish().ToString());
         Assert.Equal(0, rig.Outgoing.GetState().Parameters.MaxBandwidth);
         rig.AssertRunsOnlyThere();
@@ -52,7 +53,7 @@ public sealed class LimitTests
         using var rig = Endless();
         rig.Start();
         WaitForPasses(rig, 3);
-        rig.Outgoing!.SetLimits(TimeSpan.FromSeconds(2), null, null);
+        rig.Outgoing!.SetLimits(new MigrationLimits(TimeSpan.FromSeconds(2), null, null));
         Assert.True(rig.Finish().Verified);
         rig.AssertRunsOnlyThere();
     }
@@ -81,7 +82,7 @@ public sealed class LimitTests
         using var rig = Endless();
         rig.Start();
         WaitForPasses(rig, 1);
-        rig.Outgoing!.SetLimits(null, null, TimeSpan.FromMilliseconds(1));
+        rig.Outgoing!.SetLimits(new MigrationLimits(null, null, TimeSpan.FromMilliseconds(1)));
         Assert.Equal(MigrationErrorId.Timeout, rig.Finish().Error!.Id);
         rig.AssertRunsOnlyHere();
     }
@@ -91,12 +92,12 @@ public sealed class LimitTests
     {
         using var rig = Endless();
         rig.Start();
-        Assert.Equal(MigrationErrorId.InvalidParameter, Assert.Throws<MigrationException>(() => rig.Outgoing!.SetLimits(TimeSpan.Zero, 5, null)).Id);
-        Assert.Equal(MigrationErrorId.InvalidParameter, Assert.Throws<MigrationException>(() => rig.Outgoing!.SetLimits(null, -1, null)).Id);
-        Assert.Equal(MigrationErrorId.InvalidParameter, Assert.Throws<MigrationException>(() => rig.Outgoing!.SetLimits(null, null, TimeSpan.Zero)).Id);
+        Refused(MigrationErrorId.InvalidParameter, rig.Outgoing!, new MigrationLimits(TimeSpan.Zero, 5, null));
+        Refused(MigrationErrorId.InvalidParameter, rig.Outgoing!, new MigrationLimits(null, -1, null));
+        Refused(MigrationErrorId.InvalidParameter, rig.Outgoing!, new MigrationLimits(null, null, TimeSpan.Zero));
         Assert.Equal(rig.Parameters, rig.Outgoing!.GetState().Parameters);
         rig.Outgoing.Cancel(wait: true);
-        Assert.Equal(MigrationErrorId.InvalidState, Assert.Throws<MigrationException>(() => rig.Outgoing.SetLimits(null, 5, null)).Id);
+        Refused(MigrationErrorId.InvalidState, rig.Outgoing, new MigrationLimits(null, 5, null));
         Assert.Equal(MigrationErrorId.InvalidState, Assert.Throws<MigrationException>(() => rig.Outgoing.Complete()).Id);
         rig.Finish();
         rig.AssertRunsOnlyHere();
@@ -119,7 +120,7 @@ public sealed class LimitTests
         Assert.Equal(MigrationErrorId.GuestBusy, Assert.Throws<MigrationException>(() => GuestRegistry.Remove(rig.Guest)).Id);
         if (end == "complete") rig.Outgoing.Complete();
         if (end == "cancel") rig.Outgoing.Cancel(wait: false);
-        if (end == "timeout") rig.Outgoing.SetLimits(null, null, TimeSpan.FromMilliseconds(1));
+        if (end == "timeout") rig.Outgoing.SetLimits(new MigrationLimits(null, null, TimeSpan.FromMilliseconds(1)));
         if (end == "cut") rig.DestinationEnd!.Abort();
         var result = rig.Finish();
         Assert.Equal(end switch { "complete" => MigrationStatus.Completed, "cancel" => MigrationStatus.Cancelled, _ => MigrationStatus.Failed }, result.State);
@@ -128,4 +129,7 @@ public sealed class LimitTests
         if (end == "complete") rig.AssertRunsOnlyThere();
         else rig.AssertRunsOnlyHere();
     }
+
+    static void Refused(MigrationErrorId id, OutgoingMigration migration, MigrationLimits limits) =>
+        Assert.Equal(id, Assert.Throws<MigrationException>(() => migration.SetLimits(limits)).Id);
 }

@@ -148,7 +148,7 @@ public sealed class ReceiverTests
         return Assert.Throws<MigrationException>(() => MigrationReceiver.Start(options)).Id;
     }
 
-    static Guest AssertServes(MigrationReceiver receiver, bool keep = false)
+    static MemoryGuest AssertServes(MigrationReceiver receiver, bool keep = false)
     {
         var options = TestGuests.Options(size: 4 * TestGuests.MiB);
         var migration = Migration.Start(TestGuests.Create(options), receiver.Uri, new MigrationParameters { Verify = true });

@@ -128,7 +128,7 @@ public sealed class RefusalTests
             Assert.Throws<MigrationException>(() => Migration.Start(guest, MigrationUri.Parse("local:there"), Verified)).Id);
     }
 
-    static MigrationResult Run(Guest guest, MigrationUri uri)
+    static MigrationResult Run(MemoryGuest guest, MigrationUri uri)
     {
         var migration = Migration.Start(guest, uri, Verified);
         Assert.True(migration.Wait(Patience.Limit));

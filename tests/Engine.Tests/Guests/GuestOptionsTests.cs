@@ -91,7 +91,8 @@ public sealed class GuestOptionsTests
     {
         foreach (var pages in new[] { 1, 3, 37, 128 })
         {
-            var guest = Guest.Create(TestGuests.Options(workload, TestGuests.MiB, processors: 1, rate: 0) with { Content = GuestContent.Zero, WorkingSet = pages * 4096 });
+            var guest = MemoryGuest.Create(TestGuests.Options(workload, TestGuests.MiB, processors: 1, rate: 0) with
+            { Content = GuestContent.Zero, WorkingSet = pages * 4096 });
             guest.StopAtTick(pages * 200);
             guest.Resume();
             TestGuests.WaitForTick(guest, pages * 200);

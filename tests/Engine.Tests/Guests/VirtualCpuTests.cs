@@ -12,7 +12,7 @@ public sealed class VirtualCpuTests
     [InlineData(400L << 20)]
     public void Each_stands_at_exactly_the_tick_it_was_told(long rate)
     {
-        var guest = Guest.Create(TestGuests.Options(GuestWorkload.Random, TestGuests.MiB, processors: 3, rate: rate));
+        var guest = MemoryGuest.Create(TestGuests.Options(GuestWorkload.Random, TestGuests.MiB, processors: 3, rate: rate));
         foreach (var tick in new long[] { 1, 2, 700, 701, 5000 })
         {
             guest.StopAtTick(tick);
@@ -30,7 +30,7 @@ public sealed class VirtualCpuTests
     public void A_suspended_guest_stands_and_a_digest_does_not_disturb_a_running_one()
     {
         var options = TestGuests.Options(rate: 0);
-        var guest = Guest.Create(options);
+        var guest = MemoryGuest.Create(options);
         guest.Resume();
         for (var i = 0; i < 20; i++) Assert.Equal(32, guest.Digest().Length);
         Assert.Equal(GuestState.Running, guest.State);
@@ -46,7 +46,7 @@ public sealed class VirtualCpuTests
     public void Stopped_and_started_many_times_it_is_still_the_guest_that_stayed()
     {
         var options = TestGuests.Options(size: TestGuests.MiB, rate: 0);
-        var guest = Guest.Create(options);
+        var guest = MemoryGuest.Create(options);
         for (var i = 0; i < 100; i++)
         {
             guest.Resume();
@@ -61,7 +61,7 @@ public sealed class VirtualCpuTests
     public void A_throttled_guest_is_held_back_and_can_be_stopped_meanwhile()
     {
         var options = TestGuests.Options(size: TestGuests.MiB, rate: 0);
-        var guest = Guest.Create(options);
+        var guest = MemoryGuest.Create(options);
         guest.ThrottlePercent = 99;
         guest.Resume();
         Patience.Until(() => guest.Cpus.All(cpu => cpu.ThrottledTime > TimeSpan.Zero), "both vCPUs to be held back");
@@ -75,7 +75,7 @@ public sealed class VirtualCpuTests
     public void Everything_a_vCPU_writes_while_the_log_is_on_is_in_the_log()
     {
         var options = TestGuests.Options(size: TestGuests.MiB, rate: 0);
-        var guest = Guest.Create(options);
+        var guest = MemoryGuest.Create(options);
         var before = new byte[options.MemorySize];
         guest.Memory.Ram.Span(0, before.Length).CopyTo(before);
         guest.Memory.StartLog();
@@ -96,7 +96,7 @@ public sealed class VirtualCpuTests
     public void Ten_threads_that_suspend_resume_and_look_agree_at_the_end()
     {
         var options = TestGuests.Options(size: TestGuests.MiB, rate: 0);
-        var guest = Guest.Create(options);
+        var guest = MemoryGuest.Create(options);
         Patience.Within(() =>
         {
             Parallel.For(0, 10, new ParallelOptions { MaxDegreeOfParallelism = 10 }, who =>

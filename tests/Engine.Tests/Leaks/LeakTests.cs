@@ -58,7 +58,7 @@ public sealed class LeakTests
             case 5: rig.DestinationTap = When(ReturnPathType.Running); break;
             case 6: rig.Policy = rig.Policy with { AllowedName = ["nobody"] }; break;
             case 7: rig.DestinationTap = When(ReturnPathType.Running); break;
-            case 8: rig.PhaseEntered = At(MigrationPhase.Iterate, () => rig.Outgoing!.SetLimits(null, null, TimeSpan.FromTicks(1))); break;
+            case 8: rig.PhaseEntered = At(MigrationPhase.Iterate, () => rig.Outgoing!.SetLimits(new MigrationLimits(null, null, TimeSpan.FromTicks(1)))); break;
         }
         // The policy of a rig takes guests of 16 MiB.
         rig.Policy = rig.Policy with { Room = new Destination.Admission(64, 2 * Size) };

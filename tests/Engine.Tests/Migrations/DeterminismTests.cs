@@ -57,7 +57,7 @@ public sealed class DeterminismTests
         var options = TestGuests.Options(workload, size: 4 * TestGuests.MiB, rate: 16 * TestGuests.MiB);
         var digests = new[] { 0, 1, 5 }.Select(hops =>
         {
-            var guest = Guest.Create(options with { Name = TestGuests.UniqueName() });
+            var guest = MemoryGuest.Create(options with { Name = TestGuests.UniqueName() });
             guest.StopAtTick(Tick);
             guest.Resume();
             for (var hop = 0; hop < hops; hop++) guest = Hop(guest, hop % 2 == 0 ? "local" : "tcp", TestGuests.UniqueName("host"));
@@ -79,7 +79,7 @@ public sealed class DeterminismTests
         var options = TestGuests.Options(workload, size: TestGuests.MiB);
         var digests = new[] { 0, 4 * TestGuests.MiB, 400 * TestGuests.MiB }.Select(rate =>
         {
-            var guest = Guest.Create(options with { DirtyRate = rate });
+            var guest = MemoryGuest.Create(options with { DirtyRate = rate });
             guest.StopAtTick(300);
             guest.Resume();
             TestGuests.WaitForTick(guest, 300);
@@ -91,7 +91,7 @@ public sealed class DeterminismTests
         Assert.Single(digests.ToHashSet());
     }
 
-    static Guest Hop(Guest guest, string way, string host)
+    static MemoryGuest Hop(MemoryGuest guest, string way, string host)
     {
         using var receiver = way == "local" ? null : MigrationReceiver.Start(new ReceiverOptions { HostName = host, Uri = Address(way) });
         var migration = Migration.Start(guest, receiver?.Uri ?? MigrationUri.Parse($"local:{host}"), new MigrationParameters { Verify = true });

@@ -51,7 +51,7 @@ public sealed class PageTransitionTests
         for (long chunk = 0; chunk < pages / RamBlock.PagesPerChunk; chunk++) Assert.False(rig.Arrived!.Memory.Ram.IsTouched(chunk));
     }
 
-    static unsafe void Write(Guest guest, byte value) => guest.AtTickBoundary(() =>
+    static unsafe void Write(MemoryGuest guest, byte value) => guest.AtTickBoundary(() =>
     {
         for (long page = 0; page < Pages; page++)
         {

@@ -41,9 +41,9 @@ public sealed class WalkingIncrementTests
     }
 
     /// <summary>In each vCPU's share: the pages before the cursor have had one increment more than those behind it.</summary>
-    static void AssertNotTorn(GuestOptions options, Guest guest)
+    static void AssertNotTorn(GuestOptions options, MemoryGuest guest)
     {
-        var fresh = Guest.Create(options);
+        var fresh = MemoryGuest.Create(options);
         foreach (var cpu in guest.Cpus)
         {
             var (first, count, tick) = (cpu.Program.FirstPage, cpu.Program.PageCount, (long)cpu.Tick);

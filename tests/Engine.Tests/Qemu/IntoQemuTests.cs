@@ -83,7 +83,7 @@ public sealed class IntoQemuTests
         }
     }
 
-    static Guest NewGuest(int megabytes, GuestWorkload workload) => GuestRegistry.Create(new GuestOptions
+    static MemoryGuest NewGuest(int megabytes, GuestWorkload workload) => GuestRegistry.Create(new GuestOptions
     {
         Name = $"qemu-{Guid.NewGuid():N}",
         MemorySize = (long)megabytes << 20,
@@ -94,7 +94,7 @@ public sealed class IntoQemuTests
         WorkingSet = (long)megabytes << 19,
     });
 
-    static unsafe void AssertSameMemory(Guest guest, byte[] memory)
+    static unsafe void AssertSameMemory(MemoryGuest guest, byte[] memory)
     {
         var source = new ReadOnlySpan<byte>(guest.Memory.Ram.Address, checked((int)guest.MemorySize));
         Assert.Equal(source.Length, memory.Length);

@@ -34,7 +34,7 @@ public sealed class PagePathAllocationTests
 
     static (long Sent, long Loaded) Transfer(GuestContent content, long pages)
     {
-        var guest = Guest.Create(TestGuests.Options(GuestWorkload.Idle, pages * GuestMemory.PageSize) with { Content = content, ContentSize = 0 });
+        var guest = MemoryGuest.Create(TestGuests.Options(GuestWorkload.Idle, pages * GuestMemory.PageSize) with { Content = content, ContentSize = 0 });
         var arrived = new GuestMemory(guest.MemorySize);
         var kept = new BytesWriter();
         Save(guest, kept);
@@ -55,7 +55,7 @@ public sealed class PagePathAllocationTests
         return GC.GetAllocatedBytesForCurrentThread() - before;
     }
 
-    static void Save(Guest guest, BytesWriter to)
+    static void Save(MemoryGuest guest, BytesWriter to)
     {
         var saver = new RamSaver(guest);
         var writer = new WireWriter(to);

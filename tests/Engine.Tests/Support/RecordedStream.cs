@@ -8,9 +8,9 @@ namespace PsMigrate.Engine.Tests.Support;
 sealed record RecordedStream(byte[] Bytes, IReadOnlyList<long> Boundaries, string Digest, IReadOnlyList<long> Ticks, string GuestName, Guid Migration)
 {
     /// <summary>A small guest with data, zero pages and registers that are not zero.</summary>
-    public static Guest SmallGuest(long size = 512 << 10, GuestWorkload workload = GuestWorkload.HotSpot)
+    public static MemoryGuest SmallGuest(long size = 512 << 10, GuestWorkload workload = GuestWorkload.HotSpot)
     {
-        var guest = Guest.Create(TestGuests.Options(workload, size, rate: 0));
+        var guest = MemoryGuest.Create(TestGuests.Options(workload, size, rate: 0));
         guest.StopAtTick(500);
         guest.Resume();
         TestGuests.WaitForTick(guest, 500);
@@ -49,7 +49,7 @@ sealed record RecordedStream(byte[] Bytes, IReadOnlyList<long> Boundaries, strin
         return bytes.Written;
     }
 
-    static RecordedStream Finish(Guest guest, BytesWriter bytes, StreamBuilder stream, Guid migration)
+    static RecordedStream Finish(MemoryGuest guest, BytesWriter bytes, StreamBuilder stream, Guid migration)
     {
         var recorded = new RecordedStream(bytes.Written, stream.Boundaries, guest.Digest(), guest.Ticks, guest.Name, migration);
         guest.Remove();

@@ -10,7 +10,7 @@ static class Reference
 {
     public static string DigestAt(GuestOptions options, IReadOnlyList<long> ticks)
     {
-        var guest = Guest.Create(options with { DirtyRate = 0 });
+        var guest = MemoryGuest.Create(options with { DirtyRate = 0 });
         for (var cpu = 0; cpu < ticks.Count; cpu++) guest.Cpus[cpu].StopAtTick = (ulong)ticks[cpu];
         guest.Resume();
         Patience.Until(() => options.Workload == GuestWorkload.Idle || guest.Ticks.SequenceEqual(ticks), "the guest that stayed");
@@ -21,7 +21,7 @@ static class Reference
     }
 
     /// <summary>Stops a guest where it is, and compares it with one that stayed.</summary>
-    public static void AssertIntact(GuestOptions options, Guest guest)
+    public static void AssertIntact(GuestOptions options, MemoryGuest guest)
     {
         if (guest.State == GuestState.Running) guest.Suspend();
         Assert.Equal(DigestAt(options, guest.Ticks), guest.Digest());

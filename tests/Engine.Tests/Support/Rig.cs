@@ -24,7 +24,7 @@ sealed class Rig : IDisposable
 
     public GuestOptions Options { get; }
 
-    public Guest Guest { get; }
+    public MemoryGuest Guest { get; }
 
     public IncomingPolicy Policy { get; set; }
 
@@ -48,7 +48,7 @@ sealed class Rig : IDisposable
 
     public IncomingMigration? Arrival { get; private set; }
 
-    public Guest? Arrived => TestGuests.On(Policy.HostName).SingleOrDefault();
+    public MemoryGuest? Arrived => TestGuests.On(Policy.HostName).SingleOrDefault();
 
     public int Connections => _connections;
 
@@ -112,7 +112,7 @@ sealed class Rig : IDisposable
     }
 
     /// <summary>The guest runs on at the destination with its memory intact; at the source nothing of it is left.</summary>
-    public Guest AssertRunsOnlyThere()
+    public MemoryGuest AssertRunsOnlyThere()
     {
         var arrived = Arrived;
         Assert.NotNull(arrived);

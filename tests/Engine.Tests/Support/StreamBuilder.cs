@@ -18,7 +18,7 @@ enum StreamStep
 /// Writes a valid stream about a guest that stands, with the production writer, as far as a test wants; what comes then is the
 /// test's affair. Its pages come stale first, then as raw, zero and XBZRLE records, so that every kind is in it.
 /// </summary>
-sealed class StreamBuilder(Guest guest, PipeWriter pipe, Guid migration, bool verify = false, string? name = null)
+sealed class StreamBuilder(MemoryGuest guest, PipeWriter pipe, Guid migration, bool verify = false, string? name = null)
 {
     readonly VmDescription _description = new();
     readonly List<long> _boundaries = [0];

@@ -25,7 +25,7 @@ static class TestGuests
         Seed = 42,
     };
 
-    public static Guest Create(GuestOptions? options = null) => GuestRegistry.Create(options ?? Options());
+    public static MemoryGuest Create(GuestOptions? options = null) => GuestRegistry.Create(options ?? Options());
 
     /// <summary>Every guest of a host, wherever it stands, is given up.</summary>
     public static void RemoveAll(params ReadOnlySpan<string> hosts)
@@ -34,9 +34,9 @@ static class TestGuests
             foreach (var guest in On(host)) GuestRegistry.Remove(guest);
     }
 
-    public static List<Guest> On(string host) => [.. GuestRegistry.All.Where(guest => guest.Host == host)];
+    public static List<MemoryGuest> On(string host) => [.. GuestRegistry.All.OfType<MemoryGuest>().Where(guest => guest.Host == host)];
 
     /// <summary>Waits until each vCPU stands at a tick.</summary>
-    public static void WaitForTick(Guest guest, long tick) =>
+    public static void WaitForTick(MemoryGuest guest, long tick) =>
         Patience.Until(() => guest.Ticks.All(done => done >= tick), $"vCPUs of {guest.Name} at tick {tick}: {string.Join(", ", guest.Ticks)}");
 }

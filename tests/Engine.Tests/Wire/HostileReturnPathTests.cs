@@ -34,7 +34,7 @@ public sealed class HostileReturnPathTests
         Assert.True(ends.Count >= 7, string.Join(", ", ends));
     }
 
-    static Guest AssertWhereItIs(int seed, GuestOptions options, Guest guest, MigrationResult result)
+    static MemoryGuest AssertWhereItIs(int seed, GuestOptions options, MemoryGuest guest, MigrationResult result)
     {
         Assert.False(guest.IsBusy);
         Assert.True(result.Error?.Id != MigrationErrorId.InternalError, $"Seed {seed}: {result.Error}");

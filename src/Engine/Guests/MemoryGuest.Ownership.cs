@@ -16,7 +16,7 @@ enum SettleOutcome
 }
 
 /// <summary>Who may run the guest: the part that keeps it in one place.</summary>
-public sealed partial class Guest
+public sealed partial class MemoryGuest
 {
     // A user who asks again waits for so long.
     static readonly TimeSpan SettleOnRequest = TimeSpan.FromSeconds(10);
@@ -32,7 +32,7 @@ public sealed partial class Guest
     /// Starts the vCPUs. A guest in doubt is first settled with its destination; a copy that was left behind by a migration
     /// runs again only with <paramref name="force"/>. Throws GuestBusy, GuestInDoubt, GuestRunsElsewhere.
     /// </summary>
-    public void Resume(bool force = false)
+    public override void Resume(bool force = false)
     {
         if (State == GuestState.InDoubt && !force) Settle();
         lock (_lock)
@@ -80,7 +80,7 @@ public sealed partial class Guest
             if (outcome == SettleOutcome.Discarded)
             {
                 if (_wasRunning) Run();
-                else (_state, MovedTo) = (GuestState.Suspended, null);
+                else (_state, _movedTo) = (GuestState.Suspended, null);
             }
             return outcome;
         }
@@ -128,7 +128,7 @@ public sealed partial class Guest
     /// Whether a guest that arrives with this migration is the one that leaves here, so that it may take its name: at the
     /// announcement, and once committed also its place.
     /// </summary>
-    internal bool MakesWayFor(Guid migration, bool isCommitted)
+    internal override bool MakesWayFor(Guid migration, bool isCommitted)
     {
         lock (_lock) return _owner is not null && _migration == migration && !_keepsSource && (_isCommitted || !isCommitted);
     }
@@ -161,19 +161,19 @@ public sealed partial class Guest
     {
         lock (_lock)
         {
-            (_state, MovedTo, _ramOnly) = (GuestState.PostMigrate, destination, ramOnly);
+            (_state, _movedTo, _ramOnly) = (GuestState.PostMigrate, destination, ramOnly);
         }
     }
 
     /// <summary>Nobody knows who has it; <paramref name="settle"/> asks the destination.</summary>
     internal void PutInDoubt(string destination, Func<TimeSpan, SettleOutcome>? settle)
     {
-        lock (_lock) (_state, MovedTo, _settle) = (GuestState.InDoubt, destination, settle);
+        lock (_lock) (_state, _movedTo, _settle) = (GuestState.InDoubt, destination, settle);
     }
 
     void Run()
     {
-        (MovedTo, _settle, _ramOnly) = (null, null, false);
+        (_movedTo, _settle, _ramOnly) = (null, null, false);
         _state = GuestState.Suspended;
         try
         {
