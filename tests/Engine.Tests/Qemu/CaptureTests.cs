@@ -27,8 +27,7 @@ public sealed class CaptureTests
     public void Compressed_pages(string binary)
     {
         // The capability went with QEMU 9.1.
-        using (var qemu = new QemuMachine(binary, 32))
-            if (qemu.Version >= new Version(9, 1)) return;
+        if (VersionOf(binary) >= new Version(9, 1)) return;
         Receive(new QemuOptions(binary) { Machine = "pc" }, ["return-path", "compress"],
             until: source => source.TryGetProperty("compression", out var figures) && figures.GetProperty("pages").GetInt64() > 100);
     }
@@ -53,17 +52,19 @@ public sealed class CaptureTests
 
     [QemuTheory]
     [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
-    public void A_machine_so_old_that_its_sections_have_no_footers(string binary) =>
-        Receive(new QemuOptions(binary)
-        {
-            Machine = "pc",
-            Arguments = ["-global", "migration.send-section-footer=off", "-global", "migration.send-configuration=off", "-global", "migration.store-global-state=off"],
-        }, ["return-path"], guest =>
+    public void A_machine_so_old_that_its_sections_have_no_footers(string binary)
+    {
+        // Later QEMUs have no such machine, and 10.0 ends with an assertion when it is to leave out CONFIGURATION.
+        var isOld = VersionOf(binary) < new Version(8, 0);
+        var options = new QemuOptions(binary) { Machine = isOld ? "pc-i440fx-2.3" : "pc" };
+        if (!isOld) options = options with { Arguments = ["-global", "migration.send-section-footer=off", "-global", "migration.store-global-state=off"] };
+        Receive(options, ["return-path"], guest =>
         {
             Assert.False(guest.Machine!.HasFooters);
-            Assert.Equal("", guest.MachineType);
             Assert.Equal("running", guest.RunState);
+            if (isOld) Assert.Equal("", guest.MachineType);
         });
+    }
 
     [QemuTheory]
     [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
@@ -77,6 +78,12 @@ public sealed class CaptureTests
         Assert.Equal(MigrationErrorId.UnsupportedByGuest, error.Id);
         Assert.Equal(32, guest.Digest().Length);
     });
+
+    static Version VersionOf(string binary)
+    {
+        using var qemu = new QemuMachine(binary, 32);
+        return qemu.Version;
+    }
 
     static void Receive(QemuOptions options, string[] capabilities, Action<MemoryGuest>? check = null, Func<JsonElement, bool>? until = null)
     {
