@@ -12,6 +12,9 @@ sealed partial class QemuMachine
     /// <summary>Of query-migrate; none before the first migration.</summary>
     public string MigrationStatus => Migration.TryGetProperty("status", out var status) ? status.GetString()! : "none";
 
+    /// <summary>Times that the dirty log was fetched in this migration (dirty-sync-count); 1 is the first pass.</summary>
+    public long Iterations => Migration.TryGetProperty("ram", out var ram) ? ram.GetProperty("dirty-sync-count").GetInt64() : 0;
+
     /// <summary>Switches migration capabilities on.</summary>
     public void SetCapabilities(params string[] names) =>
         Execute("migrate-set-capabilities", new { capabilities = names.Select(name => new { capability = name, state = true }) });
@@ -19,6 +22,15 @@ sealed partial class QemuMachine
     /// <summary>Sets migration parameters by QEMU's names, values as QEMU wants them (bytes/s, ms).</summary>
     public void SetParameters(params (string Name, object Value)[] parameters) =>
         Execute("migrate-set-parameters", parameters.ToDictionary(one => one.Name, one => one.Value));
+
+    /// <summary>
+    /// Keeps a precopy migration of a guest that dirties memory from an end: 64 MiB/s, downtime 1 ms. As QEMU's own migration tests
+    /// do, with <see cref="EnsureConverge"/>, so that how many passes there are depends on no timing.
+    /// </summary>
+    public void EnsureNonConverge() => SetParameters(("max-bandwidth", 64 << 20), ("downtime-limit", 1));
+
+    /// <summary>Lets it end after the pass that it is in: 10 GB/s, downtime 30 s.</summary>
+    public void EnsureConverge() => SetParameters(("max-bandwidth", 10_000_000_000), ("downtime-limit", 30_000));
 
     /// <summary>Makes a machine that was started with -incoming defer listen at a free port, and gives the address.</summary>
     public string Listen()
