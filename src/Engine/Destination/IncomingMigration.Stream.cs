@@ -15,6 +15,7 @@ sealed partial class IncomingMigration
     {
         StreamHeader.ReadMagic(_link.Reader);
         _configuration = ConfigurationRecord.Read(_link.Reader);
+        _channels?.Expect(_configuration.Uuid);
         while (ReadRecord())
         {
         }
@@ -113,6 +114,7 @@ sealed partial class IncomingMigration
         {
             var ours = new OurArrival(_link, _policy, _memory, section);
             Begin(ours);
+            _channels?.Expect(ours.Uuid, alwaysFlushes: true);
             ours.Welcome(_configuration!.Machine);
             return;
         }
@@ -132,5 +134,6 @@ sealed partial class IncomingMigration
         _ram.ReadBody(reader);
         _arrival!.ReadFooter(ram);
         _isRamComplete = type == RecordType.SectionEnd;
+        if (_isRamComplete) _channels?.Finish();
     }
 }
