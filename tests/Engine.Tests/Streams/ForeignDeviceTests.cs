@@ -1,5 +1,6 @@
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Tests.Qemu;
+using PsMigrate.Engine.Tests.Qemu.Machines;
 using PsMigrate.Engine.VmState;
 
 namespace PsMigrate.Engine.Tests.Streams;
@@ -40,8 +41,8 @@ public sealed class ForeignDeviceTests
         Assert.Equal(records.Length, byFooters.Length);
         foreach (var (one, other) in records.Zip(byFooters))
         {
-            Assert.Equal((one.SectionId, one.Name, one.Instance, one.Version, one.Offset, one.Length),
-                (other.SectionId, other.Name, other.Instance, other.Version, other.Offset, other.Length));
+            Assert.Equal((one.Id, one.Name, one.Instance, one.Version, one.Offset, one.Length),
+                (other.Id, other.Name, other.Instance, other.Version, other.Offset, other.Length));
             Assert.Equal(one.Body, other.Body);
         }
         // Nothing is left out between them.
