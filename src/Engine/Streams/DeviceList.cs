@@ -121,7 +121,7 @@ sealed class DeviceList(StreamFile file, SectionList sections)
             {
                 error ??= e;
             }
-            devices.Add(new StreamDevice(record.Name, record.Instance, record.Version, record.SectionId, at + record.Offset,
+            devices.Add(new StreamDevice(record.Name, record.Instance, record.Version, record.Id, at + record.Offset,
                 record.Body, state, inPackage));
         }
         return [.. devices];
@@ -152,7 +152,7 @@ sealed class DeviceList(StreamFile file, SectionList sections)
         foreach (var record in records)
         {
             _records.Add((record, start, inPackage));
-            sections.Add(new StreamSection(StreamSectionType.Full, record.SectionId, record.Name, record.Instance, record.Version,
+            sections.Add(new StreamSection(StreamSectionType.Full, record.Id, record.Name, record.Instance, record.Version,
                 start + record.Offset, record.Length, 0, inPackage));
         }
     }

@@ -1,6 +1,7 @@
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Streams;
 using PsMigrate.Engine.Tests.Qemu;
+using PsMigrate.Engine.Tests.Qemu.Machines;
 
 namespace PsMigrate.Engine.Tests.Streams;
 
@@ -123,7 +124,7 @@ public sealed class StreamInspectorTests
     static bool HasFile(string binary)
     {
         if (binary == "none") return true;
-        using var qemu = new QemuProcess(binary, 16);
-        return int.Parse(qemu.Version.Split('.')[0], System.Globalization.CultureInfo.InvariantCulture) >= 9;
+        using var qemu = new QemuMachine(binary, 16);
+        return qemu.Qmp.QemuVersion.Major >= 9;
     }
 }
