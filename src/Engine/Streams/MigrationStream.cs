@@ -56,7 +56,7 @@ public sealed class MigrationStream
     /// <summary>Whether the record that ends a stream is there.</summary>
     public bool HasEof { get; internal init; }
 
-    /// <summary>Bytes of the file behind the stream.</summary>
+    /// <summary>Bytes of the file behind the stream; of a damaged one, those that could not be read.</summary>
     public long TrailingBytes { get; internal init; }
 
     /// <summary>Bytes of all RAM blocks.</summary>
