@@ -120,8 +120,11 @@ static class SectionCutter
             RecordType.Command => rest.Length >= 5
                 && (CommandType)BinaryPrimitives.ReadUInt16BigEndian(rest[1..]) is > CommandType.Invalid and <= CommandType.SwitchoverStart
                 && BinaryPrimitives.ReadUInt16BigEndian(rest[3..]) <= rest.Length - 5,
-            RecordType.SectionPart or RecordType.SectionEnd => rest.Length >= 5 && BinaryPrimitives.ReadUInt32BigEndian(rest[1..]) <= MaxLiveId,
-            _ => TryReadHeader(rest, out var next, out _) ? !seen.Contains(next.Id) && next.Version <= ushort.MaxValue : IsCutOffHeader(rest),
+            RecordType.SectionPart or RecordType.SectionEnd => rest.Length >= 5
+                && BinaryPrimitives.ReadUInt32BigEndian(rest[1..]) <= MaxLiveId,
+            _ => TryReadHeader(rest, out var next, out _)
+                ? !seen.Contains(next.Id) && next.Version <= ushort.MaxValue
+                : IsCutOffHeader(rest),
         };
     }
 

@@ -36,11 +36,12 @@ public sealed class DirtyGuestTests
             qemu.Execute("migrate-set-capabilities", new { capabilities = new[] { new { capability = "xbzrle", state = true } } });
             SetParameters(qemu, 4 << 20, downtime: 1);
             qemu.Execute("migrate", new { uri = $"exec:cat>{file}" });
-            Poll.Until(() => SyncCount(qemu) >= 6, "some passes");
+            // 7.2 may see few writes in one of the passes, and be done after the fifth by itself.
+            Poll.Until(() => SyncCount(qemu) >= 6 || qemu.MigrationStatus == "completed", "some passes");
             SetParameters(qemu, 1 << 30, downtime: 2000);
             Poll.Until(() => qemu.MigrationStatus is "completed" or "failed", "the migration ends");
             // The instant after completion the figures may not be final.
-            Poll.Until(() => qemu.Execute("query-migrate").TryGetProperty("total-time", out var time) && time.GetInt64() > 0, "the figures");
+            Poll.Until(() => TotalTime(qemu) > 0, "the figures");
 
             var state = qemu.Execute("query-migrate");
             var stream = StreamInspector.Read(file);
@@ -61,7 +62,8 @@ public sealed class DirtyGuestTests
             var raw = file + ".raw";
             Assert.Equal(0, BlockExtractor.Extract(file, 0, "pc.ram", raw).MissingPages);
             var memory = File.ReadAllBytes(raw);
-            for (var page = 0x20000; page < 0x80000; page += 4096) Assert.True(memory[page] + memory[page + 1] > 0, $"Page 0x{page:x} is empty.");
+            for (var page = 0x20000; page < 0x80000; page += 4096)
+                Assert.True(memory[page] + memory[page + 1] > 0, $"Page 0x{page:x} is empty.");
         }
         finally
         {
@@ -95,6 +97,9 @@ public sealed class DirtyGuestTests
         var memory = qemu.Memory(1);
         return memory[0x20000] + memory[0x20001] > 0 && memory[0x7F000] + memory[0x7F001] > 0;
     }
+
+    static long TotalTime(QemuProcess qemu) =>
+        qemu.Execute("query-migrate").TryGetProperty("total-time", out var time) ? time.GetInt64() : 0;
 
     static long SyncCount(QemuProcess qemu) =>
         qemu.Execute("query-migrate").TryGetProperty("ram", out var ram) ? ram.GetProperty("dirty-sync-count").GetInt64() : 0;

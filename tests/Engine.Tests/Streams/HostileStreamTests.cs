@@ -24,7 +24,7 @@ public sealed class HostileStreamTests : IDisposable
         Assert.Equal(recorded.Bytes.Length, stream.Length);
         Assert.Equal(512 << 10, stream.RamSize);
         Assert.Equal("psmigrate/guest", stream.Devices[0].Name);
-        Assert.Contains(stream.Devices, device => device.Name.StartsWith("psmigrate/cpu", StringComparison.Ordinal) && device.Fields.Length > 0);
+        Assert.NotEmpty(stream.Devices.First(device => device.Name.StartsWith("psmigrate/cpu", StringComparison.Ordinal)).Fields);
         Assert.Equal("Run", stream.Commands[^1].Command);
         Assert.True(stream.NormalPages > 0 && stream.ZeroPages > 0);
     }

@@ -57,7 +57,8 @@ public sealed class MappedStreamTests : IDisposable
         File.WriteAllBytes(StreamPath, bytes);
         var error = StreamInspector.Read(StreamPath).Error;
         Assert.True(expected == error?.Id, $"{what}: {error?.Message ?? "no error"}");
-        Assert.Equal(expected, Assert.Throws<MigrationException>(() => BlockExtractor.Extract(StreamPath, 0, "ram", StreamPath + ".raw")).Id);
+        var thrown = Assert.Throws<MigrationException>(() => BlockExtractor.Extract(StreamPath, 0, "ram", StreamPath + ".raw"));
+        Assert.Equal(expected, thrown.Id);
         Assert.Equal([StreamPath], Directory.GetFiles(_folder));
     }
 

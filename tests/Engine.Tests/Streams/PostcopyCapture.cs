@@ -21,7 +21,8 @@ sealed class PostcopyCapture : IDisposable
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         // Slow enough that the first pass is not over before postcopy begins.
-        source.Execute("migrate-set-parameters", new Dictionary<string, object> { ["max-bandwidth"] = 1 << 20, ["max-postcopy-bandwidth"] = 0 });
+        source.Execute("migrate-set-parameters",
+            new Dictionary<string, object> { ["max-bandwidth"] = 1 << 20, ["max-postcopy-bandwidth"] = 0 });
         source.Execute("migrate", new { uri = $"tcp:127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}" });
         using var near = listener.AcceptTcpClient();
         using var far = new TcpClient("127.0.0.1", port);

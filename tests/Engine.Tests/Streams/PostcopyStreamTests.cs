@@ -20,10 +20,11 @@ public sealed class PostcopyStreamTests
         Assert.Equal((capture.NormalPages, capture.ZeroPages), (stream.NormalPages, stream.ZeroPages));
 
         var commands = stream.Commands.Select(command => command.Command).Distinct().ToList();
-        foreach (var name in new[] { "OpenReturnPath", "Ping", "PostcopyAdvise", "PostcopyRamDiscard", "Packaged", "PostcopyListen", "PostcopyRun" })
-            Assert.Contains(name, commands);
+        string[] expected = ["OpenReturnPath", "Ping", "PostcopyAdvise", "PostcopyRamDiscard", "Packaged", "PostcopyListen", "PostcopyRun"];
+        foreach (var name in expected) Assert.Contains(name, commands);
         Assert.Equal("page sizes 0x1000, target page 0x1000", stream.Commands.First(command => command.Command == "PostcopyAdvise").Detail);
-        Assert.All(stream.Commands.Where(command => command.Command is "PostcopyListen" or "PostcopyRun"), command => Assert.True(command.InPackage));
+        Assert.All(stream.Commands.Where(command => command.Command is "PostcopyListen" or "PostcopyRun"),
+            command => Assert.True(command.InPackage));
         var discards = stream.Commands.Where(command => command.Command == "PostcopyRamDiscard").ToList();
         Assert.Contains(discards, command => command.Block == "pc.ram" && command.Ranges.All(range => range.Length > 0));
         Assert.True(stream.Devices.Length > 25, $"{stream.Devices.Length} devices.");
