@@ -1,5 +1,6 @@
 using PsMigrate.Engine.Streams;
 using PsMigrate.Engine.Tests.Qemu;
+using PsMigrate.Engine.Tests.Qemu.Machines;
 
 namespace PsMigrate.Engine.Tests.Streams;
 
@@ -31,7 +32,7 @@ public sealed class DirtyGuestTests
             var (disk, file) = (Path.Combine(folder, "disk"), Path.Combine(folder, "stream"));
             byte[] sector = [.. Program, .. new byte[510 - Program.Length], 0x55, 0xAA];
             File.WriteAllBytes(disk, [.. sector, .. new byte[512 * 2047]]);
-            using var qemu = new QemuProcess(binary, 32, "-M", "pc", "-drive", $"file={disk},format=raw,if=ide", "-boot", "c");
+            using var qemu = new QemuMachine(binary, 32, "-M", "pc", "-drive", $"file={disk},format=raw,if=ide", "-boot", "c");
             Poll.Until(() => IsDirtying(qemu), "the guest writes");
             qemu.Execute("migrate-set-capabilities", new { capabilities = new[] { new { capability = "xbzrle", state = true } } });
             SetParameters(qemu, 4 << 20, downtime: 1);
@@ -92,18 +93,18 @@ public sealed class DirtyGuestTests
         void IRamSink.Discard(BlockTally block, long firstPage, long pages) => Assert.Fail("Nothing is discarded in precopy.");
     }
 
-    static bool IsDirtying(QemuProcess qemu)
+    static bool IsDirtying(QemuMachine qemu)
     {
-        var memory = qemu.Memory(1);
+        var memory = qemu.Memory(0, 1 << 20);
         return memory[0x20000] + memory[0x20001] > 0 && memory[0x7F000] + memory[0x7F001] > 0;
     }
 
-    static long TotalTime(QemuProcess qemu) =>
+    static long TotalTime(QemuMachine qemu) =>
         qemu.Execute("query-migrate").TryGetProperty("total-time", out var time) ? time.GetInt64() : 0;
 
-    static long SyncCount(QemuProcess qemu) =>
+    static long SyncCount(QemuMachine qemu) =>
         qemu.Execute("query-migrate").TryGetProperty("ram", out var ram) ? ram.GetProperty("dirty-sync-count").GetInt64() : 0;
 
-    static void SetParameters(QemuProcess qemu, int bandwidth, int downtime) => qemu.Execute("migrate-set-parameters",
+    static void SetParameters(QemuMachine qemu, int bandwidth, int downtime) => qemu.Execute("migrate-set-parameters",
         new Dictionary<string, object> { ["max-bandwidth"] = bandwidth, ["downtime-limit"] = downtime });
 }

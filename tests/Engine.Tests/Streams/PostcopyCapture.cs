@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using PsMigrate.Engine.Tests.Qemu;
+using PsMigrate.Engine.Tests.Qemu.Machines;
 
 namespace PsMigrate.Engine.Tests.Streams;
 
@@ -13,8 +14,8 @@ sealed class PostcopyCapture : IDisposable
     {
         const int Megabytes = 64;
         var port = IntoQemuTests.FreePort();
-        using var destination = new QemuProcess(binary, Megabytes, "-M", "pc", "-incoming", "defer");
-        using var source = new QemuProcess(binary, Megabytes, "-M", "pc");
+        using var destination = new QemuMachine(binary, Megabytes, "-M", "pc", "-incoming", "defer");
+        using var source = new QemuMachine(binary, Megabytes, "-M", "pc");
         var on = new[] { new { capability = "postcopy-ram", state = true } };
         foreach (var end in new[] { destination, source }) end.Execute("migrate-set-capabilities", new { capabilities = on });
         destination.Execute("migrate-incoming", new { uri = $"tcp:127.0.0.1:{port}" });
