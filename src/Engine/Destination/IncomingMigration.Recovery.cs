@@ -49,7 +49,7 @@ sealed partial class IncomingMigration
         catch (MigrationException e)
         {
             _preemptError = e;
-            _link.Connection.Abort();
+            Abort();
         }
         finally
         {
