@@ -12,7 +12,7 @@ namespace PsMigrate.Engine.Destination;
 /// <param name="isComing">Whether a connection from that address is there that has not been sorted yet.</param>
 sealed class ChannelPool(TimeSpan limit, Func<string, bool> isComing)
 {
-    /// <summary>How long a source is given to connect one more channel after the last one, where their number is not known.</summary>
+    /// <summary>How long a source is given to connect one more channel after the last one.</summary>
     public static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(100);
 
     // A migration of which nothing says that it has channels waits no longer than this for connections that may be some.
@@ -105,7 +105,7 @@ sealed class ChannelPool(TimeSpan limit, Func<string, bool> isComing)
                 if (migration.Error is { } error) throw error;
                 if (migration.Count > count) (count, sinceLast) = (migration.Count, Stopwatch.StartNew());
                 var must = isSure || migration.Expected > 0 || count > 0;
-                if (isClear && IsComplete(migration, isSure) && (migration.Expected > 0 || !IsMoreLikely(migration, sinceLast))) break;
+                if (isClear && IsComplete(migration, isSure) && !IsMoreLikely(migration, sinceLast)) break;
                 if (clock.Elapsed > (must ? limit : MostGrace))
                 {
                     if (!isClear) throw Ambiguous();
@@ -162,7 +162,7 @@ sealed class ChannelPool(TimeSpan limit, Func<string, bool> isComing)
     static void Take(MultifdChannels migration, WaitingChannel channel)
     {
         migration.Take(channel);
-        if (migration.Expected > 0 && migration.Count > migration.Expected) migration.Fail(TooMany(migration));
+        if (migration.Expected > 0 && channel.Init.Channel >= migration.Expected) migration.Fail(TooMany(migration));
     }
 
     MultifdChannels[] Candidates(WaitingChannel channel)

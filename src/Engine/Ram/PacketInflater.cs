@@ -2,6 +2,8 @@ using System.IO.Compression;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
+using ZstdSharp;
+using ZstdSharp.Unsafe;
 
 namespace PsMigrate.Engine.Ram;
 
@@ -11,6 +13,8 @@ namespace PsMigrate.Engine.Ram;
 /// </summary>
 sealed class PacketInflater : IDisposable
 {
+    const int MaxWindowBits = 27;
+
     readonly WireReader _reader;
     readonly PacketStream _packet;
     readonly Stream _unpacked;
@@ -25,6 +29,7 @@ sealed class PacketInflater : IDisposable
         _unpacked = method switch
         {
             MultifdMethod.Zlib => new ZLibStream(_packet, CompressionMode.Decompress),
+            MultifdMethod.Zstd => Zstd(_packet),
             _ => throw reader.Error(MigrationErrorId.UnsupportedFeature, $"Multifd compression {method} is not supported by this receiver."),
         };
     }
@@ -53,13 +58,21 @@ sealed class PacketInflater : IDisposable
 
     public void Dispose() => _unpacked.Dispose();
 
+    static DecompressionStream Zstd(Stream packet)
+    {
+        var decompressor = new Decompressor();
+        // What a hostile frame can make it hold; QEMU's highest level needs as much.
+        decompressor.SetParameter(ZSTD_dParameter.ZSTD_d_windowLogMax, MaxWindowBits);
+        return new DecompressionStream(packet, decompressor, checkEndOfStream: false, preserveDecompressor: false);
+    }
+
     int Read(Span<byte> buffer)
     {
         try
         {
             return _unpacked.ReadAtLeast(buffer, buffer.Length, throwOnEndOfStream: false);
         }
-        catch (InvalidDataException e)
+        catch (Exception e) when (e is InvalidDataException or ZstdException)
         {
             throw _reader.Error(MigrationErrorId.InvalidValue, $"A multifd packet can't be unpacked ({Method}): {e.Message}");
         }
