@@ -8,8 +8,8 @@ namespace PsMigrate.Engine;
 /// <summary>What a receiver listens on and accepts.</summary>
 public sealed record ReceiverOptions
 {
-    // QEMU's limit too: the number of a channel is a byte.
-    const int MaxChannels = 255;
+    /// <summary>The most multifd channels of one source; QEMU's limit too, for the number of a channel is a byte.</summary>
+    public const int MaxChannels = 255;
 
     /// <summary>tcp: or unix:; port 0 takes a free one.</summary>
     public MigrationUri Uri { get; init; } = MigrationUri.Parse("tcp:127.0.0.1:0");

@@ -32,6 +32,8 @@ sealed partial class IncomingMigration
                 ReadPackage(captured, Package(reader));
                 break;
             case (CommandType.PostcopyListen, PostcopyStep.Advised) when reader != _link.Reader:
+                // Multifd channels bring pages until the switchover, and none after it.
+                _channels?.Finish();
                 _ram.Ram!.KeepsFirst = true;
                 _postcopy = PostcopyStep.Listening;
                 break;

@@ -18,6 +18,9 @@ sealed partial class IncomingMigration
     /// <summary>Whether it is a postcopy that waits for a recovery.</summary>
     public bool IsPaused => _pause.IsWaiting;
 
+    /// <summary>Whether the source has said that there may be a postcopy, so that a preempt channel may come. Any thread may ask.</summary>
+    public bool IsPostcopyAdvised => _postcopy != PostcopyStep.None;
+
     /// <summary>
     /// Whether it is a postcopy that could use a recovery or a preempt channel: the source's guest has been handed over, and pages are
     /// missing. Any thread may ask.

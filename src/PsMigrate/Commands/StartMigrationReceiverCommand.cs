@@ -38,6 +38,11 @@ public sealed class StartMigrationReceiverCommand : EngineCmdlet
     [ValidateNotNullOrEmpty]
     public string[] AllowedName { get; set; } = ["*"];
 
+    /// <summary>Multifd channels of each source.</summary>
+    [Parameter(HelpMessage = "How many multifd channels (multifd-channels) a QEMU that sends here has. As many as it connects by default.")]
+    [ValidateRange(0, ReceiverOptions.MaxChannels)]
+    public int Channels { get; set; }
+
     /// <summary>Listen without protection.</summary>
     [Parameter(HelpMessage = "Listen on an address outside loopback although nothing is encrypted and nobody has to prove who he is.")]
     public SwitchParameter AllowInsecure { get; set; }
@@ -54,7 +59,7 @@ public sealed class StartMigrationReceiverCommand : EngineCmdlet
             var options = new ReceiverOptions
             {
                 Uri = MigrationUri.Parse(Uri), HostName = HostName, MaxMemory = MaxMemory, AllowedName = AllowedName,
-                AllowInsecure = AllowInsecure, StartSuspended = Suspended,
+                AllowInsecure = AllowInsecure, StartSuspended = Suspended, Channels = Channels,
             };
             if (!ShouldProcess($"{options.Uri}", $"Listen for guests and run them on host {HostName}")) return;
             if (AllowInsecure && !options.Uri.IsLoopback)
