@@ -90,6 +90,29 @@ Describe 'Start-MigrationReceiver' {
         @(Get-MigrationReceiver | Where-Object { $_.HostName -eq $name }) | Should -HaveCount 0
     }
 
+    It 'acknowledges the switch-over right after the return path with -SwitchoverAck, and else not' -ForEach @{ On = $true }, @{ On = $false } {
+        $receiver = Start-MigrationReceiver -HostName $name -SwitchoverAck:$On
+        $socket = [System.Net.Sockets.TcpClient]::new('127.0.0.1', $receiver.Uri.Port)
+        try {
+            # QEVM 3, CONFIGURATION none, OPEN_RETURN_PATH, PING 1.
+            $bytes = [Convert]::FromHexString('5145564D0000000307000000046E6F6E65' + '0800010000' + '080002000400000001')
+            $socket.GetStream().Write($bytes, 0, $bytes.Length)
+            $socket.ReceiveTimeout = 60000
+            $answer = [byte[]]::new(4)
+            $socket.GetStream().ReadExactly($answer, 0, 4)
+            [Convert]::ToHexString($answer) | Should -Be ($On ? '00070000' : '00020004')
+        }
+        finally {
+            $socket.Dispose()
+        }
+    }
+
+    It 'takes a time for recovery, and refuses one that is negative' {
+        (Start-MigrationReceiver -HostName $name -RecoverTimeout 10m).Status | Should -Be 'Listening'
+        $error0 = { Start-MigrationReceiver -HostName $name -RecoverTimeout -1 } | Should -Throw -PassThru
+        $error0.FullyQualifiedErrorId | Should -BeLike 'InvalidParameter,*'
+    }
+
     It 'fails a source that needs channels and has none' {
         $receiver = Start-MigrationReceiver -HostName $name -Channels 2
         $socket = [System.Net.Sockets.TcpClient]::new('127.0.0.1', $receiver.Uri.Port)

@@ -52,7 +52,7 @@ sealed partial class IncomingMigration
         catch (MigrationException e)
         {
             _preemptError = e;
-            _link.Connection.Abort();
+            Abort();
         }
         finally
         {

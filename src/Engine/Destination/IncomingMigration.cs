@@ -142,7 +142,7 @@ sealed partial class IncomingMigration
         {
             _ when _silence.HasCut => new MigrationException(MigrationErrorId.PeerSilent, MigrationSide.Source, "The source fell silent.", e),
             // What a channel failed of is why the main channel was cut.
-            _ when (_channels?.Error ?? _preemptError) is { } error => error,
+            _ when (_preemptError ?? _channels?.Error) is { } error => error,
             _ => MigrationException.From(e, MigrationSide.Destination, "The receiver failed"),
         };
         Status = MigrationStatus.Failed;

@@ -9,8 +9,8 @@ namespace PsMigrate.Engine.Destination;
 sealed class PostcopyPause
 {
     readonly object _lock = new();
-    IConnection? _offered;
-    IConnection? _inUse;
+    Offer? _offered;
+    Offer? _inUse;
     bool _isWaiting;
     bool _isClosed;
 
@@ -20,20 +20,24 @@ sealed class PostcopyPause
         get { lock (_lock) return _isWaiting; }
     }
 
-    /// <summary>The next connection, waiting at most so long for it; null when none came, or <see cref="Close"/> was called.</summary>
+    /// <summary>
+    /// The next connection, waiting at most so long for it; null when none came, or <see cref="Close"/> was called. The migration is through
+    /// with the one before.
+    /// </summary>
     public IConnection? Await(TimeSpan wait)
     {
         var deadline = new Deadline(wait);
         lock (_lock)
         {
-            (_isWaiting, _inUse) = (true, null);
+            Finish(ref _inUse, OfferState.Done);
+            _isWaiting = true;
             Monitor.PulseAll(_lock);
             while (_offered is null && !_isClosed && !deadline.IsOver) Monitor.Wait(_lock, deadline.Left);
             _isWaiting = false;
-            if (!_isClosed) _inUse = _offered;
-            _offered = null;
-            Monitor.PulseAll(_lock);
-            return _inUse;
+            if (_offered is null) return null;
+            (_inUse, _offered) = (_offered, null);
+            _inUse.State = OfferState.Taken;
+            return _inUse.Connection;
         }
     }
 
@@ -48,12 +52,10 @@ sealed class PostcopyPause
         {
             while (!_isClosed && (!_isWaiting || _offered is not null) && !deadline.IsOver) Monitor.Wait(_lock, deadline.Left);
             if (_isClosed || !_isWaiting || _offered is not null) return false;
-            _offered = connection;
+            var offer = _offered = new Offer(connection);
             Monitor.PulseAll(_lock);
-            while (ReferenceEquals(_offered, connection)) Monitor.Wait(_lock);
-            var isTaken = ReferenceEquals(_inUse, connection);
-            while (ReferenceEquals(_inUse, connection)) Monitor.Wait(_lock);
-            return isTaken;
+            while (offer.State is OfferState.Open or OfferState.Taken) Monitor.Wait(_lock);
+            return offer.State == OfferState.Done;
         }
     }
 
@@ -63,8 +65,32 @@ sealed class PostcopyPause
         lock (_lock)
         {
             _isClosed = true;
-            (_inUse, _offered) = (null, null);
+            Finish(ref _offered, OfferState.Refused);
+            Finish(ref _inUse, OfferState.Done);
             Monitor.PulseAll(_lock);
         }
+    }
+
+    void Finish(ref Offer? offer, OfferState state)
+    {
+        if (offer is null) return;
+        offer.State = state;
+        offer = null;
+        Monitor.PulseAll(_lock);
+    }
+
+    enum OfferState
+    {
+        Open,
+        Taken,
+        Refused,
+        Done,
+    }
+
+    sealed class Offer(IConnection connection)
+    {
+        public IConnection Connection => connection;
+
+        public OfferState State { get; set; }
     }
 }

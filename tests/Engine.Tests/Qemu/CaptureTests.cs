@@ -82,7 +82,7 @@ public sealed class CaptureTests
     static Version VersionOf(string binary)
     {
         using var qemu = new QemuMachine(binary, 32);
-        return qemu.Version;
+        return qemu.Qmp.QemuVersion;
     }
 
     static void Receive(QemuOptions options, string[] capabilities, Action<MemoryGuest>? check = null, Func<JsonElement, bool>? until = null)
@@ -96,7 +96,7 @@ public sealed class CaptureTests
         // The guest dirties its 4 MiB again in each pass; it may stop once the test has seen enough.
         qemu.SetParameters(("max-bandwidth", 40 << 20), ("downtime-limit", until is null ? 500 : 1));
         qemu.Migrate(receiver.Uri.ToString());
-        if (until is not null) Poll.Until(() => until(qemu.Migration), "the source sends what the test is about");
+        if (until is not null) Poll.Until(() => until(qemu.Execute("query-migrate")), "the source sends what the test is about");
         qemu.SetParameters(("downtime-limit", 500));
         try
         {

@@ -88,7 +88,7 @@ public sealed class MultifdCaptureTests
             Assert.Empty(RamImage.Differences(qemu.Ram(), ram));
             Program.AssertConsistent(ram);
             // QEMU counts what went through the channels: the pages did.
-            Assert.True(qemu.Migration.GetProperty("ram").GetProperty("multifd-bytes").GetInt64() > 0, "The pages went another way.");
+            Assert.True(qemu.Migration.Ram!.MultifdBytes > 0, "The pages went another way.");
             Assert.True(arrival.NormalPages > Program.Pages, $"Only {arrival.NormalPages} pages were counted.");
             Assert.Equal((1, 0, 0), (receiver.ArrivedCount, receiver.FailedCount, receiver.ActiveCount));
         }

@@ -75,7 +75,7 @@ public sealed class PostcopyCaptureTests
     static void SwitchToPostcopy(QemuMachine qemu, Destination incoming)
     {
         qemu.Migrate(incoming.Uri);
-        Poll.Until(() => qemu.Migration.TryGetProperty("ram", out var ram) && ram.GetProperty("dirty-sync-count").GetInt64() > 1, "a second pass");
+        Poll.Until(() => qemu.Iterations > 1, "a second pass");
         qemu.Execute("migrate-start-postcopy");
     }
 
