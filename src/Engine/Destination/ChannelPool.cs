@@ -88,7 +88,7 @@ sealed class ChannelPool(TimeSpan limit, Func<string, bool> isComing)
     }
 
     /// <summary>
-    /// The main stream is at its first mark: takes its channels, and waits until they seem to be all. Throws DestinationRefused when
+    /// The main stream is at its first mark: waits until its channels seem to be all, and takes them. Throws DestinationRefused when
     /// they can't be told from those of another migration or are too many, PeerSilent when some are missing.
     /// </summary>
     /// <param name="migration">Whose main stream it is.</param>
@@ -98,24 +98,26 @@ sealed class ChannelPool(TimeSpan limit, Func<string, bool> isComing)
         lock (_lock)
         {
             migration.Admission = ChannelAdmission.Settling;
-            var (clock, count) = (Stopwatch.StartNew(), 0);
-            var sinceLast = Stopwatch.StartNew();
-            while (true)
+            var (clock, sinceLast, count) = (Stopwatch.StartNew(), Stopwatch.StartNew(), 0);
+            for (; ; Monitor.Wait(_lock, Period))
             {
-                var isClear = Assign(migration);
                 if (migration.Error is { } error) throw error;
-                if (migration.Count > count) (count, sinceLast) = (migration.Count, Stopwatch.StartNew());
-                var must = isSure || migration.Expected > 0 || count > 0;
-                if (isClear && IsComplete(migration, isSure) && !IsMoreLikely(migration, sinceLast)) break;
-                if (clock.Elapsed > (must && isClear ? limit : MostGrace))
+                var waiting = WaitingFor(migration);
+                if (waiting.Length > count) sinceLast.Restart();
+                count = waiting.Length;
+                var isMust = isSure || migration.Expected > 0 || count > 0;
+                var isClear = IsClear(waiting);
+                var isComplete = isClear && IsComplete(migration, waiting, isSure);
+                var isOver = clock.Elapsed > (isMust && isClear ? limit : MostGrace);
+                if (isComplete && (isOver || !IsMoreLikely(migration, count, sinceLast)))
                 {
-                    if (!isClear) throw Ambiguous();
-                    if (must && !IsComplete(migration, isSure)) throw Missing(migration);
-                    break;
+                    foreach (var channel in waiting) migration.Take(channel);
+                    migration.Admission = ChannelAdmission.Open;
+                    Monitor.PulseAll(_lock);
+                    return;
                 }
-                Monitor.Wait(_lock, Period);
+                if (isOver) throw isClear ? Missing(migration, count) : Ambiguous();
             }
-            migration.Admission = ChannelAdmission.Open;
         }
     }
 
@@ -141,30 +143,19 @@ sealed class ChannelPool(TimeSpan limit, Func<string, bool> isComing)
         var candidates = Candidates(channel);
         if (!Array.Exists(candidates, migration => migration.Admission == ChannelAdmission.Open)) return false;
         if (candidates.Length > 1) throw Ambiguous();
-        Take(candidates[0], channel);
+        candidates[0].Take(channel);
+        if (candidates[0].Expected > 0) candidates[0].Fail(TooMany(candidates[0]));
         return true;
     }
 
-    /// <summary>Gives a migration the channels that are its own; false when there are some of which that can't be said.</summary>
-    bool Assign(MultifdChannels migration)
-    {
-        var isClear = true;
-        foreach (var channel in _waiting.Where(channel => channel is { Owner: null, IsOrphaned: false }))
-        {
-            var candidates = Candidates(channel);
-            if (!candidates.Contains(migration)) continue;
-            if (candidates.Length > 1) isClear = false;
-            else Take(migration, channel);
-        }
-        Monitor.PulseAll(_lock);
-        return isClear;
-    }
+    WaitingChannel[] WaitingFor(MultifdChannels migration) =>
+        [.. _waiting.Where(channel => channel is { Owner: null, IsOrphaned: false } && Candidates(channel).Contains(migration))];
 
-    static void Take(MultifdChannels migration, WaitingChannel channel)
-    {
-        migration.Take(channel);
-        if (migration.Expected > 0 && channel.Init.Channel >= migration.Expected) migration.Fail(TooMany(migration));
-    }
+    /// <summary>Whether they can only be of one migration.</summary>
+    bool IsClear(WaitingChannel[] channels) =>
+        Array.TrueForAll(channels, channel => Candidates(channel).Length == 1)
+        && channels.DistinctBy(channel => channel.Init.Uuid).Count() <= 1
+        && channels.DistinctBy(channel => channel.Init.Channel).Count() == channels.Length;
 
     MultifdChannels[] Candidates(WaitingChannel channel)
     {
@@ -174,18 +165,16 @@ sealed class ChannelPool(TimeSpan limit, Func<string, bool> isComing)
         return sure.Length > 0 ? sure : Array.FindAll(near, migration => (migration.LearntUuid ?? channel.Init.Uuid) == channel.Init.Uuid);
     }
 
-    /// <summary>Whether the numbers leave no gap, and there are as many as there must be.</summary>
-    static bool IsComplete(MultifdChannels migration, bool isSure)
+    /// <summary>Whether the numbers leave no gap, and there are as many as there must be. Throws DestinationRefused.</summary>
+    static bool IsComplete(MultifdChannels migration, WaitingChannel[] channels, bool isSure)
     {
-        var count = migration.Count;
-        if (migration.Expected > 0 ? count != migration.Expected : isSure && count == 0) return false;
-        for (var number = 0; number < count; number++)
-            if (!migration.Has((byte)number)) return false;
-        return true;
+        var most = channels.Select(channel => channel.Init.Channel + 1).DefaultIfEmpty().Max();
+        if (migration.Expected > 0 && most > migration.Expected) throw TooMany(migration);
+        return channels.Length == (migration.Expected > 0 ? migration.Expected : most) && (channels.Length > 0 || !isSure);
     }
 
-    bool IsMoreLikely(MultifdChannels migration, Stopwatch sinceLast) =>
-        isComing(migration.Host) || (migration.Count > 0 && sinceLast.Elapsed < Grace);
+    bool IsMoreLikely(MultifdChannels migration, int count, Stopwatch sinceLast) =>
+        isComing(migration.Host) || (count > 0 && sinceLast.Elapsed < Grace);
 
     static MigrationException Ambiguous() => Refused(
         "Two migrations come from the same address at one time, and nothing tells to which of them a multifd channel belongs; "
@@ -194,8 +183,8 @@ sealed class ChannelPool(TimeSpan limit, Func<string, bool> isComing)
     static MigrationException TooMany(MultifdChannels migration) =>
         Refused($"The source has more than {migration.Expected} multifd channels, as many as are expected here.");
 
-    static MigrationException Missing(MultifdChannels migration) => new(MigrationErrorId.PeerSilent, MigrationSide.Source,
-        $"Only {migration.Count} multifd channels came{(migration.Expected > 0 ? $", and {migration.Expected} are expected here" : ", and more are missing")}.");
+    static MigrationException Missing(MultifdChannels migration, int count) => new(MigrationErrorId.PeerSilent, MigrationSide.Source,
+        $"Only {count} multifd channels came{(migration.Expected > 0 ? $", and {migration.Expected} are expected here" : ", and more are missing")}.");
 
     static MigrationException Refused(string message) => new(MigrationErrorId.DestinationRefused, MigrationSide.Destination, message);
 }

@@ -211,6 +211,23 @@ public sealed class MultifdReceiverTests : IDisposable
         second.AssertArrived(Arrived(receiver));
     }
 
+    [Theory]
+    [InlineData(1, false)]
+    [InlineData(2, true)]
+    public void Channels_of_two_guests_are_never_mixed_though_one_has_not_said_a_word(byte number, bool hasOtherUuid)
+    {
+        var receiver = Start();
+        using var first = new FakeSource(receiver, flushes: true);
+        using var second = new FakeSource(receiver, flushes: true, hasOtherUuid ? Guid.NewGuid() : default);
+        first.Connect(0, 1);
+        second.Connect(number);
+        first.Main.Header();
+        first.Sync().Main.Setup();
+        Assert.Equal(MigrationErrorId.DestinationRefused, Failed(receiver).Id);
+        AssertClosed(second.Links[0]);
+        AssertIdle(receiver, first);
+    }
+
     [Fact]
     public void One_after_the_other_needs_no_uuid()
     {
