@@ -55,6 +55,15 @@ sealed partial class QmpClient : IDisposable
     /// <summary>Why the connection ended: QmpConnectionLost, QmpProtocolError or QmpTimeout; null while it has not.</summary>
     public MigrationException? ClosedBecause => Volatile.Read(ref _closedBecause);
 
+    /// <summary>How many commands wait for their turn or their answer, with those that were given up and not answered yet.</summary>
+    public int Pending
+    {
+        get
+        {
+            lock (_gate) return _inFlight.Count + _inBand.Waiting + _outOfBand.Waiting;
+        }
+    }
+
     /// <summary>What a subscriber threw last.</summary>
     public Exception? SubscriberFailure => _subscribers.Failure;
 
@@ -103,20 +112,23 @@ sealed partial class QmpClient : IDisposable
     /// answer and no event is read. On a connection that has ended <paramref name="onClosed"/> is called at once. Dispose what is
     /// returned to leave.
     /// </summary>
-    public IDisposable Subscribe(Action<QmpEvent> onEvent, Action<MigrationException>? onClosed = null) => _subscribers.Add(onEvent, onClosed);
+    public IDisposable Subscribe(Action<QmpEvent> onEvent, Action<MigrationException>? onClosed = null) =>
+        _subscribers.Add(onEvent, onClosed);
 
     /// <summary>Closes the connection; commands in flight fail. From any thread, any number of times.</summary>
     public void Dispose() => Close(QmpErrors.ClosedHere(Uri));
 
     void Negotiate(TimeSpan timeout, Deadline end)
     {
+        JsonElement? greeting;
         lock (_gate)
         {
             while (_greeting is null && _closedBecause is null && !end.IsOver) Monitor.Wait(_gate, end.Left);
+            greeting = _greeting;
         }
-        if (_greeting is null) Close(QmpErrors.NoGreeting(Uri, timeout, _connection.BytesReceived > 0));
+        if (greeting is null) Close(QmpErrors.NoGreeting(Uri, timeout, _connection.BytesReceived > 0));
         if (ClosedBecause is { } why) throw why;
-        (QemuVersion, Package, var offersOutOfBand) = QmpMessage.ReadGreeting(Uri, _greeting!.Value);
+        (QemuVersion, Package, var offersOutOfBand) = QmpMessage.ReadGreeting(Uri, greeting!.Value);
         Execute("qmp_capabilities", offersOutOfBand ? new JsonObject { ["enable"] = new JsonArray("oob") } : null, end.Left);
         if (!offersOutOfBand) return;
         HasOutOfBand = true;
@@ -131,6 +143,7 @@ sealed partial class QmpClient : IDisposable
         {
             if (_closedBecause is not null) return;
             Volatile.Write(ref _closedBecause, why);
+            _inFlight.Clear();
             Monitor.PulseAll(_gate);
         }
         _connection.Abort();

@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace PsMigrate.Engine.Qmp;
 
 /// <summary>
@@ -11,6 +13,9 @@ sealed class QmpLane
 
     /// <summary>How many may be in flight.</summary>
     public int Slots { get; set; } = 1;
+
+    /// <summary>How many wait for their turn.</summary>
+    public int Waiting => _waiting.Count;
 
     public void Join(QmpCommand command) => _waiting.AddLast(command);
 
@@ -38,5 +43,5 @@ sealed class QmpCommand(string name, QmpLane lane)
     public QmpLane Lane { get; } = lane;
 
     /// <summary>The whole message, once it is there.</summary>
-    public System.Text.Json.JsonElement? Answer { get; set; }
+    public JsonElement? Answer { get; set; }
 }
