@@ -12,13 +12,17 @@ static class GlobalState
 {
     public const string Section = "globalstate";
     public const uint Version = 1;
+
+    /// <summary>The run state of a machine that runs.</summary>
+    public const string Running = "running";
+
     public const int BodySize = 4 + NameSize;
     const int NameSize = 100;
     const int LongestName = 32;
 
     public static void Write(WireWriter writer, bool isRunning)
     {
-        var name = Encoding.ASCII.GetBytes(isRunning ? "running" : "paused");
+        var name = Encoding.ASCII.GetBytes(isRunning ? Running : "paused");
         writer.UInt32((uint)name.Length + 1);
         Span<byte> bytes = stackalloc byte[NameSize];
         bytes.Clear();
@@ -32,7 +36,7 @@ static class GlobalState
         var size = reader.UInt32();
         if (size is 0 or > LongestName) throw reader.Error(MigrationErrorId.InvalidLength, $"A run state of {size} bytes can't be.");
         var bytes = reader.Bytes(NameSize);
-        return Encoding.ASCII.GetString(bytes, 0, (int)size).TrimEnd('\0') == "running";
+        return Encoding.ASCII.GetString(bytes, 0, (int)size).TrimEnd('\0') == Running;
     }
 }
 

@@ -16,9 +16,9 @@ public sealed partial class ArrowTests
         ["Transport"] = ["Model"],
         ["Qmp"] = ["Transport", "Model"],
         ["VmState"] = ["Protocol", "Guests", "Model"],
-        ["Ram"] = ["Protocol", "Guests", "Model"],
+        ["Ram"] = ["Transport", "Protocol", "Guests", "Model"],
         ["Streams"] = ["VmState", "Ram", "Protocol", "Guests", "Model"],
-        ["Source"] = ["Ram", "VmState", "Transport", "Protocol", "Guests", "Convergence", "Model"],
+        ["Source"] = ["Qmp", "Ram", "VmState", "Transport", "Protocol", "Guests", "Convergence", "Model"],
         ["Destination"] = ["Ram", "VmState", "Transport", "Protocol", "Guests", "Convergence", "Model"],
         ["Qemu"] = ["Qmp", "Ram", "VmState", "Transport", "Protocol", "Guests", "Convergence", "Model"],
     };
