@@ -26,6 +26,12 @@ public sealed record ReceiverOptions
     /// <summary>Whether guests stay suspended although they ran.</summary>
     public bool StartSuspended { get; init; }
 
+    /// <summary>
+    /// Whether QEMUs that send here have the capability switchover-ack on, as a QEMU at this end would have to: off, they would wait for
+    /// an answer; on, a QEMU without it fails.
+    /// </summary>
+    public bool SwitchoverAck { get; init; }
+
     /// <summary>Migrations at one time; more wait for a while, and are then refused.</summary>
     public int MaxMigrations { get; init; } = 64;
 
@@ -57,5 +63,5 @@ public sealed record ReceiverOptions
 
     internal IncomingPolicy ToPolicy() => new(
         HostName, new Admission(MaxMigrations, MaxMemory == 0 ? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes : MaxMemory),
-        AllowedName, StartSuspended, FirstWordTimeout, IdleTimeout, RunTimeout);
+        AllowedName, StartSuspended, FirstWordTimeout, IdleTimeout, RunTimeout, SwitchoverAck);
 }

@@ -9,7 +9,7 @@ namespace PsMigrate.Engine.Ram;
 /// Writes RAM of a guest that stands into a file with a place for each page (ram_save_setup of QEMU with mapped-ram). Pages go
 /// straight from guest memory to the file; zero pages take no room in it.
 /// </summary>
-sealed class MappedRamSaver(GuestMemory memory, FileTarget file, long start)
+sealed class MappedRamSaver(GuestMemory memory, FileTarget file)
 {
     // Pages that lie together are written together, up to so many.
     const int MaxRun = (1 << 20) / GuestMemory.PageSize;
@@ -35,13 +35,13 @@ sealed class MappedRamSaver(GuestMemory memory, FileTarget file, long start)
         {
             writer.Name(block.Name);
             writer.UInt64((ulong)block.Length);
-            var header = MappedBlockHeader.At(start + writer.Position, block.Pages);
+            var header = MappedBlockHeader.At(file.Start + writer.Position, block.Pages);
             header.Write(writer);
             writer.Flush();
             SavePages(block, header);
             var end = header.PagesOffset + block.Length;
             file.MoveTo(end);
-            writer.MoveTo(end - start);
+            writer.MoveTo(end - file.Start);
         }
         writer.UInt64(RamFlags.Eos);
     }

@@ -32,8 +32,13 @@ sealed class FileTarget : OneWayConnection
 
     public override long BytesSent => _output.BytesSent;
 
-    /// <summary>The file, for writing at a place of one's own.</summary>
-    public SafeFileHandle Handle => _stream.SafeFileHandle;
+    /// <summary>The place in the file at which the stream begins.</summary>
+    public long Start => _uri.Offset;
+
+    /// <summary>Bytes of the file, holes too, once it is complete.</summary>
+    public long Length { get; private set; }
+
+    SafeFileHandle Handle => _stream.SafeFileHandle;
 
     /// <summary>Whether it can be written out of order.</summary>
     public bool CanSeek => _stream.CanSeek && !_isSpecial;
@@ -85,6 +90,7 @@ sealed class FileTarget : OneWayConnection
             if (IsAborted) throw new IOException("it was broken off.");
             if (!_isSpecial)
             {
+                Length = _stream.Length;
                 RandomAccess.FlushToDisk(Handle);
                 TakeName();
                 FileCalls.Default.FlushFolder(Path.GetDirectoryName(_path)!);

@@ -17,7 +17,11 @@ sealed class CapturedMachineState(CapturedMachine machine, bool isMapped = false
 
     public string[] LeftOut => [];
 
-    public void WriteHeader(WireWriter writer) => MachineHeader.Write(writer, machine.Name, machine.Configuration, isMapped);
+    public void WriteHeader(WireWriter writer)
+    {
+        var subsections = machine.Configuration.Select(one => new ConfigurationSubsection(one.Name, one.Version, one.Body));
+        StreamHeader.Write(writer, new ConfigurationRecord(machine.Name, [.. subsections]).ForStream(isMapped));
+    }
 
     public void TakeCpus()
     {

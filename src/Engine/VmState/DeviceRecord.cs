@@ -1,12 +1,10 @@
+using PsMigrate.Engine.Guests;
+
 namespace PsMigrate.Engine.VmState;
 
-/// <summary>A FULL section as it stood in the stream, cut out without being understood.</summary>
-/// <param name="SectionId">The number that the sender gave it.</param>
-/// <param name="Name">Its idstr.</param>
-/// <param name="Instance">Its instance id.</param>
-/// <param name="Version">Its version id.</param>
-/// <param name="Body">The bytes between header and footer.</param>
-sealed record DeviceRecord(uint SectionId, string Name, uint Instance, uint Version, byte[] Body)
+/// <summary>A FULL section with the place in the stream from which it was cut, without being understood.</summary>
+/// <inheritdoc cref="CapturedSection"/>
+sealed record DeviceRecord(uint Id, string Name, uint Instance, uint Version, byte[] Body) : CapturedSection(Id, Name, Instance, Version, Body)
 {
     /// <summary>Where its type byte lies in the buffer that it was cut from.</summary>
     public int Offset { get; init; }

@@ -26,7 +26,7 @@ sealed class OwnMachineState(MemoryGuest guest) : IMachineState
 
     public string[] LeftOut => [.. _leftOut];
 
-    public void WriteHeader(WireWriter writer) => MachineHeader.Write(writer, StreamConstants.MachineNone, [], IsMapped);
+    public void WriteHeader(WireWriter writer) => StreamHeader.Write(writer, new ConfigurationRecord(StreamConstants.MachineNone, []).ForStream(IsMapped));
 
     /// <summary>Who comes; before RAM.</summary>
     public void WriteAnnouncement(WireWriter writer, Guid migration, bool verify)

@@ -5,6 +5,7 @@ using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Qmp;
 using PsMigrate.Engine.Tests.Support;
 using PsMigrate.Engine.Transport;
+using PsMigrate.Engine.Tests.Qemu.Machines;
 
 namespace PsMigrate.Engine.Tests.Qemu;
 
@@ -77,15 +78,5 @@ sealed class QemuProcess : IDisposable
         {
             return false;
         }
-    }
-}
-
-/// <summary>Waiting with an end.</summary>
-static class Poll
-{
-    public static void Until(Func<bool> condition, string what, int seconds = 30)
-    {
-        for (var clock = Stopwatch.StartNew(); !condition(); Thread.Sleep(20))
-            if (clock.Elapsed.TotalSeconds > seconds) throw new TimeoutException($"Not within {seconds} s: {what}");
     }
 }

@@ -40,8 +40,8 @@ public sealed class ForeignDeviceTests
         Assert.Equal(records.Length, byFooters.Length);
         foreach (var (one, other) in records.Zip(byFooters))
         {
-            Assert.Equal((one.SectionId, one.Name, one.Instance, one.Version, one.Offset, one.Length),
-                (other.SectionId, other.Name, other.Instance, other.Version, other.Offset, other.Length));
+            Assert.Equal((one.Id, one.Name, one.Instance, one.Version, one.Offset, one.Length),
+                (other.Id, other.Name, other.Instance, other.Version, other.Offset, other.Length));
             Assert.Equal(one.Body, other.Body);
         }
         // Nothing is left out between them.
