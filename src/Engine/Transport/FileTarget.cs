@@ -52,7 +52,7 @@ sealed class FileTarget : OneWayConnection
         try
         {
             var path = Path.GetFullPath(uri.Path);
-            path = new FileInfo(path).ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? path;
+            if (new FileInfo(path).LinkTarget is not null) path = File.ResolveLinkTarget(path, returnFinalTarget: true)!.FullName;
             target = new FileTarget(uri, path, overwrite);
             if (uri.Offset > 0) target.KeepBeginning(uri.Offset);
             return target;

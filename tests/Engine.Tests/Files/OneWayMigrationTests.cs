@@ -46,6 +46,7 @@ public sealed class OneWayMigrationTests : IDisposable
         Assert.Null(Run("file:{0},offset=0x1000").Error);
         Assert.Equal(Enumerable.Repeat((byte)0x5A, 4096), File.ReadAllBytes(_folder["guest"]).Take(4096));
         Assert.Equal(_guest.Digest(), _folder.Restore(MigrationUri.Parse($"file:{_folder["guest"]},offset=4096")).Digest());
+        TestGuests.RemoveAll(_folder.Host);
         Assert.Equal(MigrationErrorId.BadMagic, _folder.RestoreFails(MigrationUri.ForFile(_folder["guest"])).Id);
     }
 
