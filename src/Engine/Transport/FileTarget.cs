@@ -23,6 +23,8 @@ sealed class FileTarget : OneWayConnection
     {
         (_uri, _path, _overwrite) = (uri, path, overwrite);
         _isSpecial = FileCalls.Default.IsSpecial(path);
+        if (Directory.Exists(path)) throw new IOException("it is a folder.");
+        if (!Directory.Exists(Path.GetDirectoryName(path))) throw new IOException($"there is no folder {Path.GetDirectoryName(path)}.");
         if (!_isSpecial && !overwrite && File.Exists(path)) throw Exists();
         _stream = Create();
         _output = new StreamPipeWriter(_stream, e => Failed("written", e), () => IsAborted);

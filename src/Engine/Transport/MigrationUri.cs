@@ -93,7 +93,11 @@ public sealed record MigrationUri
     }
 
     /// <summary>The address of a file whose path may hold anything, an offset's mark too. Throws <see cref="MigrationErrorId.InvalidUri"/>.</summary>
-    public static MigrationUri ForFile(string path) => new() { Kind = MigrationUriKind.File, Path = CheckPath($"file:{path}", path, "path") };
+    public static MigrationUri ForFile(string path, long offset = 0)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        return new MigrationUri { Kind = MigrationUriKind.File, Path = CheckPath($"file:{path}", path, "path"), Offset = offset };
+    }
 
     /// <summary>The same host with another port, 0 to 65535.</summary>
     public MigrationUri WithPort(int port)
