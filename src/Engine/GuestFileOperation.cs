@@ -77,15 +77,11 @@ public abstract class GuestFileOperation : IDisposable
             if (_isCancelled) return;
             Run();
         }
-        catch (MigrationException e)
-        {
-            Error = e;
-        }
 #pragma warning disable CA1031 // Whoever waits must learn of the end.
         catch (Exception e)
 #pragma warning restore CA1031
         {
-            Error = new MigrationException(MigrationErrorId.InternalError, MigrationSide.User, $"The engine failed: {e.GetType().Name}: {e.Message}", e);
+            Error = MigrationException.From(e, MigrationSide.User, "The engine failed");
         }
         finally
         {

@@ -84,7 +84,7 @@ public sealed record ReceiverState
     /// <summary>Whether it listens.</summary>
     public required ReceiverStatus Status { get; init; }
 
-    /// <summary>Connections now.</summary>
+    /// <summary>Migrations that are under way; further channels of one don't count.</summary>
     public int ActiveCount { get; init; }
 
     /// <summary>Guests taken in.</summary>

@@ -20,6 +20,7 @@ sealed partial class IncomingMigration
         var file = _link.Connection is FileOrigin { Handle: not null } origin ? origin : null;
         _configuration = file is null ? ConfigurationRecord.Read(_link.Reader) : ConfigurationRecord.Read(_link.Reader, ConfigurationRecord.MappedRam);
         if (_configuration.IsMapped) _ram.Mapped = new MappedRamLoader(file!);
+        _channels?.Expect(_configuration.Uuid);
         while (ReadRecord())
         {
         }
@@ -118,6 +119,7 @@ sealed partial class IncomingMigration
         {
             var ours = new OurArrival(_link, _policy, _memory, section);
             Begin(ours);
+            _channels?.Expect(ours.Uuid, alwaysFlushes: true);
             ours.Welcome(_configuration!.Machine);
             return;
         }
@@ -137,5 +139,6 @@ sealed partial class IncomingMigration
         _ram.ReadBody(reader);
         _arrival!.ReadFooter(ram);
         _isRamComplete = type == RecordType.SectionEnd;
+        if (_isRamComplete) _channels?.Finish();
     }
 }

@@ -18,17 +18,23 @@ sealed partial class IncomingMigration
     readonly IncomingLink _link;
     readonly IncomingMemory _memory;
     readonly RamLoader _ram;
+    readonly MultifdChannels? _channels;
     readonly SilenceWatch _silence;
     readonly long _start = Stopwatch.GetTimestamp();
     Arrival? _arrival;
 
-    public IncomingMigration(IConnection connection, IncomingPolicy policy)
+    /// <param name="connection">The main channel.</param>
+    /// <param name="policy">What is accepted.</param>
+    /// <param name="channels">Its multifd channels, should it have some; null where there can't be any.</param>
+    public IncomingMigration(IConnection connection, IncomingPolicy policy, MultifdChannels? channels = null)
     {
         _policy = policy;
         _link = new IncomingLink(connection);
         _memory = new IncomingMemory(policy);
         _ram = new RamLoader(blocks => _arrival!.Prepare(blocks));
-        _silence = new SilenceWatch(connection, policy.FirstWordTimeout);
+        _ram.Channels = _channels = channels;
+        _silence = new SilenceWatch(() => ReceivedBytes, Abort, policy.FirstWordTimeout);
+        channels?.Begin(() => _ram.Ram);
     }
 
     /// <summary>Setup until it is known who comes, then Active, Completed or Failed.</summary>
@@ -55,11 +61,11 @@ sealed partial class IncomingMigration
 
     public long TotalBytes => _memory.Length;
 
-    public long ReceivedBytes => _link.Connection.BytesReceived;
+    public long ReceivedBytes => _link.Connection.BytesReceived + (_channels?.BytesReceived ?? 0);
 
-    public long NormalPages => _ram.NormalPages;
+    public long NormalPages => _ram.NormalPages + (_channels?.NormalPages ?? 0);
 
-    public long ZeroPages => _ram.ZeroPages;
+    public long ZeroPages => _ram.ZeroPages + (_channels?.ZeroPages ?? 0);
 
     /// <summary>Since the connection was accepted.</summary>
     public TimeSpan Elapsed => Stopwatch.GetElapsedTime(_start);
@@ -68,7 +74,11 @@ sealed partial class IncomingMigration
     public TimeSpan StartTime => _arrival?.StartTime ?? TimeSpan.Zero;
 
     /// <summary>Breaks it off, unless the guest is here already.</summary>
-    public void Abort() => _link.Connection.Abort();
+    public void Abort()
+    {
+        _channels?.Abort(LinkErrors.ClosedHere(Peer));
+        _link.Connection.Abort();
+    }
 
     /// <summary>Reads the stream to its end. Never throws: <see cref="Status"/> and <see cref="Error"/> tell.</summary>
     public void Run()
@@ -90,6 +100,7 @@ sealed partial class IncomingMigration
         finally
         {
             _silence.Dispose();
+            _channels?.End(hasFailed: Status == MigrationStatus.Failed);
             _memory.Leave();
             _link.Connection.Dispose();
         }
@@ -131,9 +142,10 @@ sealed partial class IncomingMigration
         Error = e switch
         {
             _ when _silence.HasCut => new MigrationException(MigrationErrorId.PeerSilent, MigrationSide.Source, "The source fell silent.", e),
+            // What a channel failed of is why the main channel was cut.
+            _ when _channels?.Error is { } error => error,
             MigrationException { Id: MigrationErrorId.UnexpectedEnd } cut => WhyItEnded(cut),
-            MigrationException typed => typed,
-            _ => new MigrationException(MigrationErrorId.InternalError, MigrationSide.Destination, $"The receiver failed: {e.GetType().Name}: {e.Message}", e),
+            _ => MigrationException.From(e, MigrationSide.Destination, "The receiver failed"),
         };
         Status = MigrationStatus.Failed;
         if (_arrival?.Guest is not { } guest) _memory.Release();

@@ -14,10 +14,11 @@ namespace PsMigrate.Engine.Destination;
 /// <param name="IdleTimeout">How long a source may say nothing after that, and how long to wait for a place.</param>
 /// <param name="RunTimeout">How long to wait for RUN.</param>
 /// <param name="SwitchoverAck">Whether sources have the capability switchover-ack.</param>
+/// <param name="Channels">How many multifd channels a source has; 0 for as many as come.</param>
 /// <param name="Name">The name that the guest gets here; null the one that it has, or a free one.</param>
 sealed record IncomingPolicy(
     string HostName, Admission Room, IReadOnlyList<string> AllowedName, bool StartSuspended, TimeSpan FirstWordTimeout,
-    TimeSpan IdleTimeout, TimeSpan RunTimeout, bool SwitchoverAck = false, string? Name = null)
+    TimeSpan IdleTimeout, TimeSpan RunTimeout, bool SwitchoverAck = false, int Channels = 0, string? Name = null)
 {
     /// <summary>What a guest is called whose stream has no name, if that is free; null counts on from incoming-1.</summary>
     public string? Unnamed { get; init; }

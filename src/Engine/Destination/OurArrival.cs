@@ -33,6 +33,9 @@ sealed class OurArrival : Arrival
 
     public override string Name => Policy.Name ?? _announced.Name;
 
+    /// <summary>The guest's uuid, as its multifd channels have it too.</summary>
+    public Guid Uuid => _announced.Uuid;
+
     /// <summary>The guest is known and checked before any of its pages; the source waits for the answer.</summary>
     /// <param name="machine">As CONFIGURATION has it; like in QEMU a prefix of our machine's name will do.</param>
     public void Welcome(string machine)

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Engine.Destination;
 
@@ -11,7 +10,8 @@ sealed class SilenceWatch : IDisposable
 {
     static readonly TimeSpan Period = TimeSpan.FromMilliseconds(100);
 
-    readonly IConnection _connection;
+    readonly Func<long> _heard;
+    readonly Action _cut;
     readonly Timer _timer;
     volatile Allowance _allowed;
     long _heardBytes;
@@ -19,11 +19,12 @@ sealed class SilenceWatch : IDisposable
     volatile bool _hasCut;
 
     /// <summary>Starts to watch.</summary>
-    /// <param name="connection">Whose bytes are counted.</param>
+    /// <param name="heard">How many bytes have come.</param>
+    /// <param name="cut">Cuts the connection.</param>
     /// <param name="firstWord">How long it may take until <see cref="Expect"/> is called for the first time.</param>
-    public SilenceWatch(IConnection connection, TimeSpan firstWord)
+    public SilenceWatch(Func<long> heard, Action cut, TimeSpan firstWord)
     {
-        _connection = connection;
+        (_heard, _cut) = (heard, cut);
         _allowed = new Allowance(firstWord, IsReset: false);
         _timer = new Timer(_ => Check(), null, Period, Period);
     }
@@ -43,12 +44,12 @@ sealed class SilenceWatch : IDisposable
     void Check()
     {
         var allowed = _allowed;
-        var heard = _connection.BytesReceived;
+        var heard = _heard();
         if (allowed.IsReset && heard != _heardBytes) Volatile.Write(ref _heardAt, Stopwatch.GetTimestamp());
         _heardBytes = heard;
         if (allowed.Silence is not { } most || Stopwatch.GetElapsedTime(Volatile.Read(ref _heardAt)) <= most || _allowed != allowed) return;
         _hasCut = true;
-        _connection.Abort();
+        _cut();
     }
 
     /// <param name="Silence">How long; null for ever.</param>

@@ -13,6 +13,9 @@ static class SectionCutter
 {
     const int FooterSize = 1 + 4;
 
+    // Sections are numbered from 0 as they are registered.
+    const uint MaxLiveId = 0xFFFF;
+
     /// <summary>
     /// By the description, as QEMU's analyze-migration does. Throws WrongFooter, UnknownSection, OutOfOrder, UnexpectedEnd, with
     /// the offset in the bytes: when one section does not fit there is nothing to be said of those behind it.
@@ -25,12 +28,19 @@ static class SectionCutter
     public static DeviceRecord[] ByDescription(ReadOnlySpan<byte> bytes, DescribedMachine machine, bool hasFooters = true, int first = 0,
         MigrationSide sender = MigrationSide.Source)
     {
-        var records = new DeviceRecord[machine.Devices.Length - first];
+        var records = new List<DeviceRecord>();
+        ByDescription(bytes, machine, records, hasFooters, first, sender);
+        return [.. records];
+    }
+
+    /// <summary>The same; <paramref name="into"/> has those before the one that does not fit.</summary>
+    public static void ByDescription(ReadOnlySpan<byte> bytes, DescribedMachine machine, ICollection<DeviceRecord> into, bool hasFooters,
+        int first, MigrationSide sender)
+    {
         var at = 0;
-        for (var i = 0; i < records.Length; i++)
+        foreach (var device in machine.Devices.AsSpan(first))
         {
-            var device = machine.Devices[first + i];
-            if (!TryReadHeader(bytes[at..], out var section, out var headerSize))
+            if (!TryReadHeader(bytes[at..], out var section, out var headerSize) || (RecordType)bytes[at] != RecordType.SectionFull)
                 throw Error(sender, MigrationErrorId.OutOfOrder, at, $"Section {Label(device)} was to come, and there is no header.");
             if (section.Name != device.Name || section.Instance != device.Instance)
                 throw Error(sender, MigrationErrorId.UnknownSection, at,
@@ -42,17 +52,17 @@ static class SectionCutter
             if (hasFooters && !IsFooter(bytes[(int)end..], section.Id))
                 throw Error(sender, MigrationErrorId.WrongFooter, (int)end,
                     $"After the {device.BodySize} bytes that section {Label(device)} has by its description there is no footer of it.");
-            records[i] = Record(bytes, section, at, headerSize, (int)end, hasFooters);
-            at += records[i].Length;
+            var record = Record(bytes, section, at, headerSize, (int)end, hasFooters);
+            into.Add(record);
+            at += record.Length;
         }
         if (at != bytes.Length && (RecordType)bytes[at] == RecordType.SectionFull)
             throw Error(sender, MigrationErrorId.UnknownSection, at, "A section follows that the description does not list.");
-        return records;
     }
 
     /// <summary>
     /// By footers alone, for streams without a description: a body ends at the footer with its own id that is followed by the
-    /// header of a section not yet seen, a command, EOF, or the end of the bytes. Throws WrongFooter. Linear: each body is
+    /// header of a section not yet seen, a part of a live section, a command, EOF, or the end of the bytes. Throws WrongFooter. Linear: each body is
     /// searched once.
     /// </summary>
     /// <param name="bytes">The sections.</param>
@@ -61,20 +71,29 @@ static class SectionCutter
     public static DeviceRecord[] ByFooters(ReadOnlySpan<byte> bytes, out int length, MigrationSide sender = MigrationSide.Source)
     {
         var records = new List<DeviceRecord>();
+        ByFooters(bytes, records, out length, sender);
+        return [.. records];
+    }
+
+    /// <summary>The same; <paramref name="into"/> has those before the one that has no end.</summary>
+    public static void ByFooters(ReadOnlySpan<byte> bytes, ICollection<DeviceRecord> into, out int length, MigrationSide sender)
+    {
         var seen = new HashSet<uint>();
         length = 0;
         while (TryReadHeader(bytes[length..], out var section, out var headerSize))
         {
+            // START looks the same, and is not for here.
+            if ((RecordType)bytes[length] != RecordType.SectionFull) break;
             if (!seen.Add(section.Id))
                 throw Error(sender, MigrationErrorId.WrongFooter, length, $"Section number {section.Id} comes twice.");
             var end = FindFooter(bytes, length + headerSize, section.Id, seen);
             if (end < 0)
                 throw Error(sender, MigrationErrorId.WrongFooter, length,
                     $"Section {Printable.Text(section.Name)}/{section.Instance} has no footer.");
-            records.Add(Record(bytes, section, length, headerSize, end, hasFooter: true));
-            length += records[^1].Length;
+            var record = Record(bytes, section, length, headerSize, end, hasFooter: true);
+            into.Add(record);
+            length += record.Length;
         }
-        return [.. records];
     }
 
     static int FindFooter(ReadOnlySpan<byte> bytes, int from, uint id, HashSet<uint> seen)
@@ -97,19 +116,20 @@ static class SectionCutter
         if (rest.IsEmpty) return true;
         return (RecordType)rest[0] switch
         {
-            RecordType.Eof => rest.Length == 1,
+            RecordType.Eof => rest.Length == 1 || (RecordType)rest[1] == RecordType.VmDescription,
             RecordType.Command => rest.Length >= 5
                 && (CommandType)BinaryPrimitives.ReadUInt16BigEndian(rest[1..]) is > CommandType.Invalid and <= CommandType.SwitchoverStart
                 && BinaryPrimitives.ReadUInt16BigEndian(rest[3..]) <= rest.Length - 5,
+            RecordType.SectionPart or RecordType.SectionEnd => rest.Length >= 5 && BinaryPrimitives.ReadUInt32BigEndian(rest[1..]) <= MaxLiveId,
             _ => TryReadHeader(rest, out var next, out _) && !seen.Contains(next.Id) && next.Version <= ushort.MaxValue,
         };
     }
 
-    /// <summary>The header of a FULL section whose name is one: 1 to 255 printable ASCII characters.</summary>
+    /// <summary>The header of a START or FULL section whose name is one: 1 to 255 printable ASCII characters.</summary>
     static bool TryReadHeader(ReadOnlySpan<byte> bytes, out SectionHeader section, out int size)
     {
         (section, size) = (default, 0);
-        if (bytes.Length < 6 || (RecordType)bytes[0] != RecordType.SectionFull) return false;
+        if (bytes.Length < 6 || (RecordType)bytes[0] is not (RecordType.SectionFull or RecordType.SectionStart)) return false;
         var nameLength = bytes[5];
         size = 6 + nameLength + 8;
         if (nameLength == 0 || bytes.Length < size) return false;
@@ -135,5 +155,5 @@ static class SectionCutter
     static string Label(DescribedDevice device) => $"{Printable.Text(device.Name)}/{device.Instance}";
 
     static MigrationException Error(MigrationSide sender, MigrationErrorId id, int at, string message) =>
-        new(id, sender, $"{message} (offset {at} of the device sections)") { StreamOffset = at };
+        new(id, sender, message) { StreamOffset = at };
 }

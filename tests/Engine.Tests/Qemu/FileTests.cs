@@ -127,7 +127,7 @@ public sealed class FileTests : IDisposable
     static bool HasMappedRam(string binary)
     {
         using var qemu = new QemuMachine(binary, 16);
-        return qemu.Version.Major >= 9;
+        return qemu.Qmp.QemuVersion.Major >= 9;
     }
 
     static ReadOnlySpan<byte> Bytes(MemoryGuest guest) => guest.Memory.Ram.Span(0, (int)guest.MemorySize);

@@ -38,7 +38,7 @@ public sealed class HandOnTests : IDisposable
         var (guest, counter) = Capture(options);
         using var destination = new QemuMachine((options with { Binary = other }).Awaiting());
         destination.SetCapabilities("events");
-        var state = Migrate(guest, destination.Listen(), new MigrationParameters { DestinationQmp = destination.QmpUri, KeepSource = true });
+        var state = Migrate(guest, destination.Listen(), new MigrationParameters { DestinationQmp = destination.QmpUri.ToString(), KeepSource = true });
         Assert.Null(state.Error);
         Assert.Equal(GuestLocation.Destination, state.Location);
         Assert.Equal(GuestState.PostMigrate, guest.State);

@@ -17,7 +17,7 @@ sealed class Capture : IDisposable
         int megabytes = 32)
     {
         Path = System.IO.Path.Combine(_folder, "stream");
-        using var qemu = new QemuProcess(binary, megabytes, ["-M", machine, .. arguments ?? []]);
+        using var qemu = new QemuMachine(binary, megabytes, ["-M", machine, .. arguments ?? []]);
         var on = (capabilities ?? []).Select(name => new { capability = name, state = true });
         qemu.Execute("migrate-set-capabilities", new { capabilities = on });
         // The firmware has begun, so that RAM and registers are not all zero.
@@ -28,7 +28,7 @@ sealed class Capture : IDisposable
         Poll.Until(() => qemu.MigrationStatus is "completed" or "failed", "QEMU has migrated");
         Assert.Equal("completed", qemu.MigrationStatus);
         Ram = qemu.Execute("query-migrate").GetProperty("ram").Clone();
-        Memory = machine == "none" ? [] : qemu.Memory(megabytes);
+        Memory = machine == "none" ? [] : qemu.Memory(0, megabytes << 20);
     }
 
     public string Path { get; }
@@ -64,7 +64,7 @@ sealed class Capture : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    static (ulong Eip, string Text) Registers(QemuProcess qemu)
+    static (ulong Eip, string Text) Registers(QemuMachine qemu)
     {
         var command = new Dictionary<string, object> { ["command-line"] = "info registers" };
         var text = qemu.Execute("human-monitor-command", command).GetString()!;

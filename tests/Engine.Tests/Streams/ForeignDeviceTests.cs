@@ -1,5 +1,6 @@
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Tests.Qemu;
+using PsMigrate.Engine.Tests.Qemu.Machines;
 using PsMigrate.Engine.VmState;
 
 namespace PsMigrate.Engine.Tests.Streams;

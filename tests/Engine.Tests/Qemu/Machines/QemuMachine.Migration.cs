@@ -1,4 +1,4 @@
-using System.Text.Json;
+using PsMigrate.Engine.Qmp;
 
 namespace PsMigrate.Engine.Tests.Qemu.Machines;
 
@@ -6,14 +6,14 @@ sealed partial class QemuMachine
 {
     static readonly string[] Ends = ["completed", "failed", "cancelled"];
 
-    /// <summary>Answer of query-migrate.</summary>
-    public JsonElement Migration => Execute("query-migrate");
+    /// <summary>What query-migrate says.</summary>
+    public QemuMigrationInfo Migration => QemuMigrationInfo.Query(Qmp);
 
     /// <summary>Of query-migrate; none before the first migration.</summary>
-    public string MigrationStatus => Migration.TryGetProperty("status", out var status) ? status.GetString()! : "none";
+    public string MigrationStatus => Migration.StatusText;
 
     /// <summary>Times that the dirty log was fetched in this migration (dirty-sync-count); 1 is the first pass.</summary>
-    public long Iterations => Migration.TryGetProperty("ram", out var ram) ? ram.GetProperty("dirty-sync-count").GetInt64() : 0;
+    public long Iterations => Migration.Ram?.DirtySyncCount ?? 0;
 
     /// <summary>Switches migration capabilities on.</summary>
     public void SetCapabilities(params string[] names) =>
@@ -36,7 +36,7 @@ sealed partial class QemuMachine
     public string Listen()
     {
         Execute("migrate-incoming", new { uri = "tcp:127.0.0.1:0" });
-        return $"tcp:127.0.0.1:{Migration.GetProperty("socket-address")[0].GetProperty("port")}";
+        return Migration.SocketAddresses[0].ToString();
     }
 
     /// <summary>Starts a migration from here.</summary>
@@ -52,6 +52,6 @@ sealed partial class QemuMachine
             last = MigrationStatus;
             return last == status || Ends.Contains(last);
         }, $"the migration is {status}");
-        Assert.True(last == status, $"The migration is {last}: {Migration}\n{Errors}");
+        Assert.True(last == status, $"The migration is {last}: {Execute("query-migrate")}\n{Errors}");
     }
 }
