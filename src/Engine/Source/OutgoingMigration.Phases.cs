@@ -52,13 +52,14 @@ sealed partial class OutgoingMigration
     /// <summary>0: the connection. A destination of QEMU is silent until it has seen the header.</summary>
     void Connect()
     {
+        // First: a QEMU that waits gives up when a link to it is made and closed again.
+        _monitor?.Connect(Parameters.ConnectTimeout, _stop.Token);
         var connection = _connect(_stop.Token);
         lock (_lock) _connection = connection;
         ThrowIfStopped();
         _writer = new WireWriter(connection.Output);
         _oneWay = connection as IOneWayConnection;
         if (_oneWay is null) _returnPath = new ReturnPath(connection.Input, _guest.Name, Fail);
-        _monitor?.Connect(Parameters.ConnectTimeout, _stop.Token);
     }
 
     /// <summary>1: qemu_savevm_state_header.</summary>

@@ -72,8 +72,7 @@ sealed partial class OutgoingMigration
             _writer!.Flush();
             Commit();
         }
-        _machine.WriteEnd(_writer!);
-        FlushLast();
+        SendEnd();
     }
 
     /// <summary>Machines up to 2.3 have no footers.</summary>
@@ -82,10 +81,11 @@ sealed partial class OutgoingMigration
         if (_machine.HasFooters) _ram.Section.WriteFooter(_writer!);
     }
 
-    void FlushLast()
+    void SendEnd()
     {
         try
         {
+            _machine.WriteEnd(_writer!);
             _writer!.Flush();
         }
         catch (MigrationException e) when (_isCommitted && _oneWay is null)
