@@ -21,6 +21,8 @@
         'Remove-MigrationGuest'
         'Suspend-MigrationGuest'
         'Resume-MigrationGuest'
+        'Save-MigrationGuest'
+        'Restore-MigrationGuest'
         'Start-VmMigration'
         'Get-MigrationState'
         'Wait-Migration'

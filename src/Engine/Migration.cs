@@ -39,8 +39,8 @@ public sealed class Migration
         Guest guest, MigrationUri destination, MigrationParameters parameters, Action<MigrationPhase>? phaseEntered)
     {
         parameters.Validate();
-        if (destination.Kind is MigrationUriKind.File or MigrationUriKind.Exec)
-            throw new MigrationException(MigrationErrorId.UnsupportedUri, MigrationSide.User, $"{destination} is not a destination that can run a guest.");
+        if (destination.Kind is (MigrationUriKind.File or MigrationUriKind.Exec) && parameters.Verify)
+            throw MigrationException.Invalid($"{destination} has no way back, so nobody there can give a digest: -Verify can't be kept.");
         if (destination.Kind == MigrationUriKind.Local && parameters.KeepSource
             && string.Equals(destination.Name, guest.Host, StringComparison.OrdinalIgnoreCase))
             throw new MigrationException(MigrationErrorId.DuplicateGuestName, MigrationSide.User,
@@ -119,6 +119,8 @@ public sealed class Migration
 
     static IConnection Connect(MigrationUri destination, MigrationParameters parameters, CancellationToken cancel)
     {
+        if (destination.Kind == MigrationUriKind.File) return FileTarget.Create(destination, overwrite: true);
+        if (destination.Kind == MigrationUriKind.Exec) return CommandConnection.WriteTo(destination);
         if (destination.Kind != MigrationUriKind.Local) return Connector.Connect(destination, parameters.ConnectTimeout, cancel);
         // local: carries the same bytes through the same code; only the socket is missing.
         var (source, target) = LocalLink.Create(destination.ToString());

@@ -94,6 +94,19 @@ public sealed class DestinationCompleter : Completer
         new("local:", "local:NAME, another host inside this process"),
         new("tcp:", "tcp:HOST:PORT or tcp:[IPV6]:PORT, a PsMigrate receiver or a QEMU started with -incoming"),
         new("unix:", "unix:PATH, the same through a socket in the file system"),
+        new("file:", "file:PATH, the guest's state in a file"),
+        new("exec:", "exec:COMMAND, the guest's state on the standard input of a command"),
+    ];
+}
+
+/// <summary>Where a guest could be restored from, besides plain files.</summary>
+public sealed class OriginCompleter : Completer
+{
+    private protected override IEnumerable<Suggestion> Suggest(IDictionary bound) =>
+    [
+        new("exec:zstd -dc ", "exec:COMMAND, a stream on the standard output of a command"),
+        new("exec:gzip -dc ", "exec:COMMAND, a stream on the standard output of a command"),
+        new("file:", "file:PATH,offset=N, a stream that does not begin with the file"),
     ];
 }
 

@@ -35,6 +35,7 @@ public static class ErrorRecords
         GuestLocation.Source => "the guest is at the source",
         GuestLocation.Destination => "the guest is at the destination",
         GuestLocation.RamOnly => "the destination holds only its RAM, the source keeps the guest suspended",
+        GuestLocation.File => "its state is in the file, or with the command, and the source keeps the guest suspended",
         _ => "the guest may run at the destination, the source keeps it suspended",
     };
 
@@ -59,7 +60,7 @@ public static class ErrorRecords
         MigrationErrorId.InvalidParameter =>
             (ErrorCategory.InvalidArgument, "The help of the cmdlet gives the range of each parameter."),
         MigrationErrorId.InvalidUri =>
-            (ErrorCategory.InvalidArgument, "Use local:NAME, tcp:HOST:PORT, tcp:[IPV6]:PORT or unix:PATH."),
+            (ErrorCategory.InvalidArgument, "Use local:NAME, tcp:HOST:PORT, tcp:[IPV6]:PORT, unix:PATH, file:PATH or exec:COMMAND."),
         MigrationErrorId.UnsupportedUri =>
             (ErrorCategory.NotImplemented, "Use local:NAME, tcp:HOST:PORT or unix:PATH here."),
         MigrationErrorId.AddressInUse =>

@@ -2,6 +2,7 @@
 
 BeforeDiscovery {
     $cmdlets = 'New-MigrationGuest', 'Get-MigrationGuest', 'Remove-MigrationGuest', 'Suspend-MigrationGuest', 'Resume-MigrationGuest',
+    'Save-MigrationGuest', 'Restore-MigrationGuest',
     'Start-VmMigration', 'Get-MigrationState', 'Wait-Migration', 'Stop-Migration', 'Set-Migration', 'Complete-Migration',
     'Start-MigrationReceiver', 'Get-MigrationReceiver', 'Wait-MigrationReceiver', 'Stop-MigrationReceiver',
     'Read-MigrationStream'

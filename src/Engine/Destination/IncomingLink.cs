@@ -38,6 +38,9 @@ sealed class IncomingLink
     /// <summary>Whether the source has opened a return path; without one nothing may be sent.</summary>
     public bool HasReturnPath { get; set; }
 
+    /// <summary>Whether it is a file or a command, which nobody can be asked about.</summary>
+    public bool IsOneWay => connection is IOneWayConnection;
+
     /// <summary>Whether the source has said that it is one of ours, which understands the extension.</summary>
     public bool IsOurs { get; set; }
 

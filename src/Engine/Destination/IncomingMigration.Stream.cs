@@ -1,5 +1,7 @@
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
+using PsMigrate.Engine.Ram;
+using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Engine.Destination;
 
@@ -14,7 +16,10 @@ sealed partial class IncomingMigration
     void ReadStream()
     {
         StreamHeader.ReadMagic(_link.Reader);
-        _configuration = ConfigurationRecord.Read(_link.Reader);
+        // Where each page has its place, the places must be reachable.
+        var file = _link.Connection is FileOrigin { Handle: not null } origin ? origin : null;
+        _configuration = file is null ? ConfigurationRecord.Read(_link.Reader) : ConfigurationRecord.Read(_link.Reader, ConfigurationRecord.MappedRam);
+        if (_configuration.IsMapped) _ram.Mapped = new MappedRamLoader(file!);
         _channels?.Expect(_configuration.Uuid);
         ReadRecords();
     }
@@ -115,7 +120,7 @@ sealed partial class IncomingMigration
 
     void ReadFull(SectionHeader section)
     {
-        if (_arrival is null && _link.IsOurs && section is { Name: GuestAnnouncement.Section, Instance: 0 })
+        if (_arrival is null && (_link.IsOurs || _link.IsOneWay) && section is { Name: GuestAnnouncement.Section, Instance: 0 })
         {
             var ours = new OurArrival(_link, _policy, _memory, section);
             Begin(ours);

@@ -96,6 +96,8 @@ sealed partial class IncomingMigration
         try
         {
             ReadStream();
+            // A command that fails behind a whole stream has failed all the same.
+            if (_link.Connection is IOneWayConnection link) link.Complete(_policy.RunTimeout);
             if (!IsQuestion)
             {
                 AwaitPreempted();
@@ -129,6 +131,20 @@ sealed partial class IncomingMigration
         };
     }
 
+    /// <summary>Of a command that gave too little, its own words say more.</summary>
+    MigrationException WhyItEnded(MigrationException cut)
+    {
+        try
+        {
+            if (_link.Connection is IOneWayConnection link) link.Complete(_policy.RunTimeout);
+            return cut;
+        }
+        catch (MigrationException why)
+        {
+            return why;
+        }
+    }
+
     void Fail(Exception e)
     {
         if (_arrival?.HasArrived == true)
@@ -143,6 +159,7 @@ sealed partial class IncomingMigration
             _ when _silence.HasCut => new MigrationException(MigrationErrorId.PeerSilent, MigrationSide.Source, "The source fell silent.", e),
             // What a channel failed of is why the main channel was cut.
             _ when (_preemptError ?? _channels?.Error) is { } error => error,
+            MigrationException { Id: MigrationErrorId.UnexpectedEnd } cut => WhyItEnded(cut),
             _ => MigrationException.From(e, MigrationSide.Destination, "The receiver failed"),
         };
         Status = MigrationStatus.Failed;

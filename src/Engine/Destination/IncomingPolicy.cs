@@ -16,19 +16,24 @@ namespace PsMigrate.Engine.Destination;
 /// <param name="SwitchoverAck">Whether sources have the capability switchover-ack.</param>
 /// <param name="RecoverTimeout">How long a postcopy whose link broke is kept for a recovery.</param>
 /// <param name="Channels">How many multifd channels a source has; 0 for as many as come.</param>
+/// <param name="Name">The name that the guest gets here; null the one that it has, or a free one.</param>
 sealed record IncomingPolicy(
     string HostName, Admission Room, IReadOnlyList<string> AllowedName, bool StartSuspended, TimeSpan FirstWordTimeout,
     TimeSpan IdleTimeout, TimeSpan RunTimeout, bool SwitchoverAck = false, int Channels = 0,
-    TimeSpan RecoverTimeout = default)
+    TimeSpan RecoverTimeout = default, string? Name = null)
 {
+    /// <summary>What a guest is called whose stream has no name, if that is free; null counts on from incoming-1.</summary>
+    public string? Unnamed { get; init; }
+
     /// <summary>Throws the reason why a guest is not welcome: InvalidGuestName, DestinationRefused, DuplicateGuestName.</summary>
     public void Check(GuestAnnouncement guest)
     {
         try
         {
-            GuestOptions.CheckName(guest.Name);
-            CheckAllowed(guest.Name);
-            GuestRegistry.CheckFree(HostName, guest.Name, guest.MigrationUuid);
+            var name = Name ?? guest.Name;
+            GuestOptions.CheckName(name);
+            CheckAllowed(name);
+            GuestRegistry.CheckFree(HostName, name, guest.MigrationUuid);
         }
         catch (MigrationException e) when (e.Side == MigrationSide.User)
         {
@@ -39,9 +44,14 @@ sealed record IncomingPolicy(
     /// <summary>A free name for memory whose source gives none. Throws DestinationRefused when such names are not allowed.</summary>
     public string NameForUnnamed()
     {
+        if (Name is not null)
+        {
+            GuestRegistry.CheckFree(HostName, Name);
+            return Name;
+        }
         for (var number = 1; ; number++)
         {
-            var name = $"incoming-{number}";
+            var name = Unnamed is null || number > 1 ? $"{Unnamed ?? "incoming"}-{number}" : Unnamed;
             if (GuestRegistry.Find(HostName, name) is not null) continue;
             CheckAllowed(name);
             return name;

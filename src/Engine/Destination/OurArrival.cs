@@ -31,7 +31,7 @@ sealed class OurArrival : Arrival
         section.ReadFooter(Reader);
     }
 
-    public override string Name => _announced.Name;
+    public override string Name => Policy.Name ?? _announced.Name;
 
     /// <summary>The guest's uuid, as its multifd channels have it too.</summary>
     public Guid Uuid => _announced.Uuid;
@@ -107,7 +107,13 @@ sealed class OurArrival : Arrival
     {
         ram.CheckComplete(Reader);
         var memory = ram.Memory;
-        Guest = new MemoryGuest(_announced.Uuid, _announced.Name, Policy.HostName, memory, _cpus.Select(cpu => cpu.ToCpu(memory.Ram)), _timer, _counter);
+        Guest = new MemoryGuest(_announced.Uuid, Name, Policy.HostName, memory, _cpus.Select(cpu => cpu.ToCpu(memory.Ram)), _timer, _counter);
+        if (Link.IsOneWay)
+        {
+            ram.CheckComplete(Reader);
+            Restore(Guest);
+            return;
+        }
         _counter.Migrations++;
         // The source has nothing to say meanwhile.
         Expect(null);
@@ -118,6 +124,14 @@ sealed class OurArrival : Arrival
         WaitForRun(Guest);
     }
 
+    /// <summary>Nobody waits for an answer, and a guest out of a file is the one that went into it: it was not migrated once more.</summary>
+    void Restore(MemoryGuest guest)
+    {
+        GuestRegistry.Arrive(guest, Guid.Empty);
+        HasArrived = true;
+        Start(guest);
+    }
+
     public override void GiveUp() => HandoverLedger.Discard(_announced.MigrationUuid);
 
     /// <summary>The guest may run here only once RUN is in the ledger; a source that asked before was told that it will not.</summary>
@@ -126,15 +140,20 @@ sealed class OurArrival : Arrival
         var type = (RecordType)Reader.Byte();
         if (type != RecordType.Command || CommandRecord.Read(Reader) != CommandType.Run)
             throw Reader.Error(MigrationErrorId.OutOfOrder, "RUN was expected.");
-        var start = Stopwatch.GetTimestamp();
         // The name may have been taken while the guest was on its way; then the source still gets it back.
         if (!HandoverLedger.TryRun(_announced.MigrationUuid, () => GuestRegistry.Arrive(guest, _announced.MigrationUuid)))
             throw new MigrationException(MigrationErrorId.ConnectionLost, MigrationSide.Link, "The source gave the handover up before RUN arrived.");
         HasArrived = true;
         Expect(null);
+        Start(guest);
+        Link.TrySend(ReturnPathMessage.Running(StartTime), ReturnPathMessage.Shut(0));
+    }
+
+    void Start(MemoryGuest guest)
+    {
+        var start = Stopwatch.GetTimestamp();
         if (_wantsToRun && !Policy.StartSuspended) guest.StartArrived();
         StartTime = Stopwatch.GetElapsedTime(start);
-        Link.TrySend(ReturnPathMessage.Running(StartTime), ReturnPathMessage.Shut(0));
     }
 
     void ReadDevice(SectionHeader section, IDeviceState device)

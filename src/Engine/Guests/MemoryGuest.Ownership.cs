@@ -27,6 +27,7 @@ public sealed partial class MemoryGuest
     bool _isCommitted;
     bool _wasRunning;
     bool _ramOnly;
+    bool _isInFile;
 
     /// <summary>
     /// Starts the vCPUs. A guest in doubt is first settled with its destination; a copy that was left behind by a migration
@@ -47,6 +48,10 @@ public sealed partial class MemoryGuest
                     return;
                 case GuestState.FinishMigrate or GuestState.Removed:
                     throw Busy("resumed");
+                case GuestState.PostMigrate when !force && _isInFile:
+                    throw new MigrationException(MigrationErrorId.GuestRunsElsewhere, MigrationSide.User,
+                        $"Guest {Name} was written to {MovedTo} and may go on from there. With -Force it goes on here; both together would be twice.")
+                    { Location = GuestLocation.File };
                 case GuestState.PostMigrate when !force && !_ramOnly:
                     throw new MigrationException(MigrationErrorId.GuestRunsElsewhere, MigrationSide.User,
                         $"Guest {Name} was migrated to {MovedTo} and runs there. With -Force it would run twice.")
@@ -161,11 +166,12 @@ public sealed partial class MemoryGuest
     }
 
     /// <summary>The destination has it.</summary>
-    internal void HandOver(string destination, bool ramOnly)
+    internal void HandOver(string destination, GuestLocation location)
     {
         lock (_lock)
         {
-            (_state, _movedTo, _ramOnly) = (GuestState.PostMigrate, destination, ramOnly);
+            (_state, _movedTo) = (GuestState.PostMigrate, destination);
+            (_ramOnly, _isInFile) = (location == GuestLocation.RamOnly, location == GuestLocation.File);
         }
     }
 
@@ -177,7 +183,7 @@ public sealed partial class MemoryGuest
 
     void Run()
     {
-        (_movedTo, _settle, _ramOnly) = (null, null, false);
+        (_movedTo, _settle, _ramOnly, _isInFile) = (null, null, false, false);
         _state = GuestState.Suspended;
         try
         {

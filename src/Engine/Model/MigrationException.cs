@@ -30,6 +30,9 @@ public enum GuestLocation
 
     /// <summary>The destination holds its memory and can't run it; the source keeps it suspended.</summary>
     RamOnly,
+
+    /// <summary>Its state was written to a file or to a command; the source keeps the guest suspended.</summary>
+    File,
 }
 
 /// <summary>Every failure of the engine: what, on which side, in which phase, whether to try again, where the guest is.</summary>

@@ -79,6 +79,9 @@ public sealed record MigrationParameters
     /// <summary>Address of the QMP of the QEMU at the destination, to prepare it and to have its true result; null leaves it alone.</summary>
     public string? DestinationQmp { get; init; }
 
+    /// <summary>How a guest of ours is written to <c>file:</c> and <c>exec:</c>.</summary>
+    public GuestFileFormat Format { get; init; }
+
     /// <summary>How long to wait for a connection.</summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);
 

@@ -12,6 +12,9 @@ namespace PsMigrate.Engine.Protocol;
 /// <param name="Subsections">In the order of the stream.</param>
 sealed record ConfigurationRecord(string Machine, ConfigurationSubsection[] Subsections)
 {
+    /// <summary>The capability of files with a place for each page.</summary>
+    public const string MappedRam = "mapped-ram";
+
     const string PageBits = "configuration/target-page-bits";
     const string Capabilities = "configuration/capabilities";
     const string MachineUuid = "configuration/uuid";
@@ -26,6 +29,26 @@ sealed record ConfigurationRecord(string Machine, ConfigurationSubsection[] Subs
 
     /// <summary>The guest's uuid, which a source with validate-uuid sends; else null.</summary>
     public Guid? Uuid => Array.Find(Subsections, one => one.Name == MachineUuid) is { } uuid ? new Guid(uuid.Body, bigEndian: true) : null;
+
+    /// <summary>Whether the stream is a file with a place for each page.</summary>
+    public bool IsMapped => Array.Exists(Subsections, one => one.Name == Capabilities && one.Body.AsSpan().IndexOf(Encoding.ASCII.GetBytes(MappedRam)) >= 0);
+
+    /// <summary>
+    /// The same machine for another stream: the capabilities belong to the one that came. All of RAM goes, so mapped-ram is the only one
+    /// that can be on.
+    /// </summary>
+    public ConfigurationRecord ForStream(bool isMapped)
+    {
+        ConfigurationSubsection[] capabilities = isMapped ? [new ConfigurationSubsection(Capabilities, 1, OnlyMappedRam())] : [];
+        return this with
+        {
+            Subsections =
+            [
+                .. Subsections.Where(one => one.Name == PageBits), .. capabilities,
+                .. Subsections.Where(one => one.Name is not (PageBits or Capabilities)),
+            ],
+        };
+    }
 
     public void Write(WireWriter writer)
     {
@@ -83,6 +106,15 @@ sealed record ConfigurationRecord(string Machine, ConfigurationSubsection[] Subs
             default:
                 throw reader.Error(MigrationErrorId.UnknownSection, $"Configuration subsection '{Printable.Text(name)}' version {version} is not known.");
         }
+    }
+
+    static byte[] OnlyMappedRam()
+    {
+        var body = new byte[4 + 1 + MappedRam.Length];
+        BinaryPrimitives.WriteUInt32BigEndian(body, 1);
+        body[4] = (byte)MappedRam.Length;
+        Encoding.ASCII.GetBytes(MappedRam, body.AsSpan(5));
+        return body;
     }
 
     static byte[] ReadCapabilities(WireReader reader, string[] capabilities)

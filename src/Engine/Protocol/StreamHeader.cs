@@ -5,11 +5,14 @@ namespace PsMigrate.Engine.Protocol;
 /// <summary>The beginning of a stream: <c>u32 magic, u32 version</c>, then the CONFIGURATION record.</summary>
 static class StreamHeader
 {
-    public static void Write(WireWriter writer, string machine)
+    public static void Write(WireWriter writer, string machine) => Write(writer, new ConfigurationRecord(machine, []));
+
+    /// <summary>A machine without a name is one of 2.3 or older, which has no CONFIGURATION.</summary>
+    public static void Write(WireWriter writer, ConfigurationRecord configuration)
     {
         writer.UInt32(StreamConstants.Magic);
         writer.UInt32(StreamConstants.Version);
-        new ConfigurationRecord(machine, []).Write(writer);
+        if (configuration.Machine.Length > 0) configuration.Write(writer);
     }
 
     /// <summary>Magic and version. Throws BadMagic, UnsupportedVersion.</summary>

@@ -45,6 +45,15 @@ sealed class WireReader(PipeReader pipe, MigrationSide sender)
     /// <summary>Whether the other end has closed and everything was consumed. Blocks until that is known.</summary>
     public bool IsAtEnd() => !TryFill(1);
 
+    /// <summary>Goes on at another offset of the stream. What was read ahead is dropped, then <paramref name="move"/> moves the pipe.</summary>
+    public void MoveTo(long position, Action move)
+    {
+        if (_isHeld) pipe.AdvanceTo(_buffer.End);
+        (_buffer, _isHeld, _isEnd) = (default, false, false);
+        move();
+        Position = position;
+    }
+
     public byte Byte()
     {
         var value = Peek(1)[0];

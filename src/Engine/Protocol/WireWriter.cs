@@ -72,6 +72,9 @@ sealed class WireWriter(PipeWriter pipe)
         Position += count;
     }
 
+    /// <summary>Goes on at another offset of the stream, of which everything was flushed; the pipe was moved there by the caller.</summary>
+    public void MoveTo(long position) => Position = position;
+
     /// <summary>Sends what is buffered. Blocks the calling thread.</summary>
     public void Flush()
     {

@@ -56,6 +56,14 @@ sealed unsafe class ArrivingBlock(RamBlock block)
     /// <summary>The bytes of a page that is changed in place.</summary>
     public Span<byte> Page(long page) => new(block.PageForWrite(page), GuestMemory.PageSize);
 
+    /// <summary>The bytes of pages that lie together, to be read into: at most 2 GiB.</summary>
+    public Span<byte> PagesForWrite(long first, int count)
+    {
+        // One page of each chunk says that the chunk is written to.
+        for (var page = first; page < first + count; page = (page / RamBlock.PagesPerChunk + 1) * RamBlock.PagesPerChunk) block.PageForWrite(page);
+        return block.Span(first * GuestMemory.PageSize, count * GuestMemory.PageSize);
+    }
+
     public void MarkReceived(long page) => MarkReceived((int)(page >> 6), 1UL << (int)(page & 63));
 
     /// <summary>Counts pages of one word of 64.</summary>

@@ -15,7 +15,8 @@ static class BlockList
     /// <param name="reader">Behind the word with the total.</param>
     /// <param name="total">Bytes of all blocks.</param>
     /// <param name="pageSizes">The page sizes of all blocks, ORed; 0 when the source has not advised of postcopy.</param>
-    public static (string Name, long Length)[] Read(WireReader reader, long total, ulong pageSizes)
+    /// <param name="mapped">Takes the place of each block's pages, where they have one.</param>
+    public static (string Name, long Length)[] Read(WireReader reader, long total, ulong pageSizes, MappedRamLoader? mapped = null)
     {
         var blocks = new List<(string Name, long Length)>();
         var names = new HashSet<string>();
@@ -31,6 +32,7 @@ static class BlockList
             blocks.Add((name, (long)length));
             left -= (long)length;
             SkipPageSize(reader, pageSizes);
+            mapped?.ReadHeader(reader, (long)length);
         }
         return [.. blocks];
     }

@@ -16,10 +16,13 @@ sealed class RamLoader(Func<(string Name, long Length)[], GuestMemory> prepare)
     /// <summary>Connections of their own that pages come through; null when there are none.</summary>
     public IPageChannels? Channels { get; set; }
 
+    /// <summary>The file that holds the pages, each at its place, when the stream has the capability mapped-ram; else null.</summary>
+    public MappedRamLoader? Mapped { get; set; }
+
     /// <summary>The page sizes of all blocks, ORed, as POSTCOPY_ADVISE says; 0 without one.</summary>
     public ulong AdvisedPageSizes { get; set; }
 
-    public long NormalPages => _records.NormalPages + _records.CompressedPages;
+    public long NormalPages => _records.NormalPages + _records.CompressedPages + (Mapped?.NormalPages ?? 0);
 
     public long ZeroPages => _records.ZeroPages;
 
@@ -53,6 +56,8 @@ sealed class RamLoader(Func<(string Name, long Length)[], GuestMemory> prepare)
                     throw reader.Error(MigrationErrorId.UnsupportedFeature, "The source sends pages through channels that this receiver does not expect (capability multifd).");
                 case RamFlags.Hook:
                     throw reader.Error(MigrationErrorId.UnsupportedFeature, "RAM over RDMA is not supported.");
+                case not RamFlags.Eos when Mapped is not null:
+                    throw reader.Error(MigrationErrorId.InvalidValue, $"RAM record 0x{word:x16} can't be in a file in which each page has its place.");
                 default:
                     if (!_records.TryRead(reader, word)) throw reader.Error(MigrationErrorId.InvalidValue, $"RAM record 0x{word:x16} can't be.");
                     break;
@@ -63,6 +68,7 @@ sealed class RamLoader(Func<(string Name, long Length)[], GuestMemory> prepare)
     void ReadBlockList(WireReader reader, long total)
     {
         if (Ram is not null) throw reader.Error(MigrationErrorId.OutOfOrder, "The list of RAM blocks comes twice.");
-        _records.Ram = new ArrivingRam(prepare(BlockList.Read(reader, total, AdvisedPageSizes)));
+        _records.Ram = new ArrivingRam(prepare(BlockList.Read(reader, total, AdvisedPageSizes, Mapped)));
+        Mapped?.Load(reader, _records.Ram);
     }
 }

@@ -6,9 +6,14 @@ using PsMigrate.Engine.Protocol;
 
 namespace PsMigrate.Engine.Ram;
 
-/// <summary>Sends RAM: the block list, then dirty pages pass by pass (ram.c of QEMU). Nothing is allocated per page.</summary>
-sealed class RamSaver(MemoryGuest guest) : IIterableState
+/// <summary>
+/// Sends RAM: the block list, then dirty pages pass by pass, block by block (ram.c of QEMU). Nothing is allocated per page.
+/// </summary>
+sealed class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.DefaultSectionId) : IIterableState
 {
+    /// <summary>The section's number where nothing else claims it.</summary>
+    public const uint DefaultSectionId = 1;
+
     // QEMU's MAX_WAIT: a PART ends after 50 ms, so that the loop around it gets its turn.
     static readonly long MaxPart = Stopwatch.Frequency / 20;
 
@@ -18,12 +23,13 @@ sealed class RamSaver(MemoryGuest guest) : IIterableState
     // Word and fill byte, when the block goes on.
     const int ZeroRecord = 8 + 1;
 
-    readonly RamBlock _ram = guest.Memory.Ram;
-    PageBitmap _dirty = new(guest.Memory.Ram.Pages);
+    Part[] _parts = [.. guest.Memory.Blocks.Select(block => new Part(block))];
+    int _part;
     int _word;
-    bool _hasNamedBlock;
+    long _pending;
+    Part? _named;
 
-    public SectionHeader Section { get; } = new(1, StreamConstants.RamSection, 0, StreamConstants.RamVersion);
+    public SectionHeader Section { get; } = new(sectionId, StreamConstants.RamSection, 0, StreamConstants.RamVersion);
 
     /// <summary>Pages sent as they are.</summary>
     public long NormalPages { get; private set; }
@@ -37,7 +43,7 @@ sealed class RamSaver(MemoryGuest guest) : IIterableState
     /// <summary>Pages that the last collection found dirty which were not known to be.</summary>
     public long DirtyPagesFound { get; private set; }
 
-    public long PendingEstimate => _dirty.Count * GuestMemory.PageSize;
+    public long PendingEstimate => _pending * GuestMemory.PageSize;
 
     public void SaveSetup(WireWriter writer)
     {
@@ -47,7 +53,12 @@ sealed class RamSaver(MemoryGuest guest) : IIterableState
             guest.Memory.StartLog();
             return true;
         });
-        _dirty.SetAll();
+        _pending = 0;
+        foreach (var part in _parts)
+        {
+            part.Dirty.SetAll();
+            _pending += part.Dirty.Count;
+        }
         SyncCount = 1;
         writer.UInt64((ulong)guest.Memory.Length | RamFlags.MemSize);
         foreach (var block in guest.Memory.Blocks)
@@ -73,7 +84,10 @@ sealed class RamSaver(MemoryGuest guest) : IIterableState
 
     public long PendingExact()
     {
-        if (_ram.Log is { } log) DirtyPagesFound = _dirty.Collect(log);
+        DirtyPagesFound = 0;
+        foreach (var part in _parts)
+            if (part.Block.Log is { } log) DirtyPagesFound += part.Dirty.Collect(log);
+        _pending += DirtyPagesFound;
         SyncCount++;
         return PendingEstimate;
     }
@@ -84,33 +98,37 @@ sealed class RamSaver(MemoryGuest guest) : IIterableState
         return true;
     });
 
-    /// <summary>Lets go of the bitmap; only the counters are of use from here on.</summary>
-    public void Forget() => _dirty = new PageBitmap(0);
+    /// <summary>Lets go of the bitmaps; only the counters are of use from here on.</summary>
+    public void Forget() => (_parts, _pending) = ([], 0);
 
     /// <summary>Goes on where it stopped, wraps round, and ends when nothing is dirty or one of the limits is reached.</summary>
     void SavePages(WireWriter writer, long maxBytes, long until)
     {
         var end = maxBytes > long.MaxValue - writer.Position ? long.MaxValue : writer.Position + maxBytes;
-        while (_dirty.Count > 0 && writer.Position < end)
+        while (_pending > 0 && writer.Position < end)
         {
-            var bits = _dirty.Word(_word);
+            var part = _parts[_part];
+            var bits = part.Dirty.Word(_word);
             if (bits != 0)
             {
                 if (until != long.MaxValue && Stopwatch.GetTimestamp() > until) return;
-                var sent = SaveWord(writer, bits, end);
-                _dirty.ClearBits(_word, sent);
+                var sent = SaveWord(writer, part, bits, end);
+                part.Dirty.ClearBits(_word, sent);
+                _pending -= BitOperations.PopCount(sent);
                 if (sent != bits) return;
             }
-            if (++_word == _dirty.WordCount) _word = 0;
+            if (++_word < part.Dirty.WordCount) continue;
+            _word = 0;
+            if (++_part == _parts.Length) _part = 0;
         }
     }
 
     /// <summary>Sends the pages of one word of the bitmap, and returns the bits of those that it sent.</summary>
-    ulong SaveWord(WireWriter writer, ulong bits, long end)
+    ulong SaveWord(WireWriter writer, Part part, ulong bits, long end)
     {
-        if (!_ram.IsTouched(_word))
+        if (!part.Block.IsTouched(_word))
         {
-            SaveZeros(writer, bits);
+            SaveZeros(writer, part, bits);
             return bits;
         }
         ulong sent = 0;
@@ -118,19 +136,19 @@ sealed class RamSaver(MemoryGuest guest) : IIterableState
         for (var left = bits; left != 0 && writer.Position < end; left &= left - 1)
         {
             var bit = BitOperations.TrailingZeroCount(left);
-            SavePage(writer, first + bit);
+            SavePage(writer, part, first + bit);
             sent |= 1UL << bit;
         }
         return sent;
     }
 
     /// <summary>Pages of one word of the bitmap that were never written: their records in one piece, without a look at them.</summary>
-    void SaveZeros(WireWriter writer, ulong bits)
+    void SaveZeros(WireWriter writer, Part part, ulong bits)
     {
         var first = (long)_word * 64;
-        if (!_hasNamedBlock)
+        if (_named != part)
         {
-            SaveZero(writer, first + BitOperations.TrailingZeroCount(bits));
+            SaveZero(writer, part, first + BitOperations.TrailingZeroCount(bits));
             bits &= bits - 1;
         }
         var records = writer.Pipe.GetSpan(64 * ZeroRecord);
@@ -146,42 +164,53 @@ sealed class RamSaver(MemoryGuest guest) : IIterableState
         ZeroPages += BitOperations.PopCount(bits);
     }
 
-    void SavePage(WireWriter writer, long page)
+    void SavePage(WireWriter writer, Part part, long page)
     {
-        var bytes = _ram.Page(page);
+        var bytes = part.Block.Page(page);
         if (PageContent.IsZero(bytes))
         {
-            SaveZero(writer, page);
+            SaveZero(writer, part, page);
             return;
         }
         var record = writer.Pipe.GetSpan(MaxRecord);
-        var length = WriteWord(record, page, RamFlags.Page);
+        var length = WriteWord(record, part, page, RamFlags.Page);
         bytes.CopyTo(record[length..]);
         writer.Advance(length + GuestMemory.PageSize);
         NormalPages++;
     }
 
-    void SaveZero(WireWriter writer, long page)
+    void SaveZero(WireWriter writer, Part part, long page)
     {
         var record = writer.Pipe.GetSpan(MaxRecord);
-        var length = WriteWord(record, page, RamFlags.Zero);
+        var length = WriteWord(record, part, page, RamFlags.Zero);
         record[length] = 0;
         writer.Advance(length + 1);
         ZeroPages++;
     }
 
-    int WriteWord(Span<byte> record, long page, ulong flag)
+    /// <summary>The word of a record, with the block's name unless the record before was of the same block (QEMU's last_sent_block).</summary>
+    int WriteWord(Span<byte> record, Part part, long page, ulong flag)
     {
         var offset = (ulong)page * GuestMemory.PageSize;
-        if (_hasNamedBlock)
+        if (_named == part)
         {
             BinaryPrimitives.WriteUInt64BigEndian(record, offset | flag | RamFlags.Continue);
             return 8;
         }
         BinaryPrimitives.WriteUInt64BigEndian(record, offset | flag);
-        record[8] = (byte)_ram.Name.Length;
-        System.Text.Encoding.UTF8.GetBytes(_ram.Name, record[9..]);
-        _hasNamedBlock = true;
-        return 9 + _ram.Name.Length;
+        record[8] = (byte)part.Name.Length;
+        part.Name.CopyTo(record[9..]);
+        _named = part;
+        return 9 + part.Name.Length;
+    }
+
+    /// <summary>One block, and which of its pages are still to be sent.</summary>
+    sealed class Part(RamBlock block)
+    {
+        public RamBlock Block => block;
+
+        public byte[] Name { get; } = System.Text.Encoding.UTF8.GetBytes(block.Name);
+
+        public PageBitmap Dirty { get; } = new(block.Pages);
     }
 }

@@ -3,6 +3,7 @@ using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
 using PsMigrate.Engine.Transport;
+using PsMigrate.Engine.VmState;
 
 namespace PsMigrate.Engine.Source;
 
@@ -51,29 +52,39 @@ sealed partial class OutgoingMigration
     /// <summary>0: the connection. A destination of QEMU is silent until it has seen the header.</summary>
     void Connect()
     {
+        // First: a QEMU that waits gives up when a link to it is made and closed again.
+        _monitor?.Connect(Parameters.ConnectTimeout, _stop.Token);
         var connection = _connect(_stop.Token);
         lock (_lock) _connection = connection;
         ThrowIfStopped();
         _writer = new WireWriter(connection.Output);
-        _returnPath = new ReturnPath(connection.Input, _guest.Name, Fail);
+        _oneWay = connection as IOneWayConnection;
+        if (_oneWay is null) _returnPath = new ReturnPath(connection.Input, _guest.Name, Fail);
     }
 
     /// <summary>1: qemu_savevm_state_header.</summary>
     void SendHeader()
     {
-        StreamHeader.Write(_writer!, StreamConstants.MachineNone);
-        CommandRecord.Write(_writer!, CommandType.OpenReturnPath);
+        _machine.WriteHeader(_writer!);
+        if (_oneWay is null) CommandRecord.Write(_writer!, CommandType.OpenReturnPath);
         _writer!.Flush();
     }
 
     /// <summary>2: qemu_savevm_send_ping. The answers tell a receiver of ours from a QEMU, without a timer.</summary>
     void SendPing()
     {
+        if (_oneWay is not null)
+        {
+            Decide("Return path", "ping and wait", "none", $"{_destination} has no way back.");
+            if (_own is not null) _own.IsForQemu = _parameters.Format == GuestFileFormat.Qemu;
+            return;
+        }
         CommandRecord.WritePing(_writer!, Handshake.FirstPing);
         CommandRecord.WritePing(_writer!, Handshake.ExtensionPing);
         _writer!.Flush();
         WaitFor(ReturnPathType.Pong);
         _peer = Handshake.IsOurAnswer(WaitFor(ReturnPathType.Pong).Value) ? PeerKind.PsMigrate : PeerKind.Qemu;
+        if (_own is not null) _own.IsForQemu = _peer == PeerKind.Qemu;
         if (_peer == PeerKind.Qemu && _parameters.Verify)
             throw new MigrationException(MigrationErrorId.UnsupportedByPeer, MigrationSide.Destination,
                 "The destination is a QEMU, which gives no digest of its memory: -Verify can't be kept.");
@@ -84,28 +95,22 @@ sealed partial class OutgoingMigration
     /// <summary>3: qemu_savevm_state_setup. To one of ours, who comes; then dirty logging on and the list of blocks.</summary>
     void SendSetup()
     {
-        if (_peer == PeerKind.PsMigrate) Announce();
+        if (_own is { IsForQemu: false } own) Announce(own);
         _ram.Section.WriteNamed(_writer!, RecordType.SectionStart);
         _ram.SaveSetup(_writer!);
-        _ram.Section.WriteFooter(_writer!);
+        WriteRamFooter();
         _writer!.Flush();
         BeginPass();
         _setupTime = _phases.Elapsed;
     }
 
-    void Announce()
+    void Announce(OwnMachineState own)
     {
         if (_parameters.Verify) RamDigest.WarmUp();
-        var announcement = new GuestAnnouncement(
-            _guest.Name, _guest.Uuid, _uuid, _guest.MemorySize, _guest.ProcessorCount, _parameters.Verify);
-        var section = new SectionHeader(NextSection(), GuestAnnouncement.Section, 0, GuestAnnouncement.Version);
-        section.WriteNamed(_writer!, RecordType.SectionFull);
-        var start = _writer!.Position;
-        announcement.Write(_writer);
-        _description.Add(GuestAnnouncement.Section, 0, _writer.Position - start);
-        section.WriteFooter(_writer);
-        _writer.Flush();
-        WaitFor(ReturnPathType.Accepted);
+        // Nobody will ask after a migration that went into a file.
+        own.WriteAnnouncement(_writer!, _oneWay is null ? _uuid : Guid.Empty, _parameters.Verify);
+        _writer!.Flush();
+        if (_oneWay is null) WaitFor(ReturnPathType.Accepted);
     }
 
     /// <summary>5: migration_iteration_run. True when the migration is through.</summary>
@@ -146,7 +151,7 @@ sealed partial class OutgoingMigration
         if (budget <= 0) return;
         _ram.Section.WriteBare(_writer, RecordType.SectionPart);
         _ram.SaveIterate(_writer, budget);
-        _ram.Section.WriteFooter(_writer);
+        WriteRamFooter();
         _writer.Flush();
     }
 
@@ -191,8 +196,8 @@ sealed partial class OutgoingMigration
             case GuestLocation.Source:
                 _guest.ReturnToSource();
                 break;
-            case GuestLocation.Destination or GuestLocation.RamOnly:
-                _guest.HandOver(_destination, _location == GuestLocation.RamOnly);
+            case GuestLocation.Destination or GuestLocation.RamOnly or GuestLocation.File:
+                _guest.HandOver(_destination, _location);
                 break;
             case GuestLocation.InDoubt:
                 _guest.PutInDoubt(_destination, _settle);
@@ -200,7 +205,7 @@ sealed partial class OutgoingMigration
         }
         CloseConnection();
         _guest.Unclaim(this);
-        if (_location == GuestLocation.Destination && !_parameters.KeepSource) GuestRegistry.Remove(_guest);
+        if (_location == GuestLocation.Destination && _error is null && !_parameters.KeepSource) GuestRegistry.Remove(_guest);
     }
 
     /// <summary>In peace when the destination has said its last word, which also means that nobody else reads; else at once.</summary>
@@ -208,6 +213,7 @@ sealed partial class OutgoingMigration
     {
         if (_returnPath?.WaitEnded(TimeSpan.FromMilliseconds(250)) == false) _connection?.Abort();
         _connection?.Dispose();
+        _monitor?.Dispose();
         _returnPath?.WaitEnded(TimeSpan.FromSeconds(5));
     }
 }

@@ -5,6 +5,7 @@ using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
 using PsMigrate.Engine.Ram;
 using PsMigrate.Engine.Transport;
+using PsMigrate.Engine.VmState;
 
 namespace PsMigrate.Engine.Source;
 
@@ -26,6 +27,9 @@ sealed partial class OutgoingMigration : IMigrationRun
     readonly PhaseLog _phases = new();
     readonly RateWindow _window = new();
     readonly RamSaver _ram;
+    readonly IMachineState _machine;
+    readonly OwnMachineState? _own;
+    readonly DestinationMonitor? _monitor;
     readonly List<MigrationDecision> _decisions = [];
     static readonly TimeSpan WatchPeriod = TimeSpan.FromSeconds(1);
     MigrationParameters _parameters;
@@ -38,6 +42,7 @@ sealed partial class OutgoingMigration : IMigrationRun
     long _lastProgress;
     IConnection? _connection;
     WireWriter? _writer;
+    IOneWayConnection? _oneWay;
     ReturnPath? _returnPath;
     PeerKind _peer;
     volatile bool _completeRequested;
@@ -52,7 +57,18 @@ sealed partial class OutgoingMigration : IMigrationRun
         _destination = destination;
         _parameters = parameters;
         _connect = connect;
-        _ram = new RamSaver(guest);
+        if (guest.Machine is { } captured)
+        {
+            // One that did not run needs nobody to let it run.
+            if (parameters.DestinationQmp is { } qmp && captured.RunState == GlobalState.Running) _monitor = new DestinationMonitor(qmp);
+            _machine = new CapturedMachineState(captured, sendsPaused: _monitor is not null);
+        }
+        else
+        {
+            _own = new OwnMachineState(guest);
+            _machine = _own;
+        }
+        _ram = new RamSaver(guest, _machine.RamSection);
     }
 
     public int Id { get; }
@@ -97,71 +113,6 @@ sealed partial class OutgoingMigration : IMigrationRun
     public bool Wait(TimeSpan? timeout) =>
         _ended.Wait(timeout is { } limit && limit < MigrationParameters.LongestWait ? limit : Timeout.InfiniteTimeSpan);
 
-    /// <summary>
-    /// Cancels, unless the destination has leave to run the guest or the migration is over. With <paramref name="wait"/> the answer
-    /// comes when the guest is where it belongs, whatever it is.
-    /// </summary>
-    public CancelAnswer Cancel(bool wait)
-    {
-        var outcome = TryCancel();
-        if (outcome == CancelOutcome.Requested) Interrupt();
-        if (wait) _ended.Wait();
-        if (outcome == CancelOutcome.AlreadyEnded) return Answer(outcome, $"The migration had ended before: {Status}.");
-        if (outcome == CancelOutcome.TooLate) return Answer(outcome, "The destination has leave to run the guest; nothing can take that back.");
-        if (!wait) return Answer(outcome, "The migration is being cancelled.");
-        return Status == MigrationStatus.Cancelled
-            ? Answer(CancelOutcome.Cancelled, "Cancelled; the guest stayed at the source.")
-            : Answer(CancelOutcome.AlreadyEnded, $"The migration had ended before: {Result}");
-    }
-
-    CancelOutcome TryCancel()
-    {
-        lock (_lock)
-        {
-            if (MigrationTransitions.IsEnded(_status)) return CancelOutcome.AlreadyEnded;
-            if (_isCommitted && !_isCancelRequested) return CancelOutcome.TooLate;
-            if (_error is not null || _isCancelRequested) return CancelOutcome.Requested;
-            _isCancelRequested = true;
-            MoveTo(MigrationStatus.Cancelling);
-            return CancelOutcome.Requested;
-        }
-    }
-
-    CancelAnswer Answer(CancelOutcome outcome, string reason)
-    {
-        lock (_lock) return new(Id, _guest.Name, outcome, reason, _status, _location);
-    }
-
-    /// <summary>Switches over as soon as the thread looks, whatever the downtime; also ends the wait before the switch-over.</summary>
-    public void Complete()
-    {
-        lock (_lock)
-        {
-            if (_status is not (MigrationStatus.Setup or MigrationStatus.Active or MigrationStatus.PreSwitchover))
-                throw new MigrationException(MigrationErrorId.InvalidState, MigrationSide.User, $"A migration that is {_status} can't be completed.");
-        }
-        _completeRequested = true;
-        _switchoverAllowed.Set();
-    }
-
-    /// <summary>Changes limits of a running migration; null leaves one as it is. They bind from the next window on.</summary>
-    public void SetLimits(MigrationLimits limits)
-    {
-        if (limits.MaxPostcopyBandwidth is not null) throw NoPostcopy();
-        lock (_lock)
-        {
-            if (MigrationTransitions.IsEnded(_status))
-                throw new MigrationException(MigrationErrorId.InvalidState, MigrationSide.User, $"The migration has ended: {_status}.");
-            _parameters = (_parameters with
-            {
-                MaxDowntime = limits.MaxDowntime ?? _parameters.MaxDowntime,
-                MaxBandwidth = limits.MaxBandwidth ?? _parameters.MaxBandwidth,
-                Timeout = limits.Timeout ?? _parameters.Timeout,
-            }).Validate();
-        }
-        if (limits.Timeout is { } limit) ArmTimer(limit - _phases.Elapsed);
-    }
-
     /// <summary>What QEMU's own sender does and this one does not.</summary>
     void CheckSupported()
     {
@@ -174,21 +125,16 @@ sealed partial class OutgoingMigration : IMigrationRun
             { ReturnPath: false } => "a migration without return path",
             { ValidateUuid: true } => "-ValidateUuid",
             { MaxPostcopyBandwidth: > 0 } => "-MaxPostcopyBandwidth",
+            { DestinationQmp: not null } when _own is not null => "-DestinationQmp",
             _ => null,
         };
         if (what is not null)
             throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
                 $"Guest {_guest.Name} lives in this process, and {what} is for guests of a QEMU only.");
+        if (_own is null && _parameters.Verify)
+            throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
+                $"Guest {_guest.Name} was captured from a QEMU, and is sent as a QEMU sends: nobody gives a digest at the other end, and -Verify can't be kept.");
     }
-
-    public void SwitchToPostcopy() => throw NoPostcopy();
-
-    public void Pause() => throw NoPostcopy();
-
-    public void Recover(string? destination) => throw NoPostcopy();
-
-    MigrationException NoPostcopy() => new(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
-        $"Guest {_guest.Name} lives in this process; only the migration of a QEMU's guest can go over to postcopy.");
 
     MigrationParameters Parameters
     {

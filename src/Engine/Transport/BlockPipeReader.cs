@@ -76,6 +76,25 @@ abstract class BlockPipeReader : PipeReader
     /// </summary>
     protected abstract int Receive();
 
+    /// <summary>
+    /// Makes room behind what is unconsumed, in a block of that size. The remainder is small and moved once, for it stays at the
+    /// front; the part of the block that is in use stays in the cache.
+    /// </summary>
+    protected void MoveToFront(int blockSize)
+    {
+        if (Block.Length == 0) Block = GC.AllocateUninitializedArray<byte>(blockSize, pinned: true);
+        if (Start > 0) Block.AsSpan(Start, End - Start).CopyTo(Block);
+        End -= Start;
+        Start = 0;
+    }
+
+    /// <summary>Throws away what was received and is not consumed, and forgets an end that was seen: the source stands elsewhere now.</summary>
+    protected void Restart()
+    {
+        Start = End;
+        (_isExamined, _isEnd) = (true, false);
+    }
+
     /// <summary>Whether <see cref="Receive"/> would return at once.</summary>
     protected abstract bool IsReady();
 

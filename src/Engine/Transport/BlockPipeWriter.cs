@@ -99,5 +99,5 @@ abstract class BlockPipeWriter : PipeWriter
     }
 
     /// <summary>Adds to <see cref="BytesSent"/>.</summary>
-    protected void Count(int bytes) => Volatile.Write(ref _sent, _sent + bytes);
+    protected void Count(long bytes) => Volatile.Write(ref _sent, _sent + bytes);
 }

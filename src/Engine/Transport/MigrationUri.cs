@@ -27,7 +27,7 @@ public enum MigrationUriKind
 
 /// <summary>
 /// An address in QEMU's notation: <c>local</c>, <c>local:NAME</c>, <c>tcp:HOST:PORT</c>, <c>tcp:[IPV6]:PORT</c>, <c>unix:PATH</c>,
-/// <c>file:PATH</c> or <c>exec:COMMAND</c>. Immutable, and checked when it is made.
+/// <c>file:PATH</c>, <c>file:PATH,offset=N</c> or <c>exec:COMMAND</c>. Immutable, and checked when it is made.
 /// </summary>
 public sealed record MigrationUri
 {
@@ -38,6 +38,8 @@ public sealed record MigrationUri
     const int MaxUnixPath = 107;
 
     const int MaxName = 64;
+
+    const string OffsetMark = ",offset=";
 
     MigrationUri()
     {
@@ -54,6 +56,9 @@ public sealed record MigrationUri
 
     /// <summary>Path of the socket or the file, or the command; empty for the other kinds.</summary>
     public string Path { get; private init; } = "";
+
+    /// <summary>Where in the file the stream begins, bytes; 0 unless <see cref="MigrationUriKind.File"/>.</summary>
+    public long Offset { get; private init; }
 
     /// <summary>The in-process host; empty unless <see cref="MigrationUriKind.Local"/>.</summary>
     public string Name { get; private init; } = "";
@@ -81,10 +86,17 @@ public sealed record MigrationUri
             "LOCAL" => new MigrationUri { Kind = MigrationUriKind.Local, Name = CheckName(text, rest.Length == 0 ? DefaultName : rest) },
             "TCP" => ParseTcp(text, rest),
             "UNIX" => new MigrationUri { Kind = MigrationUriKind.Unix, Path = CheckUnixPath(text, rest) },
-            "FILE" => new MigrationUri { Kind = MigrationUriKind.File, Path = CheckPath(text, rest, "path") },
+            "FILE" => ParseFile(text, rest),
             "EXEC" => new MigrationUri { Kind = MigrationUriKind.Exec, Path = CheckPath(text, rest, "command") },
             _ => throw Invalid(text, "it starts with none of local, tcp:, unix:, file: and exec:"),
         };
+    }
+
+    /// <summary>The address of a file whose path may hold anything, an offset's mark too. Throws <see cref="MigrationErrorId.InvalidUri"/>.</summary>
+    public static MigrationUri ForFile(string path, long offset = 0)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        return new MigrationUri { Kind = MigrationUriKind.File, Path = CheckPath($"file:{path}", path, "path"), Offset = offset };
     }
 
     /// <summary>The same host with another port, 0 to 65535.</summary>
@@ -102,9 +114,30 @@ public sealed record MigrationUri
         MigrationUriKind.Local => Name == DefaultName ? "local" : $"local:{Name}",
         MigrationUriKind.Tcp => Host.Contains(':', StringComparison.Ordinal) ? $"tcp:[{Host}]:{Port}" : $"tcp:{Host}:{Port}",
         MigrationUriKind.Unix => $"unix:{Path}",
-        MigrationUriKind.File => $"file:{Path}",
+        MigrationUriKind.File => Offset == 0 ? $"file:{Path}" : string.Create(CultureInfo.InvariantCulture, $"file:{Path}{OffsetMark}{Offset}"),
         _ => $"exec:{Path}",
     };
+
+    // As in QEMU (file_parse_offset) the first mark ends the path.
+    static MigrationUri ParseFile(string text, string rest)
+    {
+        var mark = rest.IndexOf(OffsetMark, StringComparison.Ordinal);
+        var path = CheckPath(text, mark < 0 ? rest : rest[..mark], "path");
+        var offset = mark < 0 ? 0 : ParseOffset(text, rest[(mark + OffsetMark.Length)..]);
+        return new MigrationUri { Kind = MigrationUriKind.File, Path = path, Offset = offset };
+    }
+
+    static long ParseOffset(string text, string number)
+    {
+        // Every shift keeps the sum below 2^63.
+        var shift = number.Length == 0 ? 0 : char.ToUpperInvariant(number[^1]) switch { 'K' => 10, 'M' => 20, 'G' => 30, 'T' => 40, _ => 0 };
+        var digits = shift == 0 ? number : number[..^1];
+        var isHex = digits.StartsWith("0x", StringComparison.OrdinalIgnoreCase);
+        return long.TryParse(isHex ? digits[2..] : digits, isHex ? NumberStyles.AllowHexSpecifier : NumberStyles.None, CultureInfo.InvariantCulture, out var value)
+            && value >= 0 && value <= long.MaxValue >> (shift + 1)
+            ? value << shift
+            : throw Invalid(text, "an offset is a number of bytes, such as 0, 0x1000 or 1M");
+    }
 
     static MigrationUri ParseTcp(string text, string rest)
     {

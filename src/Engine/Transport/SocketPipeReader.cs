@@ -10,7 +10,7 @@ sealed class SocketPipeReader(Socket socket, string peer) : BlockPipeReader
 
     protected override int Receive()
     {
-        MoveToFront();
+        MoveToFront(BlockSize);
         int count;
         SocketError error;
         try
@@ -43,14 +43,5 @@ sealed class SocketPipeReader(Socket socket, string peer) : BlockPipeReader
         {
             throw LinkErrors.ClosedHere(peer, gone);
         }
-    }
-
-    // The remainder is small and moved once, for it stays at the front; the part of the block that is in use stays in the cache.
-    void MoveToFront()
-    {
-        if (Block.Length == 0) Block = GC.AllocateUninitializedArray<byte>(BlockSize, pinned: true);
-        if (Start > 0) Block.AsSpan(Start, End - Start).CopyTo(Block);
-        End -= Start;
-        Start = 0;
     }
 }

@@ -13,13 +13,17 @@ static class GlobalState
 {
     public const string Section = "globalstate";
     public const uint Version = 1;
+
+    /// <summary>The run state of a machine that runs.</summary>
+    public const string Running = "running";
+
     public const int BodySize = 4 + NameSize;
     const int NameSize = 100;
     const int LongestName = 32;
 
     public static void Write(WireWriter writer, bool isRunning)
     {
-        var name = Encoding.ASCII.GetBytes(isRunning ? "running" : "paused");
+        var name = Encoding.ASCII.GetBytes(isRunning ? Running : "paused");
         writer.UInt32((uint)name.Length + 1);
         Span<byte> bytes = stackalloc byte[NameSize];
         bytes.Clear();
@@ -31,7 +35,7 @@ static class GlobalState
     public static bool Read(WireReader reader)
     {
         var body = reader.Bytes(BodySize);
-        return (Decode(body) ?? throw reader.Error(MigrationErrorId.InvalidLength, "A run state of that length can't be.")) == "running";
+        return (Decode(body) ?? throw reader.Error(MigrationErrorId.InvalidLength, "A run state of that length can't be.")) == Running;
     }
 
     /// <summary>QEMU's name of the run state in the body of a section; null when it has a length that can't be.</summary>

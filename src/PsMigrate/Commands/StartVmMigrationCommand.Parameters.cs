@@ -38,8 +38,7 @@ public sealed partial class StartVmMigrationCommand
     /// <summary>Where they go.</summary>
     [Parameter(Mandatory = true, Position = 1, ValueFromPipelineByPropertyName = true,
         HelpMessage = "Where to: local:NAME (another host in this process), tcp:HOST:PORT or unix:PATH, where a PsMigrate receiver or a "
-            + "QEMU "
-            + "listens; or the receiver itself.")]
+            + "QEMU listens, or the receiver itself; file:PATH or exec:COMMAND, which take the guest's state.")]
     [Alias("DestinationHost", "DestinationUri")]
     [ValidateNotNullOrEmpty]
     [Destination]
@@ -81,6 +80,11 @@ public sealed partial class StartVmMigrationCommand
     [Parameter(HelpMessage = "Keep the guest here too, suspended, after success.")]
     public SwitchParameter KeepSource { get; set; }
 
+    /// <summary>Who is to load a guest from a file.</summary>
+    [Parameter(HelpMessage = "What file: and exec: get of a guest of this module: PsMigrate (the default) is all of it, Qemu only what a "
+            + "QEMU with -M none loads.")]
+    public GuestFileFormat Format { get; set; }
+
     /// <summary>Wait before the switch-over.</summary>
     [Parameter(HelpMessage = "Stop the guest when little is left, and wait for Complete-Migration before switching over.")]
     public SwitchParameter PauseBeforeSwitchover { get; set; }
@@ -102,7 +106,7 @@ public sealed partial class StartVmMigrationCommand
         var parameters = new MigrationParameters
         {
             MaxBandwidth = MaxBandwidth, Timeout = Timeout, Verify = Verify, KeepSource = KeepSource,
-            PauseBeforeSwitchover = PauseBeforeSwitchover,
+            PauseBeforeSwitchover = PauseBeforeSwitchover, Format = Format,
         };
         // Not given is the engine's default, which is written down only there.
         if (MaxDowntime is { } downtime) parameters = parameters with { MaxDowntime = downtime };

@@ -72,7 +72,10 @@ public sealed partial class StartVmMigrationCommand : EngineCmdlet, IDisposable
 
     void Add(Guest guest)
     {
-        var destination = MigrationUri.Parse(Destination);
+        var destination = FileLookup.Address(SessionState.Path, Destination);
+        if (destination.Kind == MigrationUriKind.File && _requests.Exists(request => request.Destination == destination))
+            throw new MigrationException(MigrationErrorId.InvalidParameter, MigrationSide.User,
+                $"Two guests can't go into one file, {destination}.");
         if (_requests.Exists(request => request.Guest == guest))
             throw new MigrationException(MigrationErrorId.GuestBusy, MigrationSide.User,
                 $"Guest {guest.Name} is to be migrated twice at once.");

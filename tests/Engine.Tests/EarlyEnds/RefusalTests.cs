@@ -109,12 +109,12 @@ public sealed class RefusalTests
     }
 
     [Theory]
-    [InlineData("file:/tmp/nowhere")]
+    [InlineData("file:/nowhere/guest")]
     [InlineData("exec:cat")]
-    public void A_file_or_a_command_runs_no_guest(string uri)
+    public void What_has_no_way_back_verifies_nothing(string uri)
     {
         using var rig = new Rig(TestGuests.Options(GuestWorkload.Idle));
-        Assert.Equal(MigrationErrorId.UnsupportedUri,
+        Assert.Equal(MigrationErrorId.InvalidParameter,
             Assert.Throws<MigrationException>(() => Migration.Start(rig.Guest, MigrationUri.Parse(uri), Verified)).Id);
         Assert.False(rig.Guest.IsBusy);
     }

@@ -16,9 +16,10 @@ public sealed partial class ArrowTests
         ["Transport"] = ["Model"],
         ["Qmp"] = ["Transport", "Model"],
         ["VmState"] = ["Protocol", "Guests", "Model"],
-        ["Ram"] = ["Protocol", "Guests", "Model"],
+        ["Ram"] = ["Transport", "Protocol", "Guests", "Model"],
         ["Streams"] = ["VmState", "Ram", "Protocol", "Guests", "Model"],
-        ["Source"] = ["Ram", "VmState", "Transport", "Protocol", "Guests", "Convergence", "Model"],
+        ["Files"] = ["Ram", "VmState", "Transport", "Protocol", "Guests", "Model"],
+        ["Source"] = ["Qmp", "Ram", "VmState", "Transport", "Protocol", "Guests", "Convergence", "Model"],
         ["Destination"] = ["Ram", "VmState", "Transport", "Protocol", "Guests", "Convergence", "Model"],
         ["Qemu"] = ["Qmp", "Ram", "VmState", "Transport", "Protocol", "Guests", "Convergence", "Model"],
     };
@@ -67,7 +68,7 @@ public sealed partial class ArrowTests
             .SelectMany(line => Namespace().Matches(Text().Replace(line, "\"\"")).Select(match => (match.Groups[1].Value, line.Trim())));
 
     /// <summary>In a using, in full, or shortened by the namespaces that all share (some of which are names of members too).</summary>
-    [GeneratedRegex(@"(?:\bEngine\.(?=\w+(?:\.[A-Z]|;))|(?<![\w.])(?!Ram|Source|Destination)(?=\w+\.[A-Z]))(Model|Convergence|Guests|Protocol|Transport|Qmp|VmState|Ram|Source|Destination|Qemu)\b")]
+    [GeneratedRegex(@"(?:\bEngine\.(?=\w+(?:\.[A-Z]|;))|(?<![\w.])(?!Ram|Source|Destination)(?=\w+\.[A-Z]))(Model|Convergence|Guests|Protocol|Transport|Qmp|VmState|Ram|Files|Source|Destination|Qemu)\b")]
     private static partial Regex Namespace();
 
     [GeneratedRegex("\"[^\"]*\"|//.*$")]

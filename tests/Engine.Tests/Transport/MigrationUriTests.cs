@@ -18,6 +18,9 @@ public class MigrationUriTests
     [InlineData("tcp:[2001:db8::7]:4444", "tcp:[2001:db8::7]:4444", false)]
     [InlineData("unix:/run/a:b.sock", "unix:/run/a:b.sock", true)]
     [InlineData("file:/tmp/state", "file:/tmp/state", false)]
+    [InlineData("file:/tmp/state,offset=0", "file:/tmp/state", false)]
+    [InlineData("file:/tmp/state,offset=0x1000", "file:/tmp/state,offset=4096", false)]
+    [InlineData("file:/tmp/state,offset=2M", "file:/tmp/state,offset=2097152", false)]
     [InlineData("exec:gzip -c > /tmp/x:y", "exec:gzip -c > /tmp/x:y", false)]
     public void Addresses_are_read_and_written_in_one_form(string text, string canonical, bool isLoopback)
     {
@@ -36,6 +39,12 @@ public class MigrationUriTests
     [InlineData("tcp::4444")]
     [InlineData("tcp:host:")]
     [InlineData("tcp:host:65536")]
+    [InlineData("file:,offset=1")]
+    [InlineData("file:/tmp/state,offset=")]
+    [InlineData("file:/tmp/state,offset=-1")]
+    [InlineData("file:/tmp/state,offset=one")]
+    [InlineData("file:/tmp/state,offset=9223372036854775807")]
+    [InlineData("file:/tmp/state,offset=16777216T")]
     [InlineData("tcp:host:-1")]
     [InlineData("tcp:host: 1")]
     [InlineData("tcp:host:99999999999")]

@@ -1,0 +1,40 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Qmp;
+using PsMigrate.Engine.Transport;
+
+namespace PsMigrate.Engine.Source;
+
+/// <summary>The QMP of the QEMU that takes a captured guest in, to let the guest run once it is there for certain.</summary>
+sealed class DestinationMonitor(string address) : IDisposable
+{
+    static readonly TimeSpan Period = TimeSpan.FromMilliseconds(20);
+
+    QmpClient? _client;
+
+    /// <summary>Before anything is sent: an address at which nobody answers must not cost a guest. Throws what the client throws.</summary>
+    public void Connect(TimeSpan timeout, CancellationToken cancel) => _client = QmpClient.Connect(MigrationUri.Parse(address), timeout, cancel);
+
+    /// <summary>
+    /// Tells it to go on, and returns when it runs. While a migration comes in, QEMU takes <c>cont</c> for a wish that the run state of the
+    /// stream then overrules; so its end is waited for. Throws QmpTimeout and its kin.
+    /// </summary>
+    public void Continue(TimeSpan timeout)
+    {
+        var clock = Stopwatch.StartNew();
+        for (; Status() == "inmigrate"; Thread.Sleep(Period)) ThrowIfLate(clock, timeout, "is still taking the guest in");
+        _client!.Execute("cont");
+        for (; Status() != "running"; Thread.Sleep(Period)) ThrowIfLate(clock, timeout, "does not run it");
+    }
+
+    public void Dispose() => _client?.Dispose();
+
+    string? Status() => JsonObject.Create(_client!.Execute("query-status"))?["status"]?.GetValue<string>();
+
+    void ThrowIfLate(Stopwatch clock, TimeSpan timeout, string what)
+    {
+        if (clock.Elapsed > timeout)
+            throw new MigrationException(MigrationErrorId.QmpTimeout, MigrationSide.Destination, $"QEMU at {address} {what} after {timeout.TotalSeconds:0.#} s.");
+    }
+}

@@ -1,0 +1,155 @@
+using System.Diagnostics;
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Protocol;
+using PsMigrate.Engine.Transport;
+
+namespace PsMigrate.Engine.Source;
+
+/// <summary>How the guest changes hands: to a receiver of ours, to a QEMU, to a file or a command.</summary>
+sealed partial class OutgoingMigration
+{
+    static readonly TimeSpan ShortestQuestion = TimeSpan.FromSeconds(1);
+    Func<TimeSpan, SettleOutcome>? _settle;
+
+    /// <summary>
+    /// Whether the guest is one of ours at a receiver of ours, which waits for RUN; all others have it when they have the last byte.
+    /// </summary>
+    bool HandsOverByRun => _own is not null && _peer == PeerKind.PsMigrate;
+
+    void HandOver()
+    {
+        if (_oneWay is { } link) HandOverOneWay(link);
+        else if (HandsOverByRun) HandOverToOurs();
+        else HandOverToQemu();
+    }
+
+    /// <summary>READY, RUN, RUNNING. Before RUN everything is undone by an error; after it only the destination's word counts.</summary>
+    void HandOverToOurs()
+    {
+        var sent = Stopwatch.GetTimestamp();
+        if (_parameters.Verify) _sourceDigest = RamDigest.Compute(_guest.Memory);
+        var ready = _returnPath!.Wait(Parameters.AnswerTimeout + DigestTime, ReturnPathType.Ready).Payload;
+        if (_parameters.Verify)
+        {
+            _destinationDigest = Convert.ToHexStringLower(ready.AsSpan(16));
+            if (_destinationDigest != _sourceDigest)
+                throw new MigrationException(MigrationErrorId.VerifyMismatch, MigrationSide.Link,
+                    $"The memories differ: source {_sourceDigest}, destination {_destinationDigest}. The guest was not handed over.");
+        }
+        _downtime = _parameters.Verify ? _downtime with { Verify = Since(sent) } : _downtime with { Handover = Since(sent) };
+        var resume = Stopwatch.GetTimestamp();
+        var instance = new Guid(ready.AsSpan(0, 16));
+        _settle = within => Settlement.Ask(_connect, _uuid, instance, within);
+        Commit();
+        try
+        {
+            CommandRecord.Write(_writer!, CommandType.Run);
+            _writer!.Flush();
+            WaitFor(ReturnPathType.Running);
+        }
+        catch (MigrationException e)
+        {
+            if (_returnPath!.Failure is null) SettleAfterRun(e);
+            else TakeBack();
+            if (_location == GuestLocation.Source) throw;
+        }
+        _downtime = _downtime with { Resume = Since(resume) };
+        _location = GuestLocation.Destination;
+    }
+
+    /// <summary>
+    /// The link was lost after RUN: the ends try to meet again. Returns when the destination said who has the guest; else throws.
+    /// </summary>
+    void SettleAfterRun(MigrationException reason)
+    {
+        var clock = Stopwatch.StartNew();
+        var outcome = _settle!(Longer(Parameters.SettleTimeout, ShortestQuestion));
+        while (outcome == SettleOutcome.Unknown && clock.Elapsed < Parameters.SettleTimeout)
+        {
+            Thread.Sleep(200);
+            outcome = _settle(Longer(Parameters.SettleTimeout - clock.Elapsed, ShortestQuestion));
+        }
+        Decide("Handover", "link lost after RUN", outcome.ToString(), "The destination was asked what became of the guest.");
+        if (outcome == SettleOutcome.Discarded) TakeBack();
+        if (outcome != SettleOutcome.Unknown) return;
+        throw new MigrationException(MigrationErrorId.HandoverInDoubt, MigrationSide.Link,
+            $"The link was lost after the destination had leave to run the guest, and it can't be asked: {reason.Message}", reason);
+    }
+
+    /// <summary>What the destination may need for its digest: one of 100 MB/s would be a very slow one.</summary>
+    TimeSpan DigestTime => _parameters.Verify ? TimeSpan.FromSeconds(_guest.MemorySize / 100e6) : TimeSpan.Zero;
+
+    static TimeSpan Longer(TimeSpan a, TimeSpan b) => a > b ? a : b;
+
+    /// <summary>The destination said that it will not run the guest.</summary>
+    void TakeBack()
+    {
+        lock (_lock) _location = GuestLocation.Source;
+    }
+
+    /// <summary>A QEMU says SHUT 0 when it has loaded everything; a link lost before that leaves it open.</summary>
+    void HandOverToQemu()
+    {
+        var sent = Stopwatch.GetTimestamp();
+        try
+        {
+            WaitFor(ReturnPathType.Shut);
+        }
+        catch (MigrationException e) when (e.Id == MigrationErrorId.DestinationFailed || _returnPath!.Failure is not null)
+        {
+            TakeBack();
+            throw;
+        }
+        catch (MigrationException e)
+        {
+            throw new MigrationException(MigrationErrorId.HandoverInDoubt, MigrationSide.Link,
+                $"The link was lost between the last byte and the destination's word: {e.Message}", e);
+        }
+        _downtime = _downtime with { Handover = Since(sent) };
+        _location = _own is null ? GuestLocation.Destination : GuestLocation.RamOnly;
+        LetRun();
+    }
+
+    /// <summary>A guest that was sent as paused runs when the QEMU that has it is told to, so that a broken link leaves none running.</summary>
+    void LetRun()
+    {
+        if (_monitor is null) return;
+        var resume = Stopwatch.GetTimestamp();
+        try
+        {
+            _monitor.Continue(Parameters.AnswerTimeout);
+        }
+        catch (MigrationException e)
+        {
+            throw new MigrationException(e.Id, MigrationSide.Destination,
+                $"Guest {_guest.Name} is at the destination and stands there paused; it could not be told to run: {e.Message}", e);
+        }
+        _downtime = _downtime with { Resume = Since(resume) };
+    }
+
+    /// <summary>
+    /// The last byte has left: a file is made to last, a command is waited for. One that fails has not taken the guest; of one that
+    /// goes on nobody can say.
+    /// </summary>
+    void HandOverOneWay(IOneWayConnection link)
+    {
+        var sent = Stopwatch.GetTimestamp();
+        try
+        {
+            link.Complete(Parameters.AnswerTimeout);
+        }
+        catch (MigrationException e) when (e.Id == MigrationErrorId.PeerSilent)
+        {
+            throw new MigrationException(MigrationErrorId.HandoverInDoubt, MigrationSide.Link,
+                $"It is not known whether {_destination} has the guest: {e.Message}", e);
+        }
+        catch (MigrationException)
+        {
+            TakeBack();
+            throw;
+        }
+        _downtime = _downtime with { Handover = Since(sent) };
+        _location = GuestLocation.File;
+    }
+}

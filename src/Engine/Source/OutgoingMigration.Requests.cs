@@ -1,0 +1,81 @@
+using PsMigrate.Engine.Model;
+
+namespace PsMigrate.Engine.Source;
+
+/// <summary>What other threads may ask of a migration: an end, a switch-over, other limits.</summary>
+sealed partial class OutgoingMigration
+{
+    /// <summary>
+    /// Cancels, unless the destination has leave to run the guest or the migration is over. With <paramref name="wait"/> the answer
+    /// comes when the guest is where it belongs, whatever it is.
+    /// </summary>
+    public CancelAnswer Cancel(bool wait)
+    {
+        var outcome = TryCancel();
+        if (outcome == CancelOutcome.Requested) Interrupt();
+        if (wait) _ended.Wait();
+        if (outcome == CancelOutcome.AlreadyEnded) return Answer(outcome, $"The migration had ended before: {Status}.");
+        if (outcome == CancelOutcome.TooLate) return Answer(outcome, "The destination has leave to run the guest; nothing can take that back.");
+        if (!wait) return Answer(outcome, "The migration is being cancelled.");
+        return Status == MigrationStatus.Cancelled
+            ? Answer(CancelOutcome.Cancelled, "Cancelled; the guest stayed at the source.")
+            : Answer(CancelOutcome.AlreadyEnded, $"The migration had ended before: {Result}");
+    }
+
+    CancelOutcome TryCancel()
+    {
+        lock (_lock)
+        {
+            if (MigrationTransitions.IsEnded(_status)) return CancelOutcome.AlreadyEnded;
+            if (_isCommitted && !_isCancelRequested) return CancelOutcome.TooLate;
+            if (_error is not null || _isCancelRequested) return CancelOutcome.Requested;
+            _isCancelRequested = true;
+            MoveTo(MigrationStatus.Cancelling);
+            return CancelOutcome.Requested;
+        }
+    }
+
+    CancelAnswer Answer(CancelOutcome outcome, string reason)
+    {
+        lock (_lock) return new(Id, _guest.Name, outcome, reason, _status, _location);
+    }
+
+    /// <summary>Switches over as soon as the thread looks, whatever the downtime; also ends the wait before the switch-over.</summary>
+    public void Complete()
+    {
+        lock (_lock)
+        {
+            if (_status is not (MigrationStatus.Setup or MigrationStatus.Active or MigrationStatus.PreSwitchover))
+                throw new MigrationException(MigrationErrorId.InvalidState, MigrationSide.User, $"A migration that is {_status} can't be completed.");
+        }
+        _completeRequested = true;
+        _switchoverAllowed.Set();
+    }
+
+    /// <summary>Changes limits of a running migration; null leaves one as it is. They bind from the next window on.</summary>
+    public void SetLimits(MigrationLimits limits)
+    {
+        if (limits.MaxPostcopyBandwidth is not null) throw NoPostcopy();
+        lock (_lock)
+        {
+            if (MigrationTransitions.IsEnded(_status))
+                throw new MigrationException(MigrationErrorId.InvalidState, MigrationSide.User, $"The migration has ended: {_status}.");
+            _parameters = (_parameters with
+            {
+                MaxDowntime = limits.MaxDowntime ?? _parameters.MaxDowntime,
+                MaxBandwidth = limits.MaxBandwidth ?? _parameters.MaxBandwidth,
+                Timeout = limits.Timeout ?? _parameters.Timeout,
+            }).Validate();
+        }
+        if (limits.Timeout is { } limit) ArmTimer(limit - _phases.Elapsed);
+    }
+
+    public void SwitchToPostcopy() => throw NoPostcopy();
+
+    public void Pause() => throw NoPostcopy();
+
+    public void Recover(string? destination) => throw NoPostcopy();
+
+    MigrationException NoPostcopy() => new(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
+        $"Guest {_guest.Name} lives in this process; only the migration of a QEMU's guest can go over to postcopy.");
+}

@@ -1,0 +1,38 @@
+using PsMigrate.Engine.Model;
+
+namespace PsMigrate.Engine.Transport;
+
+/// <summary>Reads from a file or the output of a command into one block of 1 MiB.</summary>
+/// <param name="stream">Read by this object alone, unbuffered.</param>
+/// <param name="failed">The typed error for one of the system's.</param>
+/// <param name="isAborted">Whether the link was cut at this end.</param>
+sealed class StreamPipeReader(Stream stream, Func<Exception, MigrationException> failed, Func<bool> isAborted) : BlockPipeReader
+{
+    const int BlockSize = 1 << 20;
+
+    /// <summary>Goes on at another place of a file; what was received and not consumed is dropped.</summary>
+    public void MoveTo(long position)
+    {
+        stream.Position = position;
+        Restart();
+    }
+
+    protected override int Receive()
+    {
+        MoveToFront(BlockSize);
+        try
+        {
+            if (isAborted()) throw new IOException("it was broken off.");
+            var count = stream.Read(Block.AsSpan(End));
+            End += count;
+            return count;
+        }
+        catch (Exception e) when (e is ObjectDisposedException || OneWayErrors.IsFileError(e))
+        {
+            throw failed(e);
+        }
+    }
+
+    // A file never keeps anybody waiting for long.
+    protected override bool IsReady() => stream.CanSeek;
+}
