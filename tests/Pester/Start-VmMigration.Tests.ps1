@@ -329,9 +329,16 @@ Describe 'Start-VmMigration' {
             @(Get-MigrationState | Where-Object { $_.Name -eq $name }) | Should -HaveCount 0
         }
 
-        It 'with a file as its destination' {
-            Start-VmMigration $name 'file:/somewhere' -ErrorVariable failed -ErrorAction SilentlyContinue | Should -BeNullOrEmpty
-            $failed[0].FullyQualifiedErrorId | Should -BeLike 'UnsupportedUri,*'
+        It 'to a file with -Verify, which no file can answer' {
+            Start-VmMigration $name "file:$TestDrive/verified" -Verify -ErrorVariable failed -ErrorAction SilentlyContinue | Should -BeNullOrEmpty
+            $failed[0].FullyQualifiedErrorId | Should -BeLike 'InvalidParameter,*'
+            "$TestDrive/verified" | Should -Not -Exist
+        }
+
+        It 'to a file in a folder that is not there' {
+            $final = Start-VmMigration $name "file:$TestDrive/no/such" -ErrorVariable failed -ErrorAction SilentlyContinue
+            $final.State | Should -Be 'Failed'
+            $failed[0].FullyQualifiedErrorId | Should -BeLike 'FileFailed,*'
         }
     }
 
