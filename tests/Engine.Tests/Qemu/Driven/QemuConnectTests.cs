@@ -108,7 +108,7 @@ public sealed class QemuConnectTests : IDisposable
             Assert.NotEqual(guest.Guest.Name, other.Guest.Name);
         }
         _qemu.Name = "a*";
-        Failing.With(MigrationErrorId.InvalidGuestName, () => _qemu.Connect());
+        Assert.Contains("-Name", Failing.With(MigrationErrorId.InvalidGuestName, () => _qemu.Connect()).Message, StringComparison.Ordinal);
         Patience.Until(() => !_qemu.Server.HasClient, "the socket is closed");
     }
 
