@@ -3,7 +3,6 @@ using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Qemu;
 using PsMigrate.Engine.Tests.Qemu.Machines;
 using PsMigrate.Engine.Tests.Support;
-using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Engine.Tests.Qemu.Driven;
 
@@ -23,7 +22,7 @@ public sealed class RealGuestTests
         var guest = Connect(qemu);
         try
         {
-            var version = qemu.Version;
+            var version = qemu.Qmp.QemuVersion;
             Assert.Equal((name, uuid, version, "tcg"), (guest.Name, guest.Uuid, guest.QemuVersion, guest.Accelerator));
             Assert.Equal((64L << 20, 2), (guest.MemorySize, guest.ProcessorCount));
             Assert.StartsWith("pc-", guest.MachineType, StringComparison.Ordinal);
@@ -159,7 +158,7 @@ public sealed class RealGuestTests
             Assert.InRange(rate.DirtyRate, 1 << 20, 64 << 20);
             Assert.Equal((1, "second", 16384), (rate.Qemu!.CalcTime, rate.Qemu.CalcTimeUnit, rate.Qemu.SamplePages));
             Failing.With(MigrationErrorId.RequiresKvm, () => guest.MeasureDirtyRate(new() { Mode = DirtyRateMode.DirtyBitmap }));
-            if (qemu.Version < new Version(8, 2)) Failing.With(MigrationErrorId.UnsupportedByQemu, () => Measure(TimeSpan.FromMilliseconds(200)));
+            if (qemu.Qmp.QemuVersion < new Version(8, 2)) Failing.With(MigrationErrorId.UnsupportedByQemu, () => Measure(TimeSpan.FromMilliseconds(200)));
             else Assert.True(Measure(TimeSpan.FromMilliseconds(200)) is { Duration.TotalMilliseconds: >= 200, Qemu: { CalcTime: >= 200, CalcTimeUnit: "millisecond" } });
             guest.Suspend();
             Assert.Equal(0, Measure(TimeSpan.FromSeconds(1)).DirtyRate);
@@ -171,5 +170,5 @@ public sealed class RealGuestTests
     }
 
     static QemuGuest Connect(QemuMachine qemu, string? name = null) =>
-        QemuGuest.Connect(MigrationUri.Parse(qemu.QmpUri), name, host: null, Patience.Limit);
+        QemuGuest.Connect(qemu.QmpUri, name, host: null, Patience.Limit);
 }
