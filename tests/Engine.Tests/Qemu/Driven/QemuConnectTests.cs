@@ -141,7 +141,7 @@ public sealed class QemuConnectTests : IDisposable
         var guest = _qemu.Connect();
         _qemu.Server.Drop();
         Patience.Until(() => guest.State == GuestState.Unreachable, "the loss is noticed");
-        Assert.Contains("has ended", guest.UnreachableReason, StringComparison.Ordinal);
+        Assert.Contains($"{guest.Uri}", guest.UnreachableReason, StringComparison.Ordinal);
         Assert.Same(guest, GuestRegistry.Find("local", guest.Name));
         Failing.With(MigrationErrorId.QmpConnectionLost, guest.Suspend);
         Failing.With(MigrationErrorId.QmpConnectionLost, () => guest.Resume(force: true));
