@@ -51,7 +51,8 @@ public abstract class DirtyRateMeasurement(Guest guest, TimeSpan duration) : IDi
         var left = duration - Clock.Elapsed;
         if (left > TimeSpan.Zero)
         {
-            Thread.Sleep(left < wait ? left : wait);
+            // A sleep is whole milliseconds: rounded down it would be none at the end.
+            Thread.Sleep(left < wait ? TimeSpan.FromMilliseconds(Math.Ceiling(left.TotalMilliseconds)) : wait);
             if (Clock.Elapsed < duration) return null;
         }
         return Collect(wait);
