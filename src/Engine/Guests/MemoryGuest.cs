@@ -208,7 +208,7 @@ public sealed partial class MemoryGuest : Guest
     MigrationException Busy(string verb) => _state == GuestState.Removed
         ? Gone()
         : new(MigrationErrorId.GuestBusy, MigrationSide.User,
-            $"Guest {Name} can't be {verb}: it is {_state}{(_owner is null ? "" : " and being migrated")}.");
+            $"Guest {Name} can't be {verb}: it is {_state}{(_owner is null ? "" : " and being migrated or measured")}.");
 
     MigrationException Gone() => new(MigrationErrorId.GuestNotFound, MigrationSide.User, $"Guest {Name} has been removed.");
 

@@ -21,6 +21,8 @@ static class LinkErrors
         {
             _ when uri.Kind == MigrationUriKind.Unix && !File.Exists(uri.Path) =>
                 (MigrationErrorId.ConnectionRefused, "there is no such socket."),
+            // ENOENT, of a file that has appeared since.
+            SocketError.AddressNotAvailable when uri.Kind == MigrationUriKind.Unix => (MigrationErrorId.ConnectionRefused, "there was no such socket."),
             SocketError.ConnectionRefused => (MigrationErrorId.ConnectionRefused, "nobody listens there."),
             SocketError.AccessDenied => (MigrationErrorId.ConnectionRefused, "this user has no permission."),
             SocketError.TimedOut => (MigrationErrorId.ConnectTimeout, "it did not answer in time."),
