@@ -39,7 +39,7 @@ sealed class IncomingLink
     public bool HasReturnPath { get; set; }
 
     /// <summary>Whether it is a file or a command, which nobody can be asked about.</summary>
-    public bool IsOneWay => connection is IOneWayConnection;
+    public bool IsOneWay => _connection is IOneWayConnection;
 
     /// <summary>Whether the source has said that it is one of ours, which understands the extension.</summary>
     public bool IsOurs { get; set; }
