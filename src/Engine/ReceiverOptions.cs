@@ -8,8 +8,8 @@ namespace PsMigrate.Engine;
 /// <summary>What a receiver listens on and accepts.</summary>
 public sealed record ReceiverOptions
 {
-    // QEMU's limit too: the number of a channel is a byte.
-    const int MaxChannels = 255;
+    /// <summary>The most multifd channels of one source; QEMU's limit too, for the number of a channel is a byte.</summary>
+    public const int MaxChannels = 255;
 
     /// <summary>tcp: or unix:; port 0 takes a free one.</summary>
     public MigrationUri Uri { get; init; } = MigrationUri.Parse("tcp:127.0.0.1:0");
@@ -53,6 +53,12 @@ public sealed record ReceiverOptions
     /// <summary>How long a loaded guest waits for RUN.</summary>
     public TimeSpan RunTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
+    /// <summary>
+    /// How long a postcopy whose link broke keeps what has come, so that the source can recover it; 0 is not at all. What it holds is the only
+    /// copy of the pages that the source has sent, and the guest is lost without them.
+    /// </summary>
+    public TimeSpan RecoverTimeout { get; init; } = TimeSpan.FromHours(1);
+
     /// <summary>Throws UnsupportedUri, InsecureAddress, InvalidParameter.</summary>
     internal ReceiverOptions Validate()
     {
@@ -67,11 +73,12 @@ public sealed record ReceiverOptions
         MigrationParameters.CheckPositive(FirstWordTimeout, nameof(FirstWordTimeout));
         MigrationParameters.CheckPositive(IdleTimeout, nameof(IdleTimeout));
         MigrationParameters.CheckPositive(RunTimeout, nameof(RunTimeout));
+        if (RecoverTimeout < TimeSpan.Zero) throw MigrationException.Invalid($"RecoverTimeout can't be negative, and is {RecoverTimeout}.");
         GuestOptions.CheckName(HostName, "host");
         return this;
     }
 
     internal IncomingPolicy ToPolicy() => new(
         HostName, new Admission(MaxMigrations, MaxMemory == 0 ? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes : MaxMemory),
-        AllowedName, StartSuspended, FirstWordTimeout, IdleTimeout, RunTimeout, SwitchoverAck, Channels);
+        AllowedName, StartSuspended, FirstWordTimeout, IdleTimeout, RunTimeout, SwitchoverAck, Channels, RecoverTimeout);
 }

@@ -8,6 +8,7 @@ sealed class ArrivedConnection(IConnection connection)
 {
     readonly long _start = Stopwatch.GetTimestamp();
     bool _isSorted;
+    bool _mayBePreempt;
 
     public IConnection Connection => connection;
 
@@ -22,6 +23,16 @@ sealed class ArrivedConnection(IConnection connection)
     {
         get => Volatile.Read(ref _isSorted);
         set => Volatile.Write(ref _isSorted, value);
+    }
+
+    /// <summary>
+    /// Whether a migration from the same address was advised of postcopy in its time: then it may be a preempt channel that had nothing
+    /// to say.
+    /// </summary>
+    public bool MayBePreempt
+    {
+        get => Volatile.Read(ref _mayBePreempt);
+        set => Volatile.Write(ref _mayBePreempt, value);
     }
 
     /// <summary>Since it was accepted.</summary>

@@ -22,6 +22,7 @@ sealed class CapturedArrival(IncomingLink link, IncomingPolicy policy, IncomingM
     byte[]? _description;
     bool? _hasFooters;
     uint? _ramSection;
+    bool _isPackaged;
 
     public override string Name => _name;
 
@@ -57,9 +58,22 @@ sealed class CapturedArrival(IncomingLink link, IncomingPolicy policy, IncomingM
         _early.Add(EarlySection.Read(Reader, section, _ramSection));
     }
 
+    /// <summary>FULL sections of a postcopy's package, which has no description; gives how many bytes they take.</summary>
+    public int TakePackaged(ReadOnlySpan<byte> package)
+    {
+        if (_hasFooters == false)
+            throw Reader.Error(MigrationErrorId.UnsupportedFeature, "Postcopy of a machine whose sections have no footers is not supported.");
+        var sections = SectionCutter.ByFooters(package, out var length);
+        if (length == 0) throw Reader.Error(MigrationErrorId.UnknownSection, "The package holds a section that can't be read.");
+        foreach (var section in sections) CheckForeign(section.Name, section.Instance);
+        _sections = [.. _isPackaged ? _sections : _early.ToArray(), .. sections];
+        _isPackaged = true;
+        return length;
+    }
+
     public override bool TryReadTail()
     {
-        if ((RecordType)Reader.Peek(1)[0] == RecordType.Command) return false;
+        if (_isPackaged || (RecordType)Reader.Peek(1)[0] == RecordType.Command) return false;
         var start = Reader.Position;
         var tail = new DeviceTail(_hasFooters != false);
         try
@@ -77,7 +91,10 @@ sealed class CapturedArrival(IncomingLink link, IncomingPolicy policy, IncomingM
         return true;
     }
 
-    public override void ReadEnd() => throw Reader.Error(MigrationErrorId.OutOfOrder, "The stream ends without device sections.");
+    public override void ReadEnd()
+    {
+        if (!_isPackaged) throw Reader.Error(MigrationErrorId.OutOfOrder, "The stream ends without device sections.");
+    }
 
     public override void TakeOver(ArrivingRam ram)
     {

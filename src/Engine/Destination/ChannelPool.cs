@@ -15,7 +15,8 @@ sealed class ChannelPool(TimeSpan limit, Func<string, bool> isComing)
     /// <summary>How long a source is given to connect one more channel after the last one.</summary>
     public static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(100);
 
-    // A migration of which nothing says that it has channels waits no longer than this for connections that may be some.
+    // No longer than this a migration of which nothing says that it has channels waits for connections that may be some, and one that
+    // has some for another migration to be out of the way.
     static readonly TimeSpan MostGrace = TimeSpan.FromSeconds(1);
 
     // What is coming and the grace are looked at so often.
@@ -106,7 +107,7 @@ sealed class ChannelPool(TimeSpan limit, Func<string, bool> isComing)
                 if (migration.Count > count) (count, sinceLast) = (migration.Count, Stopwatch.StartNew());
                 var must = isSure || migration.Expected > 0 || count > 0;
                 if (isClear && IsComplete(migration, isSure) && !IsMoreLikely(migration, sinceLast)) break;
-                if (clock.Elapsed > (must ? limit : MostGrace))
+                if (clock.Elapsed > (must && isClear ? limit : MostGrace))
                 {
                     if (!isClear) throw Ambiguous();
                     if (must && !IsComplete(migration, isSure)) throw Missing(migration);

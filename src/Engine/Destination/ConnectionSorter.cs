@@ -5,7 +5,7 @@ namespace PsMigrate.Engine.Destination;
 
 /// <summary>
 /// Finds out what each accepted connection is (migration_ioc_process_incoming of QEMU), and brings it to its migration: a main stream
-/// begins one, a multifd channel waits for it. Each connection has a thread of its own, from the first byte to the last. Thread-safe.
+/// begins one, a multifd channel waits for it, a recovery and a preempt channel go to a postcopy. Each connection has a thread of its own, from the first byte to the last. Thread-safe.
 /// </summary>
 /// <param name="policy">What is accepted.</param>
 /// <param name="log">Is told what came of it.</param>
@@ -14,6 +14,7 @@ sealed class ConnectionSorter(IncomingPolicy policy, IArrivalLog log, Func<bool>
 {
     readonly object _lock = new();
     readonly HashSet<ArrivedConnection> _connections = [];
+    readonly PostcopyLinks _postcopies = new(policy.FirstWordTimeout);
     ChannelPool? _pool;
     bool _isStopped;
 
@@ -50,6 +51,14 @@ sealed class ConnectionSorter(IncomingPolicy policy, IArrivalLog log, Func<bool>
                 case ConnectionKind.Multifd:
                     ServeChannel(arrived);
                     break;
+                case ConnectionKind.Recovery:
+                    _postcopies.Recover(arrived);
+                    break;
+                case ConnectionKind.Preempt:
+                    _postcopies.Preempt(arrived);
+                    break;
+                case ConnectionKind.Nothing when IsQuiet(arrived):
+                    break;
                 default:
                     ServeMain(arrived);
                     break;
@@ -59,7 +68,7 @@ sealed class ConnectionSorter(IncomingPolicy policy, IArrivalLog log, Func<bool>
         catch (Exception e)
 #pragma warning restore CA1031
         {
-            log.Refused(arrived, MigrationException.From(e, MigrationSide.Destination, "A connection failed"));
+            if (arrived.IsSorted || !IsQuiet(arrived)) log.Refused(arrived, MigrationException.From(e, MigrationSide.Destination, "A connection failed"));
         }
         finally
         {
@@ -83,7 +92,9 @@ sealed class ConnectionSorter(IncomingPolicy policy, IArrivalLog log, Func<bool>
 
     ConnectionKind Sort(ArrivedConnection arrived)
     {
-        var kind = InTime(arrived, () => FirstWord.Peek(arrived.Connection.Input));
+        var moments = 0L;
+        // A migration that may have it as its preempt channel keeps it.
+        var kind = InTime(arrived, () => FirstWord.Peek(arrived.Connection.Input), () => _postcopies.IsAwaited(arrived) ? ++moments : moments);
         arrived.IsSorted = true;
         return kind;
     }
@@ -91,6 +102,7 @@ sealed class ConnectionSorter(IncomingPolicy policy, IArrivalLog log, Func<bool>
     void ServeMain(ArrivedConnection arrived)
     {
         var incoming = new IncomingMigration(arrived.Connection, policy, new MultifdChannels(Pool, arrived, policy.Channels));
+        _postcopies.Join(arrived, incoming);
         log.Begins(incoming);
         try
         {
@@ -98,6 +110,9 @@ sealed class ConnectionSorter(IncomingPolicy policy, IArrivalLog log, Func<bool>
         }
         finally
         {
+            lock (_lock)
+                foreach (var silent in _connections.Where(other => !other.IsSorted)) _postcopies.IsAwaited(silent);
+            _postcopies.Leave(incoming);
             log.Ended(incoming);
         }
     }
@@ -110,9 +125,13 @@ sealed class ConnectionSorter(IncomingPolicy policy, IArrivalLog log, Func<bool>
     }
 
     /// <summary>Reads what a connection has to say at first; one that does not come to it is cut. Throws PeerSilent, ConnectionLost.</summary>
-    T InTime<T>(ArrivedConnection arrived, Func<T> read)
+    /// <param name="arrived">The connection.</param>
+    /// <param name="read">What reads.</param>
+    /// <param name="excuses">The time begins anew whenever this grows.</param>
+    T InTime<T>(ArrivedConnection arrived, Func<T> read, Func<long>? excuses = null)
     {
-        using var silence = new SilenceWatch(() => 0, arrived.Connection.Abort, policy.FirstWordTimeout);
+        using var silence = new SilenceWatch(excuses ?? (() => 0), arrived.Connection.Abort, policy.FirstWordTimeout);
+        if (excuses is not null) silence.Expect(policy.FirstWordTimeout);
         try
         {
             return read();
@@ -122,6 +141,9 @@ sealed class ConnectionSorter(IncomingPolicy policy, IArrivalLog log, Func<bool>
             throw new MigrationException(MigrationErrorId.PeerSilent, MigrationSide.Source, "The source says nothing.", e);
         }
     }
+
+    /// <summary>Whether one that never said a word may have been a preempt channel, which is in order.</summary>
+    bool IsQuiet(ArrivedConnection arrived) => _postcopies.IsAwaited(arrived) || arrived.MayBePreempt;
 
     bool IsComing(string host)
     {

@@ -61,7 +61,7 @@ static class FirstWord
         return word switch
         {
             MultifdInit.Magic => ConnectionKind.Multifd,
-            _ when bytes[0] == (byte)RecordType.Command => ConnectionKind.Recovery,
+            _ when bytes[0] == (byte)RecordType.Command && bytes[1] == 0 => ConnectionKind.Recovery,
             _ when (word & OffsetMask) == 0 => ConnectionKind.Preempt,
             _ => ConnectionKind.Main,
         };

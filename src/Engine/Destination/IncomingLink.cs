@@ -1,17 +1,39 @@
+using System.Diagnostics.CodeAnalysis;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
 using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Engine.Destination;
 
-/// <summary>The main channel of an incoming migration: what comes, and what is answered on the return path. One thread.</summary>
-sealed class IncomingLink(IConnection connection)
+/// <summary>
+/// The main channel of an incoming migration: what comes, and what is answered on the return path. One thread, but for what is said to be
+/// for any.
+/// </summary>
+sealed class IncomingLink
 {
-    readonly WireWriter _back = new(connection.Output);
+    volatile IConnection _connection;
+    WireWriter _back;
+    long _earlierBytes;
 
-    public IConnection Connection => connection;
+    public IncomingLink(IConnection connection) => Replace(connection);
 
-    public WireReader Reader { get; } = new(connection.Input, MigrationSide.Source);
+    /// <summary>Any thread may ask.</summary>
+    public IConnection Connection => _connection;
+
+    public WireReader Reader { get; private set; }
+
+    /// <summary>Bytes that came, over connections that were lost too. Any thread may ask.</summary>
+    public long BytesReceived => Volatile.Read(ref _earlierBytes) + _connection.BytesReceived;
+
+    /// <summary>Goes on over another connection, at the beginning of a record; the return path is that of the new one.</summary>
+    [MemberNotNull(nameof(_connection), nameof(_back), nameof(Reader))]
+    public void Replace(IConnection connection)
+    {
+        if (_connection is { } before) Volatile.Write(ref _earlierBytes, _earlierBytes + before.BytesReceived);
+        _back = new WireWriter(connection.Output);
+        Reader = new WireReader(connection.Input, MigrationSide.Source);
+        _connection = connection;
+    }
 
     /// <summary>Whether the source has opened a return path; without one nothing may be sent.</summary>
     public bool HasReturnPath { get; set; }
@@ -20,6 +42,9 @@ sealed class IncomingLink(IConnection connection)
     public bool IsOurs { get; set; }
 
     public void Send(ReturnPathMessage message) => message.Send(_back);
+
+    /// <inheritdoc cref="ReturnPathMessage.SendBitmap"/>
+    public void SendBitmap(string block, ReadOnlySpan<ulong> received) => ReturnPathMessage.SendBitmap(_back, block, received);
 
     /// <summary>
     /// Sends what the other end can do without: one that is gone will ask, or has completed without our word.

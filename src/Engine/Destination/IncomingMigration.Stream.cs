@@ -16,9 +16,7 @@ sealed partial class IncomingMigration
         StreamHeader.ReadMagic(_link.Reader);
         _configuration = ConfigurationRecord.Read(_link.Reader);
         _channels?.Expect(_configuration.Uuid);
-        while (ReadRecord())
-        {
-        }
+        ReadRecords();
     }
 
     /// <summary>False at the end of the stream.</summary>
@@ -30,10 +28,12 @@ sealed partial class IncomingMigration
             return reader.IsAtEnd() ? false : throw reader.Error(MigrationErrorId.OutOfOrder, "A question is followed by something else.");
         if (_isRamComplete && _arrival!.TryReadTail()) return false;
         var type = (RecordType)reader.Byte();
+        if (Status == MigrationStatus.PostcopyRecover && type != RecordType.Command)
+            throw reader.Error(MigrationErrorId.OutOfOrder, "A recovery begins with something else than commands.");
         switch (type)
         {
             case RecordType.Command:
-                ReadCommand();
+                ReadCommand(reader);
                 return true;
             case RecordType.SectionStart:
                 ReadStart(ReadHeader());
@@ -53,10 +53,9 @@ sealed partial class IncomingMigration
         }
     }
 
-    void ReadCommand()
+    void ReadCommand(WireReader reader)
     {
-        var reader = _link.Reader;
-        var command = CommandRecord.Read(reader);
+        var command = CommandRecord.Read(reader, out var length);
         switch (command)
         {
             case CommandType.OpenReturnPath:
@@ -75,10 +74,16 @@ sealed partial class IncomingMigration
                 break;
             case CommandType.SwitchoverStart:
                 break;
+            case >= CommandType.PostcopyAdvise and <= CommandType.ReceiveBitmap when !_link.IsOurs:
+                ReadPostcopyCommand(reader, command, length);
+                break;
             default:
-                throw reader.Error(MigrationErrorId.OutOfOrder, $"Command {command} comes at the wrong place.");
+                throw Misplaced(reader, command);
         }
     }
+
+    static MigrationException Misplaced(WireReader reader, CommandType command) =>
+        reader.Error(MigrationErrorId.OutOfOrder, $"Command {command} comes at the wrong place.");
 
     void OpenReturnPath()
     {

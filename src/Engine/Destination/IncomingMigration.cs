@@ -33,11 +33,14 @@ sealed partial class IncomingMigration
         _memory = new IncomingMemory(policy);
         _ram = new RamLoader(blocks => _arrival!.Prepare(blocks));
         _ram.Channels = _channels = channels;
-        _silence = new SilenceWatch(() => ReceivedBytes, Abort, policy.FirstWordTimeout);
+        _silence = new SilenceWatch(() => ReceivedBytes, Cut, policy.FirstWordTimeout);
         channels?.Begin(() => _ram.Ram);
     }
 
-    /// <summary>Setup until it is known who comes, then Active, Completed or Failed.</summary>
+    /// <summary>
+    /// Setup until it is known who comes, then Active, in postcopy PostcopyActive, PostcopyPaused and PostcopyRecover too, and at the end
+    /// Completed or Failed.
+    /// </summary>
     public MigrationStatus Status { get; private set; } = MigrationStatus.Setup;
 
     /// <summary>The guest's name, once it is known.</summary>
@@ -61,7 +64,7 @@ sealed partial class IncomingMigration
 
     public long TotalBytes => _memory.Length;
 
-    public long ReceivedBytes => _link.Connection.BytesReceived + (_channels?.BytesReceived ?? 0);
+    public long ReceivedBytes => _link.BytesReceived + (_channels?.BytesReceived ?? 0);
 
     public long NormalPages => _ram.NormalPages + (_channels?.NormalPages ?? 0);
 
@@ -76,6 +79,13 @@ sealed partial class IncomingMigration
     /// <summary>Breaks it off, unless the guest is here already.</summary>
     public void Abort()
     {
+        _pause.Close();
+        Cut();
+    }
+
+    /// <summary>Cuts its connections; a postcopy can be recovered from that.</summary>
+    void Cut()
+    {
         _channels?.Abort(LinkErrors.ClosedHere(Peer));
         _link.Connection.Abort();
     }
@@ -86,7 +96,11 @@ sealed partial class IncomingMigration
         try
         {
             ReadStream();
-            if (!IsQuestion) _arrival!.TakeOver(_ram.Ram!);
+            if (!IsQuestion)
+            {
+                AwaitPreempted();
+                _arrival!.TakeOver(_ram.Ram!);
+            }
             Status = MigrationStatus.Completed;
         }
 #pragma warning disable CA1031 // A receiver outlives whatever a stream does.
@@ -98,6 +112,7 @@ sealed partial class IncomingMigration
         finally
         {
             _silence.Dispose();
+            _pause.Close();
             _channels?.End(hasFailed: Status == MigrationStatus.Failed);
             _memory.Leave();
             _link.Connection.Dispose();
@@ -110,7 +125,7 @@ sealed partial class IncomingMigration
         arrival.Expecting += silence =>
         {
             _silence.Expect(silence);
-            Status = MigrationStatus.Active;
+            if (Status == MigrationStatus.Setup) Status = MigrationStatus.Active;
         };
     }
 
@@ -127,7 +142,7 @@ sealed partial class IncomingMigration
         {
             _ when _silence.HasCut => new MigrationException(MigrationErrorId.PeerSilent, MigrationSide.Source, "The source fell silent.", e),
             // What a channel failed of is why the main channel was cut.
-            _ when _channels?.Error is { } error => error,
+            _ when (_preemptError ?? _channels?.Error) is { } error => error,
             _ => MigrationException.From(e, MigrationSide.Destination, "The receiver failed"),
         };
         Status = MigrationStatus.Failed;

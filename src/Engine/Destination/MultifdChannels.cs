@@ -18,6 +18,7 @@ sealed class MultifdChannels(ChannelPool pool, ArrivedConnection main, int expec
     bool _isSetupOver;
     bool _flushes;
     bool _alwaysFlushes;
+    bool _isFinished;
 
     /// <summary>Where the main stream comes from.</summary>
     public string Host => main.Host;
@@ -72,20 +73,24 @@ sealed class MultifdChannels(ChannelPool pool, ArrivedConnection main, int expec
 
     public void FlushSeen()
     {
-        if (_isSetupOver && !_flushes)
-            throw new MigrationException(MigrationErrorId.OutOfOrder, MigrationSide.Source, "A multifd flush comes after a setup without one.");
+        if (_isFinished || (_isSetupOver && !_flushes))
+            throw new MigrationException(MigrationErrorId.OutOfOrder, MigrationSide.Source, "A multifd flush comes where there can't be one.");
         _flushes = true;
         Mark();
     }
 
     public void SectionEnded()
     {
-        if (!_flushes && !_alwaysFlushes) Mark();
+        if (!_flushes && !_alwaysFlushes && !_isFinished) Mark();
         _isSetupOver = true;
     }
 
-    /// <summary>All of RAM has come: no channel touches it any more. Throws what a channel failed of.</summary>
-    public void Finish() => _barrier.Finish();
+    /// <summary>All that comes through the channels has come: none touches RAM any more. Throws what a channel failed of.</summary>
+    public void Finish()
+    {
+        _barrier.Finish();
+        _isFinished = true;
+    }
 
     /// <summary>Breaks off whatever waits for a channel, and the channels.</summary>
     public void Abort(MigrationException reason)

@@ -37,6 +37,8 @@ sealed class SilenceWatch : IDisposable
     {
         Volatile.Write(ref _heardAt, Stopwatch.GetTimestamp());
         _allowed = new Allowance(silence, IsReset: true);
+        // A connection that was cut has been replaced by another one.
+        _hasCut = false;
     }
 
     public void Dispose() => _timer.Dispose();

@@ -62,6 +62,26 @@ sealed unsafe class ArrivingBlock(RamBlock block)
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void MarkReceived(int word, ulong pages) => Interlocked.Or(ref _received[word], pages);
 
+    /// <summary>Pages that will come anew: they count as missing from here on. No other thread may bring pages meanwhile.</summary>
+    public void Discard(long first, long count)
+    {
+        for (var page = first; page < first + count;)
+        {
+            var bit = (int)(page & 63);
+            var bits = (int)Math.Min(64 - bit, first + count - page);
+            _received[page >> 6] &= ~((bits == 64 ? ulong.MaxValue : (1UL << bits) - 1) << bit);
+            page += bits;
+        }
+    }
+
+    /// <summary>One bit a page: which have come.</summary>
+    public ulong[] ReceivedBitmap()
+    {
+        var copy = new ulong[_received.Length];
+        for (var i = 0; i < copy.Length; i++) copy[i] = Volatile.Read(ref _received[i]);
+        return copy;
+    }
+
     /// <summary>Pages that are not there yet.</summary>
     public long MissingPages
     {

@@ -18,6 +18,11 @@ sealed class ArrivingRam
 
     public GuestMemory Memory { get; }
 
+    /// <summary>
+    /// Set in postcopy: a page that has come is never written again, for the guest may have gone on with it (ramblock_recv_bitmap of QEMU).
+    /// </summary>
+    public bool KeepsFirst { get; set; }
+
     /// <summary>In the order of the stream.</summary>
     public ArrivingBlock[] Blocks { get; }
 

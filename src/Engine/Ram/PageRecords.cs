@@ -40,7 +40,7 @@ sealed class PageRecords
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void ReadPlainPages(WireReader reader)
     {
-        if (_block is not { } block) return;
+        if (_block is not { } block || Ram!.KeepsFirst) return;
         var seen = reader.Peek(8);
         var at = 0;
         long pages = 0, zeros = 0;
@@ -80,6 +80,9 @@ sealed class PageRecords
         ZeroPages += zeros;
     }
 
+    /// <summary>The source has forgotten which block went on, and will name it.</summary>
+    public void ForgetBlock() => _block = null;
+
     /// <summary>
     /// The rest of a record whose word has been read; false when it is none of a page. Throws UnknownBlock, OffsetOutOfRange,
     /// OutOfOrder, InvalidValue, InvalidLength.
@@ -96,6 +99,8 @@ sealed class PageRecords
             case RamFlags.Zero:
                 ReadZero(reader, Locate(reader, flags, offset));
                 return true;
+            case RamFlags.Xbzrle or RamFlags.CompressPage when Ram?.KeepsFirst == true:
+                throw reader.Error(MigrationErrorId.OutOfOrder, $"RAM record 0x{flags:x3} can't be in postcopy.");
             case RamFlags.Xbzrle:
                 ReadDifference(reader, Locate(reader, flags, offset));
                 return true;
@@ -122,10 +127,16 @@ sealed class PageRecords
         return (_block, offset / GuestMemory.PageSize);
     }
 
+    bool IsWanted((ArrivingBlock Block, long Page) to) => !Ram!.KeepsFirst || !to.Block.HasCome(to.Page);
+
     void ReadPage(WireReader reader, (ArrivingBlock Block, long Page) to)
     {
-        _density.Arriving(Ram!.Memory, to.Block.Block, to.Page);
-        to.Block.Store(to.Page, reader.Peek(GuestMemory.PageSize)[..GuestMemory.PageSize]);
+        var bytes = reader.Peek(GuestMemory.PageSize)[..GuestMemory.PageSize];
+        if (IsWanted(to))
+        {
+            _density.Arriving(Ram!.Memory, to.Block.Block, to.Page);
+            to.Block.Store(to.Page, bytes);
+        }
         reader.Skip(GuestMemory.PageSize);
         NormalPages++;
     }
@@ -134,7 +145,7 @@ sealed class PageRecords
     {
         var fill = reader.Byte();
         if (fill != 0) throw reader.Error(MigrationErrorId.InvalidValue, $"A page filled with 0x{fill:x2} can't be, only with zero.");
-        to.Block.Clear(to.Page);
+        if (IsWanted(to)) to.Block.Clear(to.Page);
         ZeroPages++;
     }
 

@@ -27,6 +27,9 @@ sealed class RamLoader(Func<(string Name, long Length)[], GuestMemory> prepare)
 
     public long CompressedPages => _records.CompressedPages;
 
+    /// <inheritdoc cref="PageRecords.ForgetBlock"/>
+    public void ForgetBlock() => _records.ForgetBlock();
+
     /// <summary>The body of any ram section.</summary>
     public void ReadBody(WireReader reader)
     {

@@ -10,6 +10,7 @@ sealed class DeviceList(StreamFile file, SectionList sections)
 {
     // A section before RAM is small: what is announced, or the layout of virtio-mem.
     const int MaxEarly = 1 << 20;
+    const int LongestHeader = 1 + 4 + 1 + 255 + 4 + 4;
     const int Piece = 64 << 10;
 
     readonly List<(DeviceRecord Record, long Base, bool InPackage)> _records = [];
@@ -138,13 +139,17 @@ sealed class DeviceList(StreamFile file, SectionList sections)
         }
         catch (MigrationException e)
         {
-            throw file.ErrorAt(start + (e.StreamOffset ?? 0), e.Id, e.Message);
+            // No footer up to the end of the file: it ends in this section.
+            var isCutOff = e.Id == MigrationErrorId.WrongFooter && start + bytes.Length == file.Length;
+            throw file.ErrorAt(start + (e.StreamOffset ?? 0), isCutOff ? MigrationErrorId.UnexpectedEnd : e.Id, e.Message);
         }
         finally
         {
             Keep(records, start, inPackage);
         }
-        throw file.ErrorAt(start, MigrationErrorId.InvalidValue, "What begins like a section has no header of one.");
+        throw bytes.Length < LongestHeader
+            ? file.ErrorAt(start, MigrationErrorId.UnexpectedEnd, "The file ends in the header of a section.")
+            : file.ErrorAt(start, MigrationErrorId.InvalidValue, "What begins like a section has no header of one.");
     }
 
     void Keep(List<DeviceRecord> records, long start, bool inPackage)

@@ -56,7 +56,7 @@ public sealed class MigrationStream
     /// <summary>Whether the record that ends a stream is there.</summary>
     public bool HasEof { get; internal init; }
 
-    /// <summary>Bytes of the file behind the stream.</summary>
+    /// <summary>Bytes of the file behind the stream; of a damaged one, those that could not be read.</summary>
     public long TrailingBytes { get; internal init; }
 
     /// <summary>Bytes of all RAM blocks.</summary>
@@ -68,7 +68,10 @@ public sealed class MigrationStream
     /// <summary>Pages sent as zero (duplicate of query-migrate).</summary>
     public long ZeroPages => Blocks.Sum(block => block.ZeroPages);
 
-    /// <summary>Pages sent as a difference (pages of xbzrle-cache of query-migrate).</summary>
+    /// <summary>
+    /// Pages sent as a difference. The pages of xbzrle-cache of query-migrate are as many or more: those that had not changed, of
+    /// which nothing is sent, and those sent as they are (overflow) count there too.
+    /// </summary>
     public long XbzrlePages => Blocks.Sum(block => block.XbzrlePages);
 
     /// <summary>Pages sent as a zlib stream of their own (pages of compression of query-migrate).</summary>

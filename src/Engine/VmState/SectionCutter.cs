@@ -62,8 +62,8 @@ static class SectionCutter
 
     /// <summary>
     /// By footers alone, for streams without a description: a body ends at the footer with its own id that is followed by the
-    /// header of a section not yet seen, a part of a live section, a command, EOF, or the end of the bytes. Throws WrongFooter. Linear: each body is
-    /// searched once.
+    /// header of a section not yet seen, a part of a live section, a command, EOF, or the end of the bytes, which may be in the
+    /// middle of a header. Throws WrongFooter, InvalidValue. Linear: each body is searched once.
     /// </summary>
     /// <param name="bytes">The sections.</param>
     /// <param name="length">Bytes that the sections take; what follows is no section.</param>
@@ -85,7 +85,7 @@ static class SectionCutter
             // START looks the same, and is not for here.
             if ((RecordType)bytes[length] != RecordType.SectionFull) break;
             if (!seen.Add(section.Id))
-                throw Error(sender, MigrationErrorId.WrongFooter, length, $"Section number {section.Id} comes twice.");
+                throw Error(sender, MigrationErrorId.InvalidValue, length, $"Section number {section.Id} comes twice.");
             var end = FindFooter(bytes, length + headerSize, section.Id, seen);
             if (end < 0)
                 throw Error(sender, MigrationErrorId.WrongFooter, length,
@@ -120,10 +120,19 @@ static class SectionCutter
             RecordType.Command => rest.Length >= 5
                 && (CommandType)BinaryPrimitives.ReadUInt16BigEndian(rest[1..]) is > CommandType.Invalid and <= CommandType.SwitchoverStart
                 && BinaryPrimitives.ReadUInt16BigEndian(rest[3..]) <= rest.Length - 5,
-            RecordType.SectionPart or RecordType.SectionEnd => rest.Length >= 5 && BinaryPrimitives.ReadUInt32BigEndian(rest[1..]) <= MaxLiveId,
-            _ => TryReadHeader(rest, out var next, out _) && !seen.Contains(next.Id) && next.Version <= ushort.MaxValue,
+            RecordType.SectionPart or RecordType.SectionEnd => rest.Length >= 5
+                && BinaryPrimitives.ReadUInt32BigEndian(rest[1..]) <= MaxLiveId,
+            _ => TryReadHeader(rest, out var next, out _)
+                ? !seen.Contains(next.Id) && next.Version <= ushort.MaxValue
+                : IsCutOffHeader(rest),
         };
     }
+
+    /// <summary>The beginning of a header, and no more bytes.</summary>
+    static bool IsCutOffHeader(ReadOnlySpan<byte> rest) =>
+        (RecordType)rest[0] is RecordType.SectionFull or RecordType.SectionStart
+        && (rest.Length < 6 || (rest.Length < 6 + rest[5] + 8
+            && !rest.Slice(6, Math.Min(rest[5], rest.Length - 6)).ContainsAnyExceptInRange((byte)' ', (byte)'~')));
 
     /// <summary>The header of a START or FULL section whose name is one: 1 to 255 printable ASCII characters.</summary>
     static bool TryReadHeader(ReadOnlySpan<byte> bytes, out SectionHeader section, out int size)

@@ -124,7 +124,8 @@ public sealed class ReadMigrationStreamCommand : EngineCmdlet, IDisposable
     {
         var target = SessionState.Path.GetUnresolvedProviderPathFromPSPath(OutFile);
         if (File.Exists(target) && !Force)
-            throw new MigrationException(MigrationErrorId.FileFailed, MigrationSide.User, $"{target} is there already; -Force replaces it.");
+            throw new MigrationException(MigrationErrorId.FileFailed, MigrationSide.User,
+                $"{target} is there already; -Force replaces it.");
         if (!ShouldProcess(target, $"Write RAM block {Block} of {file}")) return;
         var extracted = BlockExtractor.Extract(file, Offset, Block, target, _stop.Token);
         if (extracted.MissingPages > 0)

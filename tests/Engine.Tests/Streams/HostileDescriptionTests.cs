@@ -34,7 +34,8 @@ public sealed class HostileDescriptionTests
     [InlineData("\"size\":1,\"struct\":{}", MigrationErrorId.InvalidValue)]
     [InlineData("\"size\":1,\"index\":-1", MigrationErrorId.InvalidValue)]
     public void A_field_that_can_not_be_is_refused(string rest, MigrationErrorId expected) =>
-        A_description_that_can_not_be_is_refused(Device($"{{{rest}{(rest.Length > 0 ? "," : "")}\"name\":\"f\",\"type\":\"t\"}}"), expected);
+        A_description_that_can_not_be_is_refused(
+            Device($"{{{rest}{(rest.Length > 0 ? "," : "")}\"name\":\"f\",\"type\":\"t\"}}"), expected);
 
     static string Device(string fields) => $"{{\"devices\":[{{\"name\":\"a\",\"vmsd_name\":\"a\",\"fields\":[{fields}]}}]}}";
 
