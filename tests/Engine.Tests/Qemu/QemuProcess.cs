@@ -1,7 +1,10 @@
 using System.Diagnostics;
-using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Qmp;
+using PsMigrate.Engine.Tests.Support;
+using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Engine.Tests.Qemu;
 
@@ -11,9 +14,7 @@ sealed class QemuProcess : IDisposable
     readonly string _folder = Directory.CreateTempSubdirectory("psmigrate-qemu-").FullName;
     readonly StringBuilder _errors = new();
     readonly Process _process;
-    readonly Socket _qmp = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-    readonly StreamReader _reader;
-    readonly StreamWriter _writer;
+    QmpClient? _qmp;
 
     public QemuProcess(string binary, int megabytes, params string[] arguments)
     {
@@ -27,11 +28,7 @@ sealed class QemuProcess : IDisposable
         _process.ErrorDataReceived += (_, line) => _errors.AppendLine(line.Data);
         _process.Start();
         _process.BeginErrorReadLine();
-        Poll.Until(() => TryConnect(socket), $"QEMU opens its QMP socket. {_errors}");
-        var stream = new NetworkStream(_qmp);
-        (_reader, _writer) = (new StreamReader(stream), new StreamWriter(stream) { AutoFlush = true });
-        _reader.ReadLine();
-        Execute("qmp_capabilities");
+        Poll.Until(() => TryConnect(MigrationUri.Parse($"unix:{socket}")), $"QEMU opens its QMP socket. {_errors}");
     }
 
     /// <summary>What QEMU printed.</summary>
@@ -40,27 +37,14 @@ sealed class QemuProcess : IDisposable
     public bool HasExited => _process.HasExited;
 
     /// <summary>For example 7.2.22.</summary>
-    public string Version
-    {
-        get
-        {
-            var version = Execute("query-version").GetProperty("qemu");
-            return $"{version.GetProperty("major")}.{version.GetProperty("minor")}.{version.GetProperty("micro")}";
-        }
-    }
+    public string Version => Qmp.QemuVersion.ToString();
 
-    /// <summary>Runs a QMP command and gives what it returns; events are passed over.</summary>
-    public JsonElement Execute(string command, object? arguments = null)
-    {
-        _writer.WriteLine(JsonSerializer.Serialize(new Dictionary<string, object> { ["execute"] = command, ["arguments"] = arguments ?? new { } }));
-        while (_reader.ReadLine() is { } line)
-        {
-            var answer = JsonDocument.Parse(line).RootElement;
-            if (answer.TryGetProperty("return", out var value)) return value;
-            if (answer.TryGetProperty("error", out var error)) throw new InvalidOperationException($"{command}: {error}");
-        }
-        throw new InvalidOperationException($"{command}: QEMU closed the socket. {_errors}");
-    }
+    /// <summary>The client of its only QMP socket.</summary>
+    public QmpClient Qmp => _qmp!;
+
+    /// <summary>Runs a QMP command and gives what it returns.</summary>
+    public JsonElement Execute(string command, object? arguments = null) =>
+        Qmp.Execute(command, JsonSerializer.SerializeToNode(arguments)?.AsObject(), Patience.Limit);
 
     public string MigrationStatus => Execute("query-migrate").TryGetProperty("status", out var status) ? status.GetString()! : "none";
 
@@ -74,22 +58,22 @@ sealed class QemuProcess : IDisposable
 
     public void Dispose()
     {
-        _qmp.Dispose();
+        _qmp?.Dispose();
         if (!_process.HasExited) _process.Kill();
         _process.WaitForExit(10000);
         _process.Dispose();
         Directory.Delete(_folder, recursive: true);
     }
 
-    bool TryConnect(string socket)
+    bool TryConnect(MigrationUri socket)
     {
         if (_process.HasExited) throw new InvalidOperationException($"QEMU did not start: {_errors}");
         try
         {
-            if (!_qmp.Connected) _qmp.Connect(new UnixDomainSocketEndPoint(socket));
+            _qmp = QmpClient.Connect(socket, Patience.Limit);
             return true;
         }
-        catch (SocketException)
+        catch (MigrationException error) when (error.Id == MigrationErrorId.ConnectionRefused)
         {
             return false;
         }
