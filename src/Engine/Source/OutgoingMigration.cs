@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Journal;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
 using PsMigrate.Engine.Ram;
@@ -19,19 +20,17 @@ sealed partial class OutgoingMigration : IMigrationRun
     readonly Func<CancellationToken, IConnection> _connect;
     readonly CancellationTokenSource _stop = new();
     readonly ManualResetEventSlim _switchoverAllowed = new();
-    readonly ManualResetEventSlim _ended = new();
     readonly Guid _uuid = Guid.NewGuid();
     readonly MemoryGuest _guest;
     readonly string _destination;
     readonly PhaseLog _phases = new();
     readonly RateWindow _window = new();
     readonly RamSaver _ram;
-    readonly List<MigrationDecision> _decisions = [];
+    readonly MigrationJournal _journal = new();
     static readonly TimeSpan WatchPeriod = TimeSpan.FromSeconds(1);
     MigrationParameters _parameters;
     MigrationStatus _status;
     MigrationException? _error;
-    MigrationResult? _result;
     Timer? _timer;
     Timer? _watchdog;
     long _watchedBytes = -1;
@@ -68,10 +67,7 @@ sealed partial class OutgoingMigration : IMigrationRun
         get { lock (_lock) return _status; }
     }
 
-    public MigrationResult? Result
-    {
-        get { lock (_lock) return _result; }
-    }
+    public MigrationResult? Result => _journal.Result;
 
     /// <summary>Claims the guest and starts the thread. Throws GuestBusy and its kin; then nothing has changed.</summary>
     public void Start()
@@ -94,8 +90,10 @@ sealed partial class OutgoingMigration : IMigrationRun
         }
     }
 
-    public bool Wait(TimeSpan? timeout) =>
-        _ended.Wait(timeout is { } limit && limit < MigrationParameters.LongestWait ? limit : Timeout.InfiniteTimeSpan);
+    public bool Wait(TimeSpan? timeout) => _journal.Wait(timeout);
+
+    public bool TryTakeIteration(ref int next, out MigrationIteration? iteration, TimeSpan wait) =>
+        _journal.TryTakeIteration(ref next, out iteration, wait);
 
     /// <summary>
     /// Cancels, unless the destination has leave to run the guest or the migration is over. With <paramref name="wait"/> the answer
@@ -105,7 +103,7 @@ sealed partial class OutgoingMigration : IMigrationRun
     {
         var outcome = TryCancel();
         if (outcome == CancelOutcome.Requested) Interrupt();
-        if (wait) _ended.Wait();
+        if (wait) _journal.Wait(null);
         if (outcome == CancelOutcome.AlreadyEnded) return Answer(outcome, $"The migration had ended before: {Status}.");
         if (outcome == CancelOutcome.TooLate) return Answer(outcome, "The destination has leave to run the guest; nothing can take that back.");
         if (!wait) return Answer(outcome, "The migration is being cancelled.");
@@ -289,10 +287,8 @@ sealed partial class OutgoingMigration : IMigrationRun
         _status = to;
     }
 
-    void Decide(string what, string from, string to, string reason)
-    {
-        lock (_lock) _decisions.Add(new MigrationDecision(_phases.Elapsed, what, from, to, reason));
-    }
+    void Decide(string what, string from, string to, string reason) =>
+        _journal.Decide(new MigrationDecision(_phases.Elapsed, what, from, to, reason));
 
     static TimeSpan Since(long timestamp) => Stopwatch.GetElapsedTime(timestamp);
 }
