@@ -55,6 +55,15 @@ sealed partial class QmpClient : IDisposable
     /// <summary>Why the connection ended: QmpConnectionLost, QmpProtocolError or QmpTimeout; null while it has not.</summary>
     public MigrationException? ClosedBecause => Volatile.Read(ref _closedBecause);
 
+    /// <summary>How many commands wait for their turn or their answer, with those that were given up and not answered yet.</summary>
+    public int Pending
+    {
+        get
+        {
+            lock (_gate) return _inFlight.Count + _inBand.Waiting + _outOfBand.Waiting;
+        }
+    }
+
     /// <summary>What a subscriber threw last.</summary>
     public Exception? SubscriberFailure => _subscribers.Failure;
 
@@ -131,6 +140,7 @@ sealed partial class QmpClient : IDisposable
         {
             if (_closedBecause is not null) return;
             Volatile.Write(ref _closedBecause, why);
+            _inFlight.Clear();
             Monitor.PulseAll(_gate);
         }
         _connection.Abort();

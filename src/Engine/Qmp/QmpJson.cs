@@ -43,14 +43,17 @@ static class QmpJson
 
     public static bool? Flag(this JsonElement from, string name) => from.Field(name).AsFlag();
 
-    /// <summary>The whole numbers of an array; others are left out. Null where there is no array.</summary>
-    public static long[]? Numbers(this JsonElement from, string name) =>
-        from.Field(name) is { ValueKind: JsonValueKind.Array } array ? [.. array.Items().Select(AsNumber).OfType<long>()] : null;
+    /// <summary>The whole numbers of an array; others are left out. Empty where there is no array.</summary>
+    public static long[] Numbers(this JsonElement from, string name) => [.. from.Field(name).Items().Select(AsNumber).OfType<long>()];
 
     /// <summary>The texts of an array; others are left out. Empty where there is no array.</summary>
     public static string[] Texts(this JsonElement from, string name) => [.. from.Field(name).Items().Select(AsText).OfType<string>()];
 
-    /// <summary>A time in milliseconds; null where there is none or it is negative or longer than a TimeSpan.</summary>
-    public static TimeSpan? Milliseconds(this JsonElement from, string name) =>
-        from.Number(name) is { } value and >= 0 && value < TimeSpan.MaxValue.TotalMilliseconds ? TimeSpan.FromMilliseconds(value) : null;
+    /// <summary>A time in milliseconds; null where there is none, or none that can be.</summary>
+    public static TimeSpan? Milliseconds(this JsonElement from, string name) => Time(from.Number(name), TimeSpan.TicksPerMillisecond);
+
+    /// <summary>A time in microseconds; null where there is none, or none that can be.</summary>
+    public static TimeSpan? Microseconds(this JsonElement from, string name) => Time(from.Number(name), TimeSpan.TicksPerMicrosecond);
+
+    static TimeSpan? Time(long? value, long ticks) => value is { } units and >= 0 && units <= long.MaxValue / ticks ? new(units * ticks) : null;
 }

@@ -12,6 +12,9 @@ sealed class QmpLane
     /// <summary>How many may be in flight.</summary>
     public int Slots { get; set; } = 1;
 
+    /// <summary>How many wait for their turn.</summary>
+    public int Waiting => _waiting.Count;
+
     public void Join(QmpCommand command) => _waiting.AddLast(command);
 
     public bool IsTurnOf(QmpCommand command) => _inFlight < Slots && _waiting.First?.Value == command;

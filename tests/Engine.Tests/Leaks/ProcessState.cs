@@ -20,7 +20,7 @@ public sealed class LinuxFactAttribute : FactAttribute
 static class ProcessState
 {
     // The engine's names; the kernel keeps fifteen characters of them.
-    static readonly string[] Names = ["migration", "incoming", "vcpu "];
+    static readonly string[] Names = ["migration", "incoming", "vcpu ", "qmp "];
 
     public static List<string> EngineThreads() =>
         [.. Directory.GetDirectories("/proc/self/task").Select(NameOf).Where(name => Names.Any(one => name.StartsWith(one, StringComparison.Ordinal)))];

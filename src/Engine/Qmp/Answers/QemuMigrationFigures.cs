@@ -1,0 +1,114 @@
+using System.Text.Json;
+
+namespace PsMigrate.Engine.Qmp;
+
+/// <summary>The part <c>ram</c> of query-migrate (MigrationStats). What is missing is 0, as QEMU shows what does not apply.</summary>
+sealed record QemuRamInfo
+{
+    /// <summary>Of all blocks, bytes.</summary>
+    public long Total { get; init; }
+
+    /// <summary>Dirty, bytes.</summary>
+    public long Remaining { get; init; }
+
+    /// <summary>Sent so far, bytes.</summary>
+    public long Transferred { get; init; }
+
+    /// <summary>Zero pages sent.</summary>
+    public long Duplicate { get; init; }
+
+    /// <summary>Pages sent raw.</summary>
+    public long Normal { get; init; }
+
+    /// <summary>Of pages sent raw, bytes.</summary>
+    public long NormalBytes { get; init; }
+
+    /// <summary>Bytes.</summary>
+    public long PageSize { get; init; }
+
+    /// <summary>Of the last period, or of all once completed, 10^6 bit/s.</summary>
+    public double Mbps { get; init; }
+
+    /// <summary>Pages per second.</summary>
+    public long DirtyPagesRate { get; init; }
+
+    /// <summary>How often the dirty log was read: the number of the pass.</summary>
+    public long DirtySyncCount { get; init; }
+
+    /// <summary>Zero-copy flushes that had to copy.</summary>
+    public long DirtySyncMissedZeroCopy { get; init; }
+
+    /// <summary>Pages that the destination asked for.</summary>
+    public long PostcopyRequests { get; init; }
+
+    /// <summary>Sent by multifd channels, bytes.</summary>
+    public long MultifdBytes { get; init; }
+
+    /// <summary>Pages sent per second, last period.</summary>
+    public long PagesPerSecond { get; init; }
+
+    /// <summary>Sent while the guest ran at the source, bytes.</summary>
+    public long PrecopyBytes { get; init; }
+
+    /// <summary>Sent while the guest stood still, bytes.</summary>
+    public long DowntimeBytes { get; init; }
+
+    /// <summary>Sent in postcopy, bytes.</summary>
+    public long PostcopyBytes { get; init; }
+
+    /// <summary>Null where this is no object; never throws.</summary>
+    public static QemuRamInfo? Parse(JsonElement from) => from.ValueKind != JsonValueKind.Object ? null : new()
+    {
+        Total = from.Number("total") ?? 0,
+        Remaining = from.Number("remaining") ?? 0,
+        Transferred = from.Number("transferred") ?? 0,
+        Duplicate = from.Number("duplicate") ?? 0,
+        Normal = from.Number("normal") ?? 0,
+        NormalBytes = from.Number("normal-bytes") ?? 0,
+        PageSize = from.Number("page-size") ?? 0,
+        Mbps = from.Real("mbps") ?? 0,
+        DirtyPagesRate = from.Number("dirty-pages-rate") ?? 0,
+        DirtySyncCount = from.Number("dirty-sync-count") ?? 0,
+        DirtySyncMissedZeroCopy = from.Number("dirty-sync-missed-zero-copy") ?? 0,
+        PostcopyRequests = from.Number("postcopy-requests") ?? 0,
+        MultifdBytes = from.Number("multifd-bytes") ?? 0,
+        PagesPerSecond = from.Number("pages-per-second") ?? 0,
+        PrecopyBytes = from.Number("precopy-bytes") ?? 0,
+        DowntimeBytes = from.Number("downtime-bytes") ?? 0,
+        PostcopyBytes = from.Number("postcopy-bytes") ?? 0,
+    };
+}
+
+/// <summary>The part <c>xbzrle-cache</c> of query-migrate (XBZRLECacheStats).</summary>
+/// <param name="CacheSize">Bytes.</param>
+/// <param name="Bytes">Encoded and sent, bytes.</param>
+/// <param name="Pages">Pages found in the cache.</param>
+/// <param name="CacheMiss">Pages not found.</param>
+/// <param name="CacheMissRate">0 to 1, last period.</param>
+/// <param name="EncodingRate">Bytes of pages per byte sent, last period; 0 if there were none.</param>
+/// <param name="Overflow">Pages that did not become smaller.</param>
+sealed record QemuXbzrleInfo(long CacheSize, long Bytes, long Pages, long CacheMiss, double CacheMissRate, double EncodingRate, long Overflow)
+{
+    /// <summary>Null where this is no object; never throws.</summary>
+    public static QemuXbzrleInfo? Parse(JsonElement from) => from.ValueKind != JsonValueKind.Object ? null : new(
+        from.Number("cache-size") ?? 0, from.Number("bytes") ?? 0, from.Number("pages") ?? 0, from.Number("cache-miss") ?? 0,
+        from.Real("cache-miss-rate") ?? 0, from.Real("encoding-rate") ?? 0, from.Number("overflow") ?? 0);
+}
+
+/// <summary>How long vCPUs waited for pages at the destination of a postcopy.</summary>
+/// <param name="Blocktime">During which all vCPUs were blocked.</param>
+/// <param name="VcpuBlocktime">Of each vCPU, ms.</param>
+/// <param name="Latency">Average of a page fault, ns (10.1).</param>
+/// <param name="LatencyDistribution">Faults that took 2^N to 2^(N+1) µs (10.1).</param>
+/// <param name="VcpuLatency">Average of each vCPU, ns (10.1).</param>
+/// <param name="NonVcpuLatency">Average of the faults of other threads, ns (10.1).</param>
+sealed record QemuPostcopyInfo(
+    TimeSpan? Blocktime, long[] VcpuBlocktime, long? Latency, long[] LatencyDistribution, long[] VcpuLatency, long? NonVcpuLatency)
+{
+    /// <summary>From the whole of query-migrate; null where it has none of these. Never throws.</summary>
+    public static QemuPostcopyInfo? Parse(JsonElement from) =>
+        from.Field("postcopy-blocktime").ValueKind == JsonValueKind.Undefined && from.Field("postcopy-latency").ValueKind == JsonValueKind.Undefined
+            ? null
+            : new(from.Milliseconds("postcopy-blocktime"), from.Numbers("postcopy-vcpu-blocktime"), from.Number("postcopy-latency"),
+                from.Numbers("postcopy-latency-dist"), from.Numbers("postcopy-vcpu-latency"), from.Number("postcopy-non-vcpu-latency"));
+}
