@@ -2,13 +2,14 @@ using System.Management.Automation;
 using PsMigrate.Engine;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Qemu;
 
 namespace PsMigrate;
 
 /// <summary>
 /// Remove-Module ends everything that the module runs, also for other runspaces of the process: the engine is shared by all of them.
 /// Migrations first, since they give the guests back; then the receivers; then the guests, which are threads and memory of this
-/// process and could not be reached without the module.
+/// process and could not be reached without the module. Guests of a QEMU are let go and stay as they are.
 /// </summary>
 public sealed class ModuleLifetime : IModuleAssemblyCleanup
 {
@@ -19,6 +20,11 @@ public sealed class ModuleLifetime : IModuleAssemblyCleanup
         ReceiverRegistry.StopAll();
         foreach (var guest in GuestRegistry.All)
         {
+            if (guest is QemuGuest driven)
+            {
+                driven.Disconnect();
+                continue;
+            }
             try
             {
                 GuestRegistry.Remove(guest);

@@ -37,7 +37,7 @@ public static class GuestRegistry
     public static void Remove(Guest guest)
     {
         guest.Remove();
-        Guests.TryRemove(new((guest.Host, guest.Name), guest));
+        TakeOut(guest);
     }
 
     /// <summary>Throws DuplicateGuestName unless the name is free on the host, or held by the guest that leaves with this migration.</summary>
@@ -57,6 +57,21 @@ public static class GuestRegistry
             if (Guests.TryUpdate(key, guest, present)) return;
         }
     }
+
+    /// <summary>Registers a guest. Throws DuplicateGuestName unless it <paramref name="takesOver"/> from the one that has the name.</summary>
+    internal static void Add(Guest guest, Func<Guest, bool> takesOver)
+    {
+        var key = (guest.Host, guest.Name);
+        while (!Guests.TryAdd(key, guest))
+        {
+            if (!Guests.TryGetValue(key, out var present)) continue;
+            if (!takesOver(present)) throw Duplicate(guest.Host, guest.Name);
+            if (Guests.TryUpdate(key, guest, present)) return;
+        }
+    }
+
+    /// <summary>Takes a guest out and leaves it as it is.</summary>
+    internal static void TakeOut(Guest guest) => Guests.TryRemove(new((guest.Host, guest.Name), guest));
 
     static MigrationException Duplicate(string host, string name) => new(MigrationErrorId.DuplicateGuestName, MigrationSide.User,
         $"There is a guest {name} on host {host} already.");

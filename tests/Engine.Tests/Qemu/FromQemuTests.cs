@@ -1,5 +1,6 @@
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Tests.Qemu.Machines;
 using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Engine.Tests.Qemu;
@@ -20,7 +21,7 @@ public sealed class FromQemuTests
         const int Megabytes = 64;
         var port = IntoQemuTests.FreePort();
         using var receiver = MigrationReceiver.Start(new ReceiverOptions { HostName = $"h{Guid.NewGuid():N}" });
-        using var qemu = new QemuProcess(binary, Megabytes, "-incoming", $"tcp:127.0.0.1:{port}");
+        using var qemu = new QemuMachine(binary, Megabytes, "-incoming", $"tcp:127.0.0.1:{port}");
         var guest = GuestRegistry.Create(new GuestOptions
         {
             Name = $"trip-{Guid.NewGuid():N}",
@@ -36,8 +37,8 @@ public sealed class FromQemuTests
             Poll.Until(() => qemu.MigrationStatus == "completed", "QEMU says completed");
 
             if (hasReturnPath)
-                qemu.Execute("migrate-set-capabilities", new { capabilities = new[] { new { capability = "return-path", state = true } } });
-            qemu.Execute("migrate", new { uri = receiver.Uri.ToString() });
+                qemu.SetCapabilities("return-path");
+            qemu.Migrate(receiver.Uri.ToString());
             Assert.True(receiver.TryTakeArrival(out var arrival, TimeSpan.FromSeconds(60)), "Nothing arrives.");
             Assert.Null(arrival.Error);
             Poll.Until(() => qemu.MigrationStatus == "completed", "QEMU says completed");

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Tests.Qemu.Machines;
 using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Engine.Tests.Qemu;
@@ -15,7 +16,7 @@ public sealed class IntoQemuTests
     {
         const int Megabytes = 512;
         var port = FreePort();
-        using var qemu = new QemuProcess(binary, Megabytes, "-incoming", $"tcp:127.0.0.1:{port}");
+        using var qemu = new QemuMachine(binary, Megabytes, "-incoming", $"tcp:127.0.0.1:{port}");
         var guest = NewGuest(Megabytes, GuestWorkload.HotSpot);
         try
         {
@@ -30,7 +31,7 @@ public sealed class IntoQemuTests
             Assert.True(state.Iterations.Length >= 3, $"Only {state.Iterations.Length} passes.");
             Assert.Contains("READY and RUN", migration.Result!.LeftOut);
             Poll.Until(() => qemu.MigrationStatus == "completed", "QEMU says completed");
-            AssertSameMemory(guest, qemu.Memory(Megabytes));
+            AssertSameMemory(guest, qemu.Memory());
             Assert.Equal(GuestState.PostMigrate, guest.State);
         }
         finally
@@ -44,7 +45,7 @@ public sealed class IntoQemuTests
     public void A_guest_of_another_size_is_refused_and_runs_on_at_the_source(string binary)
     {
         var port = FreePort();
-        using var qemu = new QemuProcess(binary, 64, "-incoming", $"tcp:127.0.0.1:{port}");
+        using var qemu = new QemuMachine(binary, 64, "-incoming", $"tcp:127.0.0.1:{port}");
         var guest = NewGuest(32, GuestWorkload.Random);
         try
         {
@@ -66,7 +67,7 @@ public sealed class IntoQemuTests
     public void Verify_is_refused_before_anything_is_sent_that_counts(string binary)
     {
         var port = FreePort();
-        using var qemu = new QemuProcess(binary, 32, "-incoming", $"tcp:127.0.0.1:{port}");
+        using var qemu = new QemuMachine(binary, 32, "-incoming", $"tcp:127.0.0.1:{port}");
         var guest = NewGuest(32, GuestWorkload.Random);
         try
         {

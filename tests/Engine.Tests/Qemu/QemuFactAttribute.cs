@@ -29,17 +29,25 @@ sealed class QemuTheoryAttribute : TheoryAttribute
     }
 }
 
-/// <summary>One row per binary; one empty row where there is none, so that the skipped test is still seen.</summary>
+/// <summary>One row per binary; one row of no binary where there is none, so that the skipped test is still seen.</summary>
 public static class QemuRows
 {
-    public static TheoryData<string> Binaries
+    public static TheoryData<string> Binaries => [.. Names];
+
+    /// <summary>Each binary with each machine that can boot.</summary>
+    public static TheoryData<string, string> Machines
     {
         get
         {
-            var rows = new TheoryData<string>();
-            foreach (var binary in QemuBinaries.All) rows.Add(binary);
-            if (QemuBinaries.All.Count == 0) rows.Add("none");
+            var rows = new TheoryData<string, string>();
+            foreach (var binary in Names)
+            {
+                rows.Add(binary, "pc");
+                rows.Add(binary, "q35");
+            }
             return rows;
         }
     }
+
+    static IEnumerable<string> Names => QemuBinaries.All.Count > 0 ? QemuBinaries.All : ["none"];
 }
