@@ -28,7 +28,7 @@ static class CapabilityPlan
         Check(asked, present, MigrationSide.Source);
         var settings = Capabilities(Both(asked).Concat(SourceOnly(asked)), present, MigrationSide.Source);
         var (known, to) = (present.Parameters, settings);
-        to.Set("downtime-limit", known.Number("downtime-limit"), (long)Math.Ceiling(asked.MaxDowntime.TotalMilliseconds));
+        to.Set("downtime-limit", known.Number("downtime-limit"), EndSettings.Milliseconds(asked.MaxDowntime));
         to.Set("max-bandwidth", known.Number("max-bandwidth"), asked.MaxBandwidth,
             asked.MaxBandwidth == 0 ? "No limit was asked for; -MaxBandwidth sets one." : null);
         if (known.Has("avail-switchover-bandwidth"))

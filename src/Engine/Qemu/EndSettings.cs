@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Qmp;
 
 namespace PsMigrate.Engine.Qemu;
 
@@ -31,11 +32,30 @@ sealed class EndSettings
     /// <summary>What is changed beyond what the user asked for.</summary>
     public ChangedSetting[] Unasked => [.. _unasked];
 
+    /// <summary>Sends them. Throws UnsupportedByQemu for a compression that the build leaves out, QemuRefused, and what QMP throws.</summary>
+    public void Apply(QmpClient client, MigrationParameters asked, MigrationSide side)
+    {
+        if (Capabilities is { } capabilities) client.Execute("migrate-set-capabilities", capabilities);
+        if (Parameters is not { } parameters) return;
+        try
+        {
+            client.Execute("migrate-set-parameters", parameters);
+        }
+        catch (MigrationException error) when (error.Id == MigrationErrorId.QemuRefused
+            && error.Message.Contains("'multifd-compression' does not accept", StringComparison.Ordinal))
+        {
+            throw QemuFeatures.NoCompression(asked.Compression, client.QemuVersion, side);
+        }
+    }
+
     public void Switch(string capability, bool state, string? reason = null)
     {
         _capabilities.Add((capability, state));
         if (reason is not null) _unasked.Add(new(capability, state ? "off" : "on", state ? "on" : "off", reason));
     }
+
+    /// <summary>A time as QEMU counts it; never less than asked for, and never 0, which QEMU takes for any downtime.</summary>
+    public static long Milliseconds(TimeSpan time) => (long)Math.Ceiling(time.TotalMilliseconds);
 
     public void Set(string parameter, long? from, long to, string? reason = null)
     {

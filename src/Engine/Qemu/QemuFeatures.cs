@@ -43,6 +43,9 @@ static class QemuFeatures
     /// <summary>Postcopy together with channels.</summary>
     public static Version PostcopyWithMultifd { get; } = new(10, 1);
 
+    /// <summary>migrate-incoming with exit-on-error.</summary>
+    public static Version ExitOnError { get; } = new(9, 1);
+
     /// <summary>UnsupportedByQemu: a capability that it does not name.</summary>
     public static MigrationException NoCapability(string name, Version? version, MigrationSide side) =>
         Missing($"the capability {name}", Capabilities.GetValueOrDefault(name), version, side);
