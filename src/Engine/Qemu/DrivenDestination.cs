@@ -53,7 +53,7 @@ sealed class DrivenDestination : IDisposable
             // QEMU serves one client per socket: where that is a guest of this process, its connection is shared.
             var known = GuestRegistry.All.OfType<QemuGuest>().FirstOrDefault(guest => guest.IsConnected && guest.Uri == _uri);
             _isOwn = known is null;
-            return _client = known?.Qmp ?? QmpClient.Connect(_uri, _connectTimeout, cancel);
+            return _client = known?.Qmp ?? QmpReconnection.Connect(_uri, _connectTimeout, cancel);
         }
     }
 
@@ -116,7 +116,9 @@ sealed class DrivenDestination : IDisposable
     }
 
     /// <summary>Asks what became of the guest there; a connection that was lost is made anew. Never throws.</summary>
-    public DestinationWord Ask()
+    public DestinationWord Ask() => Ask(isFirst: true);
+
+    DestinationWord Ask(bool isFirst)
     {
         try
         {
@@ -125,6 +127,11 @@ sealed class DrivenDestination : IDisposable
             var runState = client.Execute("query-status", timeout: _answerTimeout).Text("status");
             var trouble = info.Status == MigrationStatus.Failed ? $"it says: {info.ErrorDescription ?? "failed"}." : null;
             return new(info.Status, runState, trouble, false);
+        }
+        catch (MigrationException error) when (isFirst && error.Id == MigrationErrorId.QmpConnectionLost)
+        {
+            // A connection that breaks does not say whether QEMU has ended; whether another can be made does.
+            return Ask(isFirst: false);
         }
         catch (MigrationException error)
         {

@@ -92,7 +92,7 @@ sealed partial class DrivenMigration
 
     void Reconnect(MigrationException lost)
     {
-        var made = QmpClient.Connect(_guest.Uri, _parameters.ConnectTimeout);
+        var made = QmpReconnection.Connect(_guest.Uri, _parameters.ConnectTimeout);
         _events?.Dispose();
         if (_isOwnConnection) _qmp.Dispose();
         (_qmp, _isOwnConnection) = (made, true);
