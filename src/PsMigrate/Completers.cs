@@ -4,6 +4,7 @@ using System.Management.Automation;
 using System.Management.Automation.Language;
 using PsMigrate.Engine;
 using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Qemu;
 
 namespace PsMigrate.Completion;
 
@@ -106,5 +107,17 @@ public sealed class ListenAddressCompleter : Completer
         new("tcp:[::1]:0", "the same with IPv6"),
         new("tcp:0.0.0.0:4444", "all addresses of this machine; needs -AllowInsecure"),
         new("unix:", "unix:PATH, a socket in the file system"),
+    ];
+}
+
+/// <summary>Where QMP sockets could be: of guests whose connection was lost, and the ways to write an address.</summary>
+public sealed class QmpAddressCompleter : Completer
+{
+    private protected override IEnumerable<Suggestion> Suggest(IDictionary bound) =>
+    [
+        .. GuestRegistry.All.OfType<QemuGuest>().Where(guest => !guest.IsConnected)
+            .Select(guest => new Suggestion(guest.Uri.ToString(), $"where {guest.Name} was connected")),
+        new("unix:", "unix:PATH, the socket of a QEMU started with -qmp unix:PATH,server=on,wait=off"),
+        new("tcp:", "tcp:HOST:PORT, the same over TCP; anyone who can connect has all rights over that QEMU"),
     ];
 }

@@ -95,7 +95,7 @@ public sealed partial class MemoryGuest
         lock (_lock)
         {
             if (_owner is not null)
-                throw new MigrationException(MigrationErrorId.GuestBusy, MigrationSide.User, $"Guest {Name} is being migrated already.");
+                throw new MigrationException(MigrationErrorId.GuestBusy, MigrationSide.User, $"Guest {Name} is being migrated or measured already.");
             if (_state is GuestState.InDoubt)
                 throw new MigrationException(MigrationErrorId.GuestInDoubt, MigrationSide.User,
                     $"Guest {Name} may run at {MovedTo}. Settle that with Resume-MigrationGuest first.");

@@ -85,7 +85,7 @@ public sealed partial class QemuGuest
 
     static string AcceleratorOf(QmpClient client, QemuIdentity identity)
     {
-        if (identity.IsKvm) return "kvm";
+        if (identity.IsKvm) return Kvm;
         // query-accelerators came with 10.2; before, there is no other command that only one accelerator answers.
         if (Try(client, "query-accelerators") is { } all && all.Text("enabled") is { } enabled) return enabled;
         return Try(client, "x-query-jit") is null ? "" : "tcg";

@@ -11,6 +11,8 @@ namespace PsMigrate.Engine.Qemu;
 /// </summary>
 public sealed partial class QemuGuest : Guest
 {
+    const string Kvm = "kvm";
+
     readonly Lock _gate = new();
     readonly QemuInquiry _inquiry;
     string _runState;

@@ -25,10 +25,18 @@ public sealed class GetMigrationGuestCommand : EngineCmdlet
     [ArgumentCompleter(typeof(HostNameCompleter))]
     public string HostName { get; set; } = "*";
 
+    /// <summary>What sort they are.</summary>
+    [Parameter(HelpMessage = "Only guests of these kinds: InMemory, Qemu, Captured. All kinds by default.")]
+    [ValidateNotNullOrEmpty]
+    public GuestKind[]? Kind { get; set; }
+
     /// <inheritdoc/>
     protected override void ProcessRecord()
     {
-        foreach (var guest in GuestLookup.Find(Name, HostName, WriteFailure)) WriteObject(guest);
+        foreach (var guest in GuestLookup.Find(Name, HostName, WriteFailure))
+        {
+            if (Kind is null || Kind.Contains(guest.Kind)) WriteObject(guest);
+        }
     }
 }
 
@@ -64,7 +72,8 @@ public sealed class ResumeMigrationGuestCommand : GuestActionCmdlet
 
     private protected override void Process(Guest guest)
     {
-        var (state, movedTo) = (guest.State, guest.MovedTo);
+        // QEMU does not tell where a guest went that somebody else migrated.
+        var (state, movedTo) = (guest.State, guest.MovedTo ?? "another place");
         var elsewhere = state is GuestState.InDoubt or GuestState.PostMigrate;
         var action = !elsewhere ? "Resume: its vCPUs run again"
             : Force ? $"Resume although it {(state == GuestState.InDoubt ? "may run" : "runs")} at {movedTo}"

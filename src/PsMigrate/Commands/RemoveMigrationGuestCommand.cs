@@ -18,6 +18,12 @@ public sealed class RemoveMigrationGuestCommand : GuestActionCmdlet
 
     private protected override void Process(Guest guest)
     {
+        if (guest.Kind == GuestKind.Qemu)
+        {
+            // It is refused; there is nothing to ask about first.
+            Try(guest.Name, () => GuestRegistry.Remove(guest));
+            return;
+        }
         var isRunning = guest.State == GuestState.Running;
         var action = $"Remove a guest with {Figures.Size(guest.MemorySize)} of RAM{(isRunning ? ", which is running" : "")}: "
             + "its memory is lost";

@@ -1,0 +1,73 @@
+using System.Diagnostics;
+using PsMigrate.Engine.Model;
+
+namespace PsMigrate.Engine.Guests;
+
+/// <summary>How a dirty rate shall be measured.</summary>
+public sealed record DirtyRateOptions
+{
+    static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(50);
+    static readonly TimeSpan Longest = TimeSpan.FromSeconds(60);
+
+    /// <summary>50 ms to 60 s, as in QEMU.</summary>
+    public TimeSpan Duration { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>Null takes what the guest does best: page sampling by a QEMU, the dirty log of one in memory.</summary>
+    public DirtyRateMode? Mode { get; init; }
+
+    /// <summary>Of page sampling, pages per GiB, 128 to 16384; null is 512.</summary>
+    public int? SamplePages { get; init; }
+
+    /// <summary>Throws InvalidParameter for what can't be.</summary>
+    public DirtyRateOptions Validate()
+    {
+        if (Duration < Shortest || Duration > Longest)
+            throw MigrationException.Invalid(string.Create(System.Globalization.CultureInfo.InvariantCulture,
+                $"A dirty rate is measured for 50 ms to 60 s, and not for {Duration.TotalSeconds} s."));
+        if (SamplePages is < 128 or > 16384)
+            throw MigrationException.Invalid($"SamplePages must be 128 to 16384, and is {SamplePages}.");
+        if (SamplePages is not null && Mode is not (null or DirtyRateMode.PageSampling))
+            throw MigrationException.Invalid($"SamplePages is for page sampling, and not for mode {Mode}.");
+        return this;
+    }
+}
+
+/// <summary>A dirty rate that is being measured. Used by one thread.</summary>
+public abstract class DirtyRateMeasurement(Guest guest, TimeSpan duration) : IDisposable
+{
+    /// <summary>Whose.</summary>
+    public Guest Guest => guest;
+
+    /// <summary>For how long.</summary>
+    public TimeSpan Duration => duration;
+
+    private protected Stopwatch Clock { get; } = Stopwatch.StartNew();
+
+    /// <summary>
+    /// The result, or null if it is not known after waiting for so long. Throws why there will be none; then it is over.
+    /// </summary>
+    public GuestDirtyRate? TryFinish(TimeSpan wait)
+    {
+        var left = duration - Clock.Elapsed;
+        if (left > TimeSpan.Zero)
+        {
+            Thread.Sleep(left < wait ? left : wait);
+            if (Clock.Elapsed < duration) return null;
+        }
+        return Collect(wait);
+    }
+
+    /// <summary>Gives it up. What a QEMU measures, it measures to the end, and nobody asks for the result.</summary>
+    public void Dispose()
+    {
+        Abandon();
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Called when the time is over, until it gives a result.</summary>
+    private protected abstract GuestDirtyRate? Collect(TimeSpan wait);
+
+    private protected virtual void Abandon()
+    {
+    }
+}
