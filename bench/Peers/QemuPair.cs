@@ -1,5 +1,8 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Qmp;
+using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Bench.Peers;
 
@@ -31,7 +34,7 @@ static class QemuPair
             FreeMemory.Settle();
             sourceQmp.Execute("migrate", new JsonObject { ["uri"] = uri });
             var time = WaitCompleted(sourceQmp);
-            image?.CheckSame(path => targetQmp.Execute("pmemsave", new JsonObject { ["val"] = 0, ["size"] = bytes, ["filename"] = path }));
+            image?.CheckSame(path => targetQmp.Execute("pmemsave", new JsonObject { ["val"] = 0, ["size"] = bytes, ["filename"] = path }, TimeSpan.FromMinutes(2)));
             return time;
         }
         finally
@@ -53,18 +56,18 @@ static class QemuPair
     {
         for (var clock = Stopwatch.StartNew(); !File.Exists(path); Thread.Sleep(20))
             if (qemu.HasExited || clock.Elapsed > TimeSpan.FromSeconds(30)) throw new BenchException($"QEMU did not start: {qemu.Errors}");
-        return new QmpClient(path);
+        return QmpClient.Connect(MigrationUri.Parse($"unix:{path}"), TimeSpan.FromSeconds(30));
     }
 
     static TimeSpan WaitCompleted(QmpClient qmp)
     {
         for (var clock = Stopwatch.StartNew(); clock.Elapsed < TimeSpan.FromSeconds(120); Thread.Sleep(50))
         {
-            var state = qmp.Execute("query-migrate");
-            var status = state["status"]?.GetValue<string>();
+            var state = QemuMigrationInfo.Query(qmp);
             // `completed` shows a total-time of 0 for an instant.
-            if (status == "completed" && state["total-time"]?.GetValue<long>() is > 0 and var time) return TimeSpan.FromMilliseconds(time);
-            if (status is "failed" or "cancelled") throw new BenchException($"QEMU's migration {status}: {state.ToJsonString()}");
+            if (state is { Status: MigrationStatus.Completed, TotalTime: { Ticks: > 0 } time }) return time;
+            if (state.Status is MigrationStatus.Failed or MigrationStatus.Cancelled)
+                throw new BenchException($"QEMU's migration {state.StatusText}: {state.ErrorDescription}");
         }
         throw new BenchException("QEMU's migration did not end in 120 s.");
     }

@@ -24,7 +24,8 @@ sealed partial class QmpClient
         catch (Exception error)
 #pragma warning restore CA1031
         {
-            why = new MigrationException(MigrationErrorId.InternalError, MigrationSide.Link, $"The reader of QMP at {Uri} failed: {error.Message}", error);
+            why = new MigrationException(MigrationErrorId.InternalError, MigrationSide.Link,
+                $"The reader of QMP at {Uri} failed: {error.Message}", error);
         }
         Close(why);
         _subscribers.TellEnd(_closedBecause!);
@@ -51,7 +52,7 @@ sealed partial class QmpClient
         }
         else
         {
-            throw QmpErrors.NoQmp(Uri, $"it sent neither an event nor an answer: {QmpErrors.Quote(JsonSerializer.SerializeToUtf8Bytes(message))}.");
+            throw QmpErrors.NoQmp(Uri, $"it sent neither an event nor an answer: {QmpErrors.Quote(message)}.");
         }
     }
 
@@ -59,7 +60,7 @@ sealed partial class QmpClient
     {
         // Whose answer will never come, then, can't be said.
         if (!message.TryGetProperty("id", out var id))
-            throw QmpErrors.NoQmp(Uri, $"it sent an answer without an id: {QmpErrors.Quote(JsonSerializer.SerializeToUtf8Bytes(message))}.");
+            throw QmpErrors.NoQmp(Uri, $"it sent an answer without an id: {QmpErrors.Quote(message)}.");
         lock (_gate)
         {
             // An id that was never given is nobody's; nothing of it is kept.

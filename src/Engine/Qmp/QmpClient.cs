@@ -112,20 +112,23 @@ sealed partial class QmpClient : IDisposable
     /// answer and no event is read. On a connection that has ended <paramref name="onClosed"/> is called at once. Dispose what is
     /// returned to leave.
     /// </summary>
-    public IDisposable Subscribe(Action<QmpEvent> onEvent, Action<MigrationException>? onClosed = null) => _subscribers.Add(onEvent, onClosed);
+    public IDisposable Subscribe(Action<QmpEvent> onEvent, Action<MigrationException>? onClosed = null) =>
+        _subscribers.Add(onEvent, onClosed);
 
     /// <summary>Closes the connection; commands in flight fail. From any thread, any number of times.</summary>
     public void Dispose() => Close(QmpErrors.ClosedHere(Uri));
 
     void Negotiate(TimeSpan timeout, Deadline end)
     {
+        JsonElement? greeting;
         lock (_gate)
         {
             while (_greeting is null && _closedBecause is null && !end.IsOver) Monitor.Wait(_gate, end.Left);
+            greeting = _greeting;
         }
-        if (_greeting is null) Close(QmpErrors.NoGreeting(Uri, timeout, _connection.BytesReceived > 0));
+        if (greeting is null) Close(QmpErrors.NoGreeting(Uri, timeout, _connection.BytesReceived > 0));
         if (ClosedBecause is { } why) throw why;
-        (QemuVersion, Package, var offersOutOfBand) = QmpMessage.ReadGreeting(Uri, _greeting!.Value);
+        (QemuVersion, Package, var offersOutOfBand) = QmpMessage.ReadGreeting(Uri, greeting!.Value);
         Execute("qmp_capabilities", offersOutOfBand ? new JsonObject { ["enable"] = new JsonArray("oob") } : null, end.Left);
         if (!offersOutOfBand) return;
         HasOutOfBand = true;

@@ -12,7 +12,8 @@ sealed record QmpEvent(string Name, JsonElement Data, DateTime Timestamp)
     public static QmpEvent Parse(JsonElement message)
     {
         var data = message.Field("data");
-        return new(message.Text("event") ?? "", data.ValueKind == JsonValueKind.Object ? data : QmpJson.EmptyObject, When(message.Field("timestamp")));
+        if (data.ValueKind != JsonValueKind.Object) data = QmpJson.EmptyObject;
+        return new(message.Text("event") ?? "", data, When(message.Field("timestamp")));
     }
 
     // QEMU writes -1 for both when it can't tell.

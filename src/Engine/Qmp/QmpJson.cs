@@ -55,5 +55,6 @@ static class QmpJson
     /// <summary>A time in microseconds; null where there is none, or none that can be.</summary>
     public static TimeSpan? Microseconds(this JsonElement from, string name) => Time(from.Number(name), TimeSpan.TicksPerMicrosecond);
 
-    static TimeSpan? Time(long? value, long ticks) => value is { } units and >= 0 && units <= long.MaxValue / ticks ? new(units * ticks) : null;
+    static TimeSpan? Time(long? value, long ticks) =>
+        value is { } units and >= 0 && units <= long.MaxValue / ticks ? new(units * ticks) : null;
 }

@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace PsMigrate.Engine.Qmp;
 
 /// <summary>
@@ -41,5 +43,5 @@ sealed class QmpCommand(string name, QmpLane lane)
     public QmpLane Lane { get; } = lane;
 
     /// <summary>The whole message, once it is there.</summary>
-    public System.Text.Json.JsonElement? Answer { get; set; }
+    public JsonElement? Answer { get; set; }
 }

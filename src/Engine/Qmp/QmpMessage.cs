@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.Unicode;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Transport;
@@ -38,17 +39,19 @@ static class QmpMessage
         var version = greeting.Field("version");
         return Version(version.Field("qemu")) is { } qemu
             ? (qemu, version.Text("package") ?? "", greeting.Texts("capabilities").Contains("oob"))
-            : throw QmpErrors.NoQmp(uri, $"its first message is no greeting with a version: {QmpErrors.Quote(JsonSerializer.SerializeToUtf8Bytes(message))}.");
+            : throw QmpErrors.NoQmp(uri, $"its first message is no greeting with a version: {QmpErrors.Quote(message)}.");
     }
 
     /// <summary>major.minor.micro; null where they can't be a version.</summary>
-    public static Version? Version(JsonElement from) =>
-        (from.Number("major"), from.Number("minor"), from.Number("micro")) is (>= 0 and <= int.MaxValue, >= 0 and <= int.MaxValue, >= 0 and <= int.MaxValue) parts
-            ? new((int)parts.Item1!, (int)parts.Item2!, (int)parts.Item3!)
-            : null;
+    public static Version? Version(JsonElement from)
+    {
+        return Part("major") is { } major && Part("minor") is { } minor && Part("micro") is { } micro ? new(major, minor, micro) : null;
+
+        int? Part(string name) => from.Number(name) is { } value and >= 0 and <= int.MaxValue ? (int)value : null;
+    }
 
     /// <summary>The line of a command, with its end.</summary>
-    public static byte[] Write(string verb, string command, System.Text.Json.Nodes.JsonObject? arguments, long id)
+    public static byte[] Write(string verb, string command, JsonObject? arguments, long id)
     {
         using var buffer = new MemoryStream();
         using (var json = new Utf8JsonWriter(buffer))

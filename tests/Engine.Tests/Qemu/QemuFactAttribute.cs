@@ -29,6 +29,18 @@ sealed class QemuTheoryAttribute : TheoryAttribute
     }
 }
 
+/// <summary>As <see cref="QemuTheoryAttribute"/>, for what needs userfaultfd as well: postcopy.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+sealed class PostcopyTheoryAttribute : TheoryAttribute
+{
+    // QEMU also handles faults of the kernel, for which Linux wants root, this setting, or a device that the user may open.
+    const string Setting = "/proc/sys/vm/unprivileged_userfaultfd";
+
+    public PostcopyTheoryAttribute() => Skip = new QemuTheoryAttribute().Skip ?? (IsPossible() ? null : $"No userfaultfd: be root, or set {Setting} to 1.");
+
+    static bool IsPossible() => Environment.IsPrivilegedProcess || (File.Exists(Setting) && File.ReadAllText(Setting).Trim() == "1");
+}
+
 /// <summary>One row per binary; one row of no binary where there is none, so that the skipped test is still seen.</summary>
 public static class QemuRows
 {
@@ -45,6 +57,19 @@ public static class QemuRows
                 rows.Add(binary, "pc");
                 rows.Add(binary, "q35");
             }
+            return rows;
+        }
+    }
+
+    /// <summary>Each binary as a source with each other as a destination; with a single one, that to itself.</summary>
+    public static TheoryData<string, string> Pairs
+    {
+        get
+        {
+            var rows = new TheoryData<string, string>();
+            foreach (var source in Names)
+                foreach (var destination in Names)
+                    if (source != destination || Names.Count() == 1) rows.Add(source, destination);
             return rows;
         }
     }

@@ -189,11 +189,18 @@ sealed class FakeQmpServer : IDisposable
         }
         catch (QmpRefusal refusal)
         {
-            Send(new JsonObject
-            {
-                ["error"] = new JsonObject { ["class"] = refusal.Class, ["desc"] = refusal.Message },
-                ["id"] = message["id"]?.DeepClone(),
-            }.ToJsonString());
+            Refuse(message, refusal.Class, refusal.Message);
+        }
+        catch (Exception failed)
+        {
+            // So that the test sees it.
+            Refuse(message, "GenericError", $"The handler failed: {failed}");
         }
     }
+
+    void Refuse(JsonObject message, string errorClass, string description) => Send(new JsonObject
+    {
+        ["error"] = new JsonObject { ["class"] = errorClass, ["desc"] = description },
+        ["id"] = message["id"]?.DeepClone(),
+    }.ToJsonString());
 }

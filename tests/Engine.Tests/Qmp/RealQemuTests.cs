@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Qmp;
 using PsMigrate.Engine.Tests.Qemu;
+using PsMigrate.Engine.Tests.Qemu.Machines;
 using PsMigrate.Engine.Tests.Support;
 
 namespace PsMigrate.Engine.Tests.Qmp;
@@ -16,7 +17,7 @@ public sealed class RealQemuTests
     [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
     public void It_says_who_it_is(string binary)
     {
-        using (var none = new QemuProcess(binary, 16))
+        using (var none = new QemuMachine(binary, 16))
         {
             var identity = QemuIdentity.Query(none.Qmp);
             Assert.Equal(none.Qmp.QemuVersion, identity.Version);
@@ -24,7 +25,7 @@ public sealed class RealQemuTests
             Assert.Equal(("none", 16L << 20, 0, "running", true), (identity.MachineType, identity.RamSize, identity.CpuCount, identity.RunState, identity.IsRunning));
             Assert.True(identity is { Uuid: null, Name: null, IsKvm: false });
         }
-        using var q35 = new QemuProcess(binary, 64, "-M", "q35", "-accel", "tcg", "-smp", "2", "-S", "-name", "guest1", "-uuid", $"{Uuid}");
+        using var q35 = new QemuMachine(new QemuOptions(binary) { Machine = "q35", Paused = true, Uuid = Uuid, Arguments = ["-smp", "2", "-name", "guest1"] });
         var named = QemuIdentity.Query(q35.Qmp);
         var version = q35.Qmp.QemuVersion;
         Assert.Equal(($"pc-q35-{version.Major}.{version.Minor}", 64L << 20, 2, "prelaunch", false),
@@ -36,7 +37,7 @@ public sealed class RealQemuTests
     [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
     public void Migration_state_capabilities_and_parameters_can_be_read(string binary)
     {
-        using var qemu = new QemuProcess(binary, 16);
+        using var qemu = new QemuMachine(binary, 16);
         var events = new ConcurrentQueue<QmpEvent>();
         using var subscription = qemu.Qmp.Subscribe(events.Enqueue);
         Assert.Equal(MigrationStatus.None, QemuMigrationInfo.Query(qemu.Qmp).Status);
@@ -59,7 +60,7 @@ public sealed class RealQemuTests
     [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
     public void Refusals_many_threads_and_out_of_band(string binary)
     {
-        using var qemu = new QemuProcess(binary, 16);
+        using var qemu = new QemuMachine(binary, 16);
         var qmp = qemu.Qmp;
         Assert.True(qmp.HasOutOfBand);
         Assert.Equal(MigrationErrorId.UnsupportedByQemu, ErrorOf(() => qmp.Execute("x-nonsense")));
@@ -84,7 +85,7 @@ public sealed class RealQemuTests
     [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
     public void A_second_client_waits_in_vain_and_is_told_why(string binary)
     {
-        using var qemu = new QemuProcess(binary, 16);
+        using var qemu = new QemuMachine(binary, 16);
         var error = Assert.Throws<MigrationException>(() => QmpClient.Connect(qemu.Qmp.Uri, TimeSpan.FromMilliseconds(300)));
         Assert.Equal(MigrationErrorId.QmpTimeout, error.Id);
         Assert.Contains("another may be connected", error.Message, StringComparison.Ordinal);
@@ -98,7 +99,7 @@ public sealed class RealQemuTests
     [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
     public void The_end_of_QEMU_is_told(string binary)
     {
-        using var qemu = new QemuProcess(binary, 16);
+        using var qemu = new QemuMachine(binary, 16);
         using var closed = new ManualResetEventSlim();
         var shutdown = false;
         using var subscription = qemu.Qmp.Subscribe(one => shutdown |= one.Name == "SHUTDOWN", _ => closed.Set());

@@ -87,7 +87,8 @@ sealed record QemuRamInfo
 /// <param name="CacheMissRate">0 to 1, last period.</param>
 /// <param name="EncodingRate">Bytes of pages per byte sent, last period; 0 if there were none.</param>
 /// <param name="Overflow">Pages that did not become smaller.</param>
-sealed record QemuXbzrleInfo(long CacheSize, long Bytes, long Pages, long CacheMiss, double CacheMissRate, double EncodingRate, long Overflow)
+sealed record QemuXbzrleInfo(
+    long CacheSize, long Bytes, long Pages, long CacheMiss, double CacheMissRate, double EncodingRate, long Overflow)
 {
     /// <summary>Null where this is no object; never throws.</summary>
     public static QemuXbzrleInfo? Parse(JsonElement from) => from.ValueKind != JsonValueKind.Object ? null : new(
@@ -106,9 +107,10 @@ sealed record QemuPostcopyInfo(
     TimeSpan? Blocktime, long[] VcpuBlocktime, long? Latency, long[] LatencyDistribution, long[] VcpuLatency, long? NonVcpuLatency)
 {
     /// <summary>From the whole of query-migrate; null where it has none of these. Never throws.</summary>
-    public static QemuPostcopyInfo? Parse(JsonElement from) =>
-        from.Field("postcopy-blocktime").ValueKind == JsonValueKind.Undefined && from.Field("postcopy-latency").ValueKind == JsonValueKind.Undefined
-            ? null
-            : new(from.Milliseconds("postcopy-blocktime"), from.Numbers("postcopy-vcpu-blocktime"), from.Number("postcopy-latency"),
-                from.Numbers("postcopy-latency-dist"), from.Numbers("postcopy-vcpu-latency"), from.Number("postcopy-non-vcpu-latency"));
+    public static QemuPostcopyInfo? Parse(JsonElement from)
+    {
+        var (blocktime, latency) = (from.Milliseconds("postcopy-blocktime"), from.Number("postcopy-latency"));
+        return blocktime is null && latency is null ? null : new(blocktime, from.Numbers("postcopy-vcpu-blocktime"), latency,
+            from.Numbers("postcopy-latency-dist"), from.Numbers("postcopy-vcpu-latency"), from.Number("postcopy-non-vcpu-latency"));
+    }
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Transport;
@@ -53,7 +52,7 @@ sealed record QemuMigrationInfo
     /// <summary>Of the destination in postcopy, where postcopy-blocktime is on.</summary>
     public QemuPostcopyInfo? Postcopy { get; init; }
 
-    /// <summary>Where a destination listens, with the port that was chosen; kinds that are no <see cref="MigrationUri"/> are left out.</summary>
+    /// <summary>Where a destination listens, with the port that was chosen; what is no <see cref="MigrationUri"/> is left out.</summary>
     public MigrationUri[] SocketAddresses { get; init; } = [];
 
     /// <summary>The longest throttling in a round of a full dirty ring (8.1).</summary>
@@ -91,7 +90,7 @@ sealed record QemuMigrationInfo
         var text = from.Text("type") switch
         {
             "inet" when from.Text("host") is { } host && from.Text("port") is { } port =>
-                string.Create(CultureInfo.InvariantCulture, $"tcp:{(host.Contains(':', StringComparison.Ordinal) ? $"[{host}]" : host)}:{port}"),
+                host.Contains(':', StringComparison.Ordinal) ? $"tcp:[{host}]:{port}" : $"tcp:{host}:{port}",
             "unix" when from.Text("path") is { } path => $"unix:{path}",
             _ => null,
         };

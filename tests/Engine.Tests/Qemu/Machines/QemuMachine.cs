@@ -1,6 +1,10 @@
 using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Qmp;
+using PsMigrate.Engine.Tests.Support;
+using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Engine.Tests.Qemu.Machines;
 
@@ -10,7 +14,8 @@ sealed partial class QemuMachine : IDisposable
     readonly string _folder = Directory.CreateTempSubdirectory("psmigrate-qemu-").FullName;
     readonly StringBuilder _errors = new();
     readonly Process _process;
-    readonly QmpMonitor _monitor;
+    readonly QmpClient _qmp;
+    readonly List<QmpEvent> _events = [];
 
     /// <summary>Returns when QEMU answers over QMP.</summary>
     /// <exception cref="InvalidOperationException">QEMU did not start; the message has what it printed.</exception>
@@ -19,11 +24,12 @@ sealed partial class QemuMachine : IDisposable
         Options = options;
         if (options.Program is { } program) File.WriteAllBytes(Path.Combine(_folder, "boot"), program.BootImage());
         // A QMP socket of QEMU serves one client at a time.
-        var socket = Path.Combine(_folder, "qmp-test");
+        var socket = $"unix:{_folder}/qmp-test";
+        QmpUri = MigrationUri.Parse($"unix:{_folder}/qmp");
         _process = new Process
         {
             StartInfo = new ProcessStartInfo(options.Binary,
-                [.. options.CommandLine(_folder), "-qmp", $"unix:{socket},server=on,wait=off", "-qmp", $"{QmpUri},server=on,wait=off"])
+                [.. options.CommandLine(_folder), "-qmp", $"{socket},server=on,wait=off", "-qmp", $"{QmpUri},server=on,wait=off"])
             { RedirectStandardError = true },
         };
         _process.ErrorDataReceived += (_, line) => Remember(line.Data);
@@ -31,9 +37,10 @@ sealed partial class QemuMachine : IDisposable
         {
             _process.Start();
             _process.BeginErrorReadLine();
-            QmpMonitor? monitor = null;
-            Poll.Until(() => (monitor = QmpMonitor.TryConnect(socket)) is not null || HasExited, "QEMU opens its QMP socket");
-            _monitor = monitor ?? throw new InvalidOperationException($"QEMU did not start, exit code {WaitForExit()}: {Errors}");
+            QmpClient? client = null;
+            Poll.Until(() => (client = TryConnect(MigrationUri.Parse(socket))) is not null || HasExited, "QEMU opens its QMP socket");
+            _qmp = client ?? throw new InvalidOperationException($"QEMU did not start, exit code {WaitForExit()}: {Errors}");
+            _qmp.Subscribe(Remember);
         }
         catch
         {
@@ -50,8 +57,11 @@ sealed partial class QemuMachine : IDisposable
 
     public QemuOptions Options { get; }
 
-    /// <summary>A second QMP socket, which the test leaves to the product: unix:path.</summary>
-    public string QmpUri => $"unix:{_folder}/qmp";
+    /// <summary>The test's own QMP connection.</summary>
+    public QmpClient Qmp => _qmp;
+
+    /// <summary>A second QMP socket, which the test leaves to the product.</summary>
+    public MigrationUri QmpUri { get; }
 
     public int ProcessId => _process.Id;
 
@@ -69,11 +79,12 @@ sealed partial class QemuMachine : IDisposable
     /// <summary>Of a QEMU that has exited.</summary>
     public int ExitCode => _process.ExitCode;
 
-    /// <summary>Its exit code, once it has exited and all it printed is in <see cref="Errors"/>.</summary>
+    /// <summary>Its exit code, once it has exited, and all that it printed and told is in <see cref="Errors"/> and <see cref="Events"/>.</summary>
     public int WaitForExit()
     {
         Poll.Until(() => HasExited, "QEMU ends");
         _process.WaitForExit();
+        Poll.Until(() => _qmp?.IsClosed is not false, "its QMP connection ends");
         return ExitCode;
     }
 
@@ -84,27 +95,26 @@ sealed partial class QemuMachine : IDisposable
         WaitForExit();
     }
 
-    /// <summary>For example 7.2.22.</summary>
-    public Version Version
-    {
-        get
-        {
-            var version = Execute("query-version").GetProperty("qemu");
-            return new Version(version.GetProperty("major").GetInt32(), version.GetProperty("minor").GetInt32(), version.GetProperty("micro").GetInt32());
-        }
-    }
-
-    /// <inheritdoc cref="QmpMonitor.Execute"/>
-    public JsonElement Execute(string command, object? arguments = null) => _monitor.Execute(command, arguments);
+    /// <summary>Runs a QMP command and gives what it returns. Throws what <see cref="QmpClient.Execute"/> throws.</summary>
+    public JsonElement Execute(string command, object? arguments = null) =>
+        Qmp.Execute(command, JsonSerializer.SerializeToNode(arguments)?.AsObject(), Patience.Limit);
 
     /// <summary>Runs a command of the human monitor, for what QMP does not have.</summary>
     public string Hmp(string line) => Execute("human-monitor-command", new Dictionary<string, object> { ["command-line"] = line }).GetString()!;
 
-    /// <inheritdoc cref="QmpMonitor.Events"/>
-    public JsonElement[] Events => _monitor.Events();
+    /// <summary>All events so far, in order.</summary>
+    public QmpEvent[] Events
+    {
+        get
+        {
+            // QEMU sends events and answers in one order, so what came before this command is known when it is answered.
+            if (!Qmp.IsClosed && !HasExited) Execute("query-status");
+            lock (_events) return [.. _events];
+        }
+    }
 
     /// <summary>Names of all events so far, in order.</summary>
-    public string[] EventNames => [.. Events.Select(one => one.GetProperty("event").GetString()!)];
+    public string[] EventNames => [.. Events.Select(one => one.Name)];
 
     /// <summary>Of query-status: running, paused, inmigrate, postmigrate ...</summary>
     public string RunState => Execute("query-status").GetProperty("status").GetString()!;
@@ -116,7 +126,7 @@ sealed partial class QemuMachine : IDisposable
     public void Dispose()
     {
         // Null where the constructor failed.
-        _monitor?.Dispose();
+        _qmp?.Dispose();
         try
         {
             if (!_process.HasExited) _process.Kill();
@@ -128,6 +138,23 @@ sealed partial class QemuMachine : IDisposable
         }
         _process.Dispose();
         Directory.Delete(_folder, recursive: true);
+    }
+
+    static QmpClient? TryConnect(MigrationUri socket)
+    {
+        try
+        {
+            return QmpClient.Connect(socket, Patience.Limit);
+        }
+        catch (MigrationException error) when (error.Id is MigrationErrorId.ConnectionRefused or MigrationErrorId.QmpConnectionLost)
+        {
+            return null;
+        }
+    }
+
+    void Remember(QmpEvent one)
+    {
+        lock (_events) _events.Add(one);
     }
 
     void Remember(string? line)
