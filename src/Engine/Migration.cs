@@ -60,10 +60,10 @@ public sealed class Migration
     public static Migration? Adopt(QemuGuest guest)
     {
         if (MigrationRegistry.All.Any(known => known.Guest == guest)) return null;
-        var id = RegistryIds.Next();
-        if (DrivenMigration.TryAdopt(id, guest) is not { } run) return null;
-        return MigrationRegistry.Add(() =>
+        if (DrivenMigration.FindOutgoing(guest) is not { } info) return null;
+        return MigrationRegistry.Add(id =>
         {
+            var run = DrivenMigration.Adopt(id, guest, info);
             run.Start();
             return new Migration(id, guest, MigrationUri.Unknown, run) { IsAdopted = true };
         });

@@ -28,14 +28,8 @@ public static class MigrationRegistry
 
     internal static Migration Add(Func<int, Migration> start)
     {
-        var id = RegistryIds.Next();
-        return Add(() => start(id));
-    }
-
-    internal static Migration Add(Func<Migration> start)
-    {
         // Claiming a guest may have to wait for it; nobody else has to wait meanwhile.
-        var migration = start();
+        var migration = start(RegistryIds.Next());
         lock (Lock)
         {
             Migrations.Add(migration);

@@ -19,13 +19,18 @@ sealed partial class DrivenMigration
         Decide("Migration", "begun by somebody else", "followed", $"QEMU was '{info.StatusText}' when its guest was connected.");
     }
 
-    /// <summary>The outgoing migration of this guest's QEMU, running or ended; null when it has none. Throws what QMP throws.</summary>
-    public static DrivenMigration? TryAdopt(int id, QemuGuest guest)
+    /// <summary>What the outgoing migration of this guest's QEMU is at, or was; null when it has none. Throws what QMP throws.</summary>
+    public static QemuMigrationInfo? FindOutgoing(QemuGuest guest)
     {
         var info = QemuMigrationInfo.Query(guest.Qmp);
         // What comes in is shown by the same command, without figures.
         var isOutgoing = info.Ram is not null || info.Status is MigrationStatus.Setup or MigrationStatus.Failed or MigrationStatus.Cancelling or MigrationStatus.Cancelled;
-        if (!isOutgoing || guest.RunState == QemuRunState.InMigrate) return null;
+        return isOutgoing && guest.RunState != QemuRunState.InMigrate ? info : null;
+    }
+
+    /// <summary>A run that follows it. Throws what QMP throws.</summary>
+    public static DrivenMigration Adopt(int id, QemuGuest guest, QemuMigrationInfo info)
+    {
         var (known, capabilities) = (QemuParameters.Query(guest.Qmp), QemuCapabilities.Query(guest.Qmp));
         var parameters = new MigrationParameters
         {

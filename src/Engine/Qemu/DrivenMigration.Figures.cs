@@ -93,7 +93,8 @@ sealed partial class DrivenMigration
             XbzrlePages = xbzrle,
             DirtyRate = (double)_ram.DirtyPagesRate * PageSize,
             Bandwidth = _ram.Mbps * BytesPerMegabit,
-            EstimatedDowntime = result is null && pass >= 1 && _ram.DirtySyncCount > 1 ? _info.ExpectedDowntime : null,
+            // Before it knows a dirty rate, QEMU says the limit.
+            EstimatedDowntime = result is null && _ram.DirtyPagesRate > 0 ? _info.ExpectedDowntime : null,
             MaxDowntime = _parameters.MaxDowntime,
             ThrottlePercent = (int)Math.Clamp(_info.CpuThrottlePercentage ?? 0, 0, 100),
             SetupTime = _info.SetupTime ?? TimeSpan.Zero,

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Qmp;
 
@@ -83,12 +84,15 @@ sealed partial class DrivenMigration
                 _runsAtSource = RunState() switch { QemuRunState.Running => true, QemuRunState.Paused => false, _ => _runsAtSource };
             return info;
         }
-        catch (MigrationException error) when (_qmp.IsClosed && _reconnections++ < MostReconnections)
+        catch (MigrationException error) when (_qmp.IsClosed && IsStillKnown && _reconnections++ < MostReconnections)
         {
             Reconnect(error);
             return null;
         }
     }
+
+    /// <summary>Whether the guest was not let go meanwhile; then its QMP socket is not this process's any more.</summary>
+    bool IsStillKnown => GuestRegistry.Find(_guest.Host, _guest.Name) == _guest;
 
     void Reconnect(MigrationException lost)
     {

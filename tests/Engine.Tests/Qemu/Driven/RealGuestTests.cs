@@ -23,7 +23,7 @@ public sealed class RealGuestTests
         var guest = Connect(qemu);
         try
         {
-            var version = qemu.Version;
+            var version = qemu.Qmp.QemuVersion;
             Assert.Equal((name, uuid, version, "tcg"), (guest.Name, guest.Uuid, guest.QemuVersion, guest.Accelerator));
             Assert.Equal((64L << 20, 2), (guest.MemorySize, guest.ProcessorCount));
             Assert.StartsWith("pc-", guest.MachineType, StringComparison.Ordinal);
@@ -137,5 +137,5 @@ public sealed class RealGuestTests
     }
 
     static QemuGuest Connect(QemuMachine qemu, string? name = null) =>
-        QemuGuest.Connect(MigrationUri.Parse(qemu.QmpUri), name, host: null, Patience.Limit);
+        QemuGuest.Connect(qemu.QmpUri, name, host: null, Patience.Limit);
 }

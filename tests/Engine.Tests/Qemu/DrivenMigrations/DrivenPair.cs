@@ -21,9 +21,9 @@ sealed class DrivenPair : IDisposable
         try
         {
             Destination = new QemuMachine((destination ?? (same => same))(options.Awaiting()));
-            Guest = QemuGuest.Connect(MigrationUri.Parse(Source.QmpUri), $"driven-{Guid.NewGuid():N}");
+            Guest = QemuGuest.Connect(Source.QmpUri, $"driven-{Guid.NewGuid():N}");
             Source.WaitForCounter(2 * Walker.Pages);
-            Parameters = Parameters with { DestinationQmp = Destination.QmpUri };
+            Parameters = Parameters with { DestinationQmp = Destination.QmpUri.ToString() };
         }
         catch
         {

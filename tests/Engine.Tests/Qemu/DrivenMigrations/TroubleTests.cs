@@ -39,7 +39,7 @@ public sealed class TroubleTests
         Assert.Equal((MigrationErrorId.EndsDisagree, MigrationSide.Destination, GuestLocation.Source), (result.Error?.Id, result.Error?.Side, result.Location));
         Assert.Contains(said, result.Error!.Message, StringComparison.Ordinal);
         Assert.Equal("none", pair.Source.MigrationStatus);
-        Assert.False(pair.Destination.Migration.TryGetProperty("socket-address", out _));
+        Assert.Empty(pair.Destination.Migration.SocketAddresses);
         DrivenPair.AssertRunsOnlyAt(pair.Source, pair.Destination);
     }
 
