@@ -1,5 +1,11 @@
+BeforeDiscovery {
+    . $PSScriptRoot/qemu.ps1
+    $qemu = Find-TestQemu
+}
+
 BeforeAll {
     . $PSScriptRoot/common.ps1
+    . $PSScriptRoot/qemu.ps1
 }
 
 Describe 'Get-MigrationGuest' {
@@ -88,5 +94,70 @@ Describe 'Get-MigrationGuest' {
     It 'completes names on the host that is named' {
         $line = "Get-MigrationGuest -HostName $name-host -Name $name"
         [System.Management.Automation.CommandCompletion]::CompleteInput($line, $line.Length, $null).CompletionMatches.CompletionText | Should -Be "$name-c"
+    }
+
+    It 'gets guests of one kind' {
+        (Get-MigrationGuest "$name*" -Kind InMemory).Name | Should -Be @("$name-a", "$name-b", "$name-c")
+        Get-MigrationGuest "$name*" -Kind Captured -ErrorVariable failed | Should -BeNullOrEmpty
+        $failed | Should -BeNullOrEmpty
+    }
+
+    It 'completes kinds' {
+        $line = 'Get-MigrationGuest -Kind '
+        $found = [System.Management.Automation.CommandCompletion]::CompleteInput($line, $line.Length, $null).CompletionMatches.CompletionText
+        $found | Should -Contain 'Qemu'
+        $found | Should -HaveCount 3
+    }
+
+    Context 'with a QEMU' -Skip:(-not $qemu) {
+        BeforeAll {
+            $machine = Start-TestQemu -ArgumentList '-M', 'pc', '-m', '32M', '-object', 'memory-backend-ram,id=peer,size=1M,share=on', '-device', 'ivshmem-plain,memdev=peer'
+            $guest = Connect-MigrationGuest $machine.Uri -Name "$name-d"
+
+            function Read-View {
+                # The values of one entry of the module's views: what Format-List or Format-Table would show.
+                param([string] $Path, $InputObject)
+                $views = [xml][System.IO.File]::ReadAllText([System.IO.Path]::Combine([System.IO.Path]::GetDirectoryName($ModulePath), 'PsMigrate.Format.ps1xml'))
+                foreach ($item in $views.SelectNodes($Path)) {
+                    $script = $item.SelectSingleNode('ScriptBlock')
+                    $value = if ($script) { $InputObject | ForEach-Object ([scriptblock]::Create($script.InnerText)) }
+                    else { $InputObject.($item.SelectSingleNode('PropertyName').InnerText) }
+                    "$value"
+                }
+            }
+        }
+
+        AfterAll {
+            Get-MigrationGuest "$name-d" | Disconnect-MigrationGuest
+            Stop-TestQemu $machine
+        }
+
+        It 'gets guests of QEMUs only' {
+            (Get-MigrationGuest "$name*" -Kind Qemu).Name | Should -Be "$name-d"
+            (Get-MigrationGuest "$name*" -Kind Qemu, InMemory) | Should -HaveCount 4
+        }
+
+        It 'shows kind and machine in the table' {
+            $path = "//View[Name='Guest']//TableColumnItem"
+            Read-View $path $guest | Should -Be @("$name-d", 'Qemu', 'local', 'Running', '32', '1', $guest.MachineType, '', '')
+            Read-View $path (Get-MigrationGuest "$name-a") | Should -Be @("$name-a", 'InMemory', 'local', 'Running', '8', '1', 'none', 'Random, 5 MB/s', '')
+            Read-View $path (Get-MigrationGuest "$name-c") | Should -Be @("$name-c", 'InMemory', "$name-host", 'Suspended', '8', '1', 'none', 'Idle', '')
+        }
+
+        It 'shows what QEMU says in the list' {
+            $shown = Read-View "//View[Name='Guest']//ListEntry[EntrySelectedBy]//ListItem" $guest
+            $shown | Should -Contain 'tcg'
+            $shown | Should -Contain $machine.Uri
+            @($shown | Where-Object { $_ -like "$($guest.QemuVersion)*" }) | Should -HaveCount 1
+            @($shown | Where-Object { $_ -like '*xbzrle, *' }) | Should -HaveCount 1
+            @($shown | Where-Object { $_ -like '*ivshmem*' }) | Should -HaveCount 1
+        }
+
+        It 'follows what others do to the guest' {
+            $null = Invoke-TestMonitor $machine 'stop'
+            (Get-MigrationGuest "$name-d").State | Should -Be 'Suspended'
+            $null = Invoke-TestMonitor $machine 'cont'
+            (Get-MigrationGuest "$name-d").State | Should -Be 'Running'
+        }
     }
 }

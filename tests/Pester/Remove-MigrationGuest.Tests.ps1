@@ -1,5 +1,11 @@
+BeforeDiscovery {
+    . $PSScriptRoot/qemu.ps1
+    $qemu = Find-TestQemu
+}
+
 BeforeAll {
     . $PSScriptRoot/common.ps1
+    . $PSScriptRoot/qemu.ps1
 }
 
 Describe 'Remove-MigrationGuest' {
@@ -81,5 +87,25 @@ Describe 'Remove-MigrationGuest' {
         Remove-MigrationGuest "$name*" -Force -WhatIf
         @(Get-MigrationGuest "$name*") | Should -HaveCount 2
         $running.State | Should -Be 'Running'
+    }
+
+    Context 'with a QEMU' -Skip:(-not $qemu) {
+        BeforeAll {
+            $driven = New-TestName 'driven'
+            $machine = Start-TestQemu
+            $inQemu = Connect-MigrationGuest $machine.Uri -Name $driven
+        }
+
+        AfterAll {
+            Get-MigrationGuest $driven | Disconnect-MigrationGuest
+            Stop-TestQemu $machine
+        }
+
+        It 'refuses a guest of a QEMU, which lives on' {
+            Remove-MigrationGuest $driven -Force -ErrorVariable failed -ErrorAction SilentlyContinue
+            $failed[0].FullyQualifiedErrorId | Should -Be 'UnsupportedByGuest,PsMigrate.Commands.RemoveMigrationGuestCommand'
+            $inQemu.State | Should -Be 'Running'
+            Get-MigrationGuest $driven | Should -HaveCount 1
+        }
     }
 }

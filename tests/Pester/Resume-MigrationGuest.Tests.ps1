@@ -1,5 +1,11 @@
+BeforeDiscovery {
+    . $PSScriptRoot/qemu.ps1
+    $qemu = Find-TestQemu
+}
+
 BeforeAll {
     . $PSScriptRoot/common.ps1
+    . $PSScriptRoot/qemu.ps1
 }
 
 Describe 'Resume-MigrationGuest' {
@@ -77,6 +83,36 @@ Describe 'Resume-MigrationGuest' {
             $guest.State | Should -Be 'Running'
             $warned | Should -HaveCount 1
             "$($warned[0])" | Should -BeLike "*$name*local:$name-to*"
+        }
+    }
+
+    Context 'with a QEMU' -Skip:(-not $qemu) {
+        BeforeAll {
+            $driven = New-TestName 'driven'
+            $machine = Start-TestQemu
+            $inQemu = Connect-MigrationGuest $machine.Uri -Name $driven
+        }
+
+        AfterAll {
+            Get-MigrationGuest $driven | Disconnect-MigrationGuest
+            Stop-TestQemu $machine
+        }
+
+        It 'lets a guest of a QEMU run' {
+            $null = Invoke-TestMonitor $machine 'stop'
+            (Resume-MigrationGuest $driven -PassThru).State | Should -Be 'Running'
+            Invoke-TestMonitor $machine 'info status' | Should -BeLike '*running*'
+        }
+
+        It 'lets one that migrated away run with -Force only' {
+            $null = Invoke-TestMonitor $machine 'migrate "exec:cat >/dev/null"'
+            $null = Wait-Until { $inQemu.State -eq 'PostMigrate' }
+            Resume-MigrationGuest $driven -ErrorVariable failed -ErrorAction SilentlyContinue
+            $failed[0].FullyQualifiedErrorId | Should -Be 'GuestRunsElsewhere,PsMigrate.Commands.ResumeMigrationGuestCommand'
+            $inQemu.State | Should -Be 'PostMigrate'
+            Resume-MigrationGuest $driven -Force -WarningVariable warned -WarningAction SilentlyContinue
+            $inQemu.State | Should -Be 'Running'
+            "$warned" | Should -BeLike '*only one of the two*'
         }
     }
 }

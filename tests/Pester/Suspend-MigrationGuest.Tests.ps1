@@ -1,5 +1,11 @@
+BeforeDiscovery {
+    . $PSScriptRoot/qemu.ps1
+    $qemu = Find-TestQemu
+}
+
 BeforeAll {
     . $PSScriptRoot/common.ps1
+    . $PSScriptRoot/qemu.ps1
 }
 
 Describe 'Suspend-MigrationGuest' {
@@ -75,5 +81,25 @@ Describe 'Suspend-MigrationGuest' {
     It 'changes nothing with -WhatIf' {
         Suspend-MigrationGuest $name -PassThru -WhatIf | Should -BeNullOrEmpty
         $guest.State | Should -Be 'Running'
+    }
+
+    Context 'with a QEMU' -Skip:(-not $qemu) {
+        BeforeAll {
+            $driven = New-TestName 'driven'
+            $machine = Start-TestQemu
+            $inQemu = Connect-MigrationGuest $machine.Uri -Name $driven
+        }
+
+        AfterAll {
+            Get-MigrationGuest $driven | Disconnect-MigrationGuest
+            Stop-TestQemu $machine
+        }
+
+        It 'stops a guest of a QEMU' {
+            Suspend-MigrationGuest $driven -WhatIf
+            $inQemu.State | Should -Be 'Running'
+            (Suspend-MigrationGuest $driven -PassThru).State | Should -Be 'Suspended'
+            Invoke-TestMonitor $machine 'info status' | Should -BeLike '*paused*'
+        }
     }
 }

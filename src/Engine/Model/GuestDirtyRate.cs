@@ -22,7 +22,7 @@ public sealed record VcpuDirtyRate(int Id, double DirtyRate);
 /// <param name="Status">measured.</param>
 /// <param name="DirtyRate">MiB per second, whole.</param>
 /// <param name="StartTime">Seconds of QEMU's clock; before 8.2 of one that does not begin in 1970.</param>
-/// <param name="CalcTime">In <paramref name="CalcTimeUnit"/>.</param>
+/// <param name="CalcTime">For how long, in <paramref name="CalcTimeUnit"/>.</param>
 /// <param name="CalcTimeUnit">second or millisecond.</param>
 /// <param name="SamplePages">Pages compared per GiB; 0 in other modes.</param>
 /// <param name="Mode">page-sampling, dirty-bitmap or dirty-ring.</param>
@@ -41,7 +41,7 @@ public sealed record GuestDirtyRate
     /// <summary>How it was measured.</summary>
     public DirtyRateMode Mode { get; init; }
 
-    /// <summary>For how long.</summary>
+    /// <summary>For how long it was measured: a little longer than asked, where that is known.</summary>
     public TimeSpan Duration { get; init; }
 
     /// <summary>Bytes per second: pages that were written at least once, times the size of a page.</summary>

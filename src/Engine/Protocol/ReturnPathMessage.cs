@@ -51,6 +51,8 @@ readonly record struct ReturnPathMessage(ReturnPathType Type, byte[] Payload)
 
     public static ReturnPathMessage Accepted => new(ReturnPathType.Accepted, []);
 
+    public static ReturnPathMessage SwitchoverAck => new(ReturnPathType.SwitchoverAck, []);
+
     public static ReturnPathMessage Ready(Guid instance, byte[]? digest) =>
         new(ReturnPathType.Ready, [.. instance.ToByteArray(), .. digest ?? []]);
 

@@ -49,12 +49,15 @@ sealed class QemuDirtyRateMeasurement(QemuGuest guest, DirtyRateMode mode, TimeS
                 $"QEMU at {guest.Uri} has measured a dirty rate and does not tell it.");
         return new()
         {
-            Name = guest.Name, Host = guest.Host, Mode = mode, Duration = Duration, DirtyRate = Math.Max(0, rate) * Mebibyte,
+            Name = guest.Name, Host = guest.Host, Mode = mode, Duration = Time(answer), DirtyRate = Math.Max(0, rate) * Mebibyte,
             Vcpus = [.. answer.Field("vcpu-dirty-rate").Items().Select(Vcpu).OfType<VcpuDirtyRate>()],
             Qemu = new("measured", rate, answer.Number("start-time") ?? 0, answer.Number("calc-time") ?? 0,
                 answer.Text("calc-time-unit") ?? "second", answer.Number("sample-pages") ?? 0, answer.Text("mode") ?? ""),
         };
     }
+
+    // In milliseconds QEMU tells how long it really was; in seconds that would say less than what was asked.
+    TimeSpan Time(JsonElement answer) => (_unit is null ? null : answer.Milliseconds("calc-time")) ?? Duration;
 
     static VcpuDirtyRate? Vcpu(JsonElement from) =>
         from.Number("id") is { } id and >= 0 and <= int.MaxValue && from.Number("dirty-rate") is { } rate

@@ -33,7 +33,7 @@ public sealed partial class QemuGuest
         try
         {
             var (identity, accelerator) = Identify(client, end, limit, cancel);
-            if (name is null && identity.Name is { Length: > 0 } own) CheckFree(host, name = own);
+            name ??= OwnName(client, host, identity);
             return Register(name, host, named => new QemuGuest(client, identity, accelerator, named, host));
         }
         catch
@@ -56,6 +56,22 @@ public sealed partial class QemuGuest
     {
         GuestOptions.CheckName(name);
         if (GuestRegistry.Find(host, name) is { } present && !IsLost(present)) GuestRegistry.CheckFree(host, name);
+    }
+
+    // Null where QEMU has none.
+    static string? OwnName(QmpClient client, string host, QemuIdentity identity)
+    {
+        if (identity.Name is not { Length: > 0 } own) return null;
+        try
+        {
+            CheckFree(host, own);
+            return own;
+        }
+        catch (MigrationException error) when (error.Id == MigrationErrorId.InvalidGuestName)
+        {
+            throw new MigrationException(error.Id, error.Side,
+                $"The guest of QEMU at {client.Uri} has a name that can't be one here: give it another with -Name. {error.Message}", error);
+        }
     }
 
     static bool IsLost(Guest guest) => guest is QemuGuest { IsConnected: false };

@@ -10,6 +10,8 @@ namespace PsMigrate.Commands;
 [OutputType(typeof(GuestDirtyRate))]
 public sealed class MeasureGuestDirtyRateCommand : GuestActionCmdlet, IDisposable
 {
+    static readonly TimeSpan Step = TimeSpan.FromMilliseconds(10);
+
     readonly List<DirtyRateMeasurement> _running = [];
 
     /// <summary>How long to measure.</summary>
@@ -39,8 +41,12 @@ public sealed class MeasureGuestDirtyRateCommand : GuestActionCmdlet, IDisposabl
     /// <inheritdoc/>
     protected override void EndProcessing()
     {
-        foreach (var measurement in _running)
-            Try(measurement.Guest.Name, () => Finish(measurement));
+        // None waits for another: a log that is read late counts for longer.
+        while (_running.Count > 0 && !Stopping)
+        {
+            for (var i = 0; i < _running.Count;)
+                if (!IsOver(_running[i], i == 0 ? Step : TimeSpan.Zero)) i++;
+        }
     }
 
     /// <inheritdoc/>
@@ -49,13 +55,13 @@ public sealed class MeasureGuestDirtyRateCommand : GuestActionCmdlet, IDisposabl
         foreach (var measurement in _running) measurement.Dispose();
     }
 
-    void Finish(DirtyRateMeasurement measurement)
+    bool IsOver(DirtyRateMeasurement measurement, TimeSpan wait)
     {
-        while (!Stopping)
-        {
-            if (measurement.TryFinish(Tick) is not { } result) continue;
-            WriteObject(result);
-            return;
-        }
+        GuestDirtyRate? result = null;
+        if (Try(measurement.Guest.Name, () => result = measurement.TryFinish(wait)) && result is null) return false;
+        _running.Remove(measurement);
+        measurement.Dispose();
+        if (result is not null) WriteObject(result);
+        return true;
     }
 }

@@ -18,6 +18,7 @@ public sealed partial class ArrowTests
         ["Qmp"] = ["Transport", "Model"],
         ["VmState"] = ["Protocol", "Guests", "Model"],
         ["Ram"] = ["Protocol", "Guests", "Model"],
+        ["Streams"] = ["VmState", "Ram", "Protocol", "Guests", "Model"],
         ["Source"] = ["Ram", "VmState", "Transport", "Protocol", "Guests", "Convergence", "Journal", "Model"],
         ["Destination"] = ["Ram", "VmState", "Transport", "Protocol", "Guests", "Convergence", "Model"],
         ["Qemu"] = ["Qmp", "Ram", "VmState", "Transport", "Protocol", "Guests", "Convergence", "Journal", "Model"],

@@ -108,7 +108,7 @@ public sealed class QemuConnectTests : IDisposable
             Assert.NotEqual(guest.Guest.Name, other.Guest.Name);
         }
         _qemu.Name = "a*";
-        Failing.With(MigrationErrorId.InvalidGuestName, () => _qemu.Connect());
+        Assert.Contains("-Name", Failing.With(MigrationErrorId.InvalidGuestName, () => _qemu.Connect()).Message, StringComparison.Ordinal);
         Patience.Until(() => !_qemu.Server.HasClient, "the socket is closed");
     }
 
@@ -141,7 +141,7 @@ public sealed class QemuConnectTests : IDisposable
         var guest = _qemu.Connect();
         _qemu.Server.Drop();
         Patience.Until(() => guest.State == GuestState.Unreachable, "the loss is noticed");
-        Assert.Contains("has ended", guest.UnreachableReason, StringComparison.Ordinal);
+        Assert.Contains($"{guest.Uri}", guest.UnreachableReason, StringComparison.Ordinal);
         Assert.Same(guest, GuestRegistry.Find("local", guest.Name));
         Failing.With(MigrationErrorId.QmpConnectionLost, guest.Suspend);
         Failing.With(MigrationErrorId.QmpConnectionLost, () => guest.Resume(force: true));

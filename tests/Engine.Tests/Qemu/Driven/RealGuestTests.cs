@@ -3,7 +3,6 @@ using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Qemu;
 using PsMigrate.Engine.Tests.Qemu.Machines;
 using PsMigrate.Engine.Tests.Support;
-using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Engine.Tests.Qemu.Driven;
 
@@ -134,6 +133,40 @@ public sealed class RealGuestTests
         Assert.Same(next, GuestRegistry.Find("local", name));
         Assert.Equal(GuestState.Running, next.State);
         next.Disconnect();
+    }
+
+    [QemuTheory]
+    [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
+    public void A_real_guest_is_measured(string binary)
+    {
+        using var qemu = new QemuMachine(new QemuOptions(binary) { Machine = "pc", Program = new WalkingGuest { Pages = 8192 } });
+        qemu.WaitForCounter(8192);
+        var guest = Connect(qemu);
+        try
+        {
+            GuestDirtyRate Measure(TimeSpan duration)
+            {
+                using var measurement = guest.MeasureDirtyRate(new() { Duration = duration, SamplePages = 16384 });
+                GuestDirtyRate? rate = null;
+                Patience.Until(() => (rate = measurement.TryFinish(TimeSpan.FromMilliseconds(50))) is not null, "the rate");
+                return rate!;
+            }
+
+            var rate = Measure(TimeSpan.FromSeconds(1));
+            Assert.Equal(DirtyRateMode.PageSampling, rate.Mode);
+            // Of the 64 MiB half is written, and that once in the time or more often.
+            Assert.InRange(rate.DirtyRate, 1 << 20, 64 << 20);
+            Assert.Equal((1, "second", 16384), (rate.Qemu!.CalcTime, rate.Qemu.CalcTimeUnit, rate.Qemu.SamplePages));
+            Failing.With(MigrationErrorId.RequiresKvm, () => guest.MeasureDirtyRate(new() { Mode = DirtyRateMode.DirtyBitmap }));
+            if (qemu.Qmp.QemuVersion < new Version(8, 2)) Failing.With(MigrationErrorId.UnsupportedByQemu, () => Measure(TimeSpan.FromMilliseconds(200)));
+            else Assert.True(Measure(TimeSpan.FromMilliseconds(200)) is { Duration.TotalMilliseconds: >= 200, Qemu: { CalcTime: >= 200, CalcTimeUnit: "millisecond" } });
+            guest.Suspend();
+            Assert.Equal(0, Measure(TimeSpan.FromSeconds(1)).DirtyRate);
+        }
+        finally
+        {
+            guest.Disconnect();
+        }
     }
 
     static QemuGuest Connect(QemuMachine qemu, string? name = null) =>
