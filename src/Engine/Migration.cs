@@ -1,6 +1,7 @@
 using PsMigrate.Engine.Destination;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Qemu;
 using PsMigrate.Engine.Source;
 using PsMigrate.Engine.Transport;
 
@@ -9,23 +10,21 @@ namespace PsMigrate.Engine;
 /// <summary>An outgoing migration. All members may be called from any thread, while it runs and after it ended.</summary>
 public sealed class Migration
 {
-#pragma warning disable CA1859 // One kind today; a driven QEMU is the other.
     readonly IMigrationRun _run;
-#pragma warning restore CA1859
     readonly Lock _takeLock = new();
     int _taken;
     bool _finalTaken;
 
+    Migration(int id, Guest guest, MigrationUri destination, IMigrationRun run) => (Id, Guest, Destination, _run) = (id, guest, destination, run);
+
     Migration(int id, Guest guest, MigrationUri destination, MigrationParameters parameters)
-    {
-        Id = id;
-        Guest = guest;
-        Destination = destination;
-        _run = guest switch
+        : this(id, guest, destination, guest switch
         {
             MemoryGuest memory => new OutgoingMigration(id, memory, destination.ToString(), parameters, cancel => Connect(destination, parameters, cancel)),
+            QemuGuest driven => new DrivenMigration(id, driven, destination, parameters),
             _ => throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User, $"A guest of kind {guest.Kind} can't be migrated."),
-        };
+        })
+    {
     }
 
     /// <summary>
@@ -53,6 +52,25 @@ public sealed class Migration
             return migration;
         });
     }
+
+    /// <summary>
+    /// Registers the migration that a QEMU was at already when its guest was connected, or has had, and follows it; null when there is
+    /// none, or it is known. Throws what QMP throws.
+    /// </summary>
+    public static Migration? Adopt(QemuGuest guest)
+    {
+        if (MigrationRegistry.All.Any(known => known.Guest == guest)) return null;
+        if (DrivenMigration.FindOutgoing(guest) is not { } info) return null;
+        return MigrationRegistry.Add(id =>
+        {
+            var run = DrivenMigration.Adopt(id, guest, info);
+            run.Start();
+            return new Migration(id, guest, MigrationUri.Unknown, run) { IsAdopted = true };
+        });
+    }
+
+    /// <summary>Whether a QEMU was at it before this process came to look: then it goes on when this process ends.</summary>
+    public bool IsAdopted { get; private init; }
 
     /// <summary>Its number in this process; migrations and receivers share one row of numbers.</summary>
     public int Id { get; }

@@ -18,10 +18,10 @@ public static class MigrationRegistry
     /// <summary>By its number; null when it is not known (any more).</summary>
     public static Migration? Find(int id) => All.FirstOrDefault(migration => migration.Id == id);
 
-    /// <summary>Cancels what runs and waits until every guest is where it belongs.</summary>
+    /// <summary>Cancels what was started here and runs, and waits until every guest is where it belongs.</summary>
     public static void CancelAll()
     {
-        var running = All.Where(migration => !migration.IsEnded).ToList();
+        var running = All.Where(migration => !migration.IsEnded && !migration.IsAdopted).ToList();
         foreach (var migration in running) migration.Cancel(wait: false);
         foreach (var migration in running) migration.Wait(TimeSpan.FromSeconds(10));
     }

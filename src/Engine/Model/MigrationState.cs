@@ -25,6 +25,18 @@ public sealed record MigrationState
     /// <summary>The state.</summary>
     public required MigrationStatus State { get; init; }
 
+    /// <summary>
+    /// The states that a QEMU reported, in its own words and in order, the present one last; it may know some that <see cref="State"/> does
+    /// not. Empty for a guest of this process.
+    /// </summary>
+    public string[] QemuStates { get; init; } = [];
+
+    /// <summary>The present one of these; null for a guest of this process.</summary>
+    public string? QemuStatus => QemuStates.LastOrDefault();
+
+    /// <summary>Whether a QEMU was at it already when its guest was connected.</summary>
+    public bool IsAdopted { get; init; }
+
     /// <summary>The phase the sending thread is in.</summary>
     public required MigrationPhase Phase { get; init; }
 

@@ -8,7 +8,6 @@ namespace PsMigrate.Engine.Source;
 /// <summary>The figures of a migration: passes, snapshots, the result.</summary>
 sealed partial class OutgoingMigration
 {
-    readonly List<MigrationIteration> _iterations = [];
     TimeSpan _setupTime;
     int _pass;
     long _passStart;
@@ -26,24 +25,6 @@ sealed partial class OutgoingMigration
     long SentBytes => _writer?.Position ?? _sentBytes;
 
     long SentPages => _ram.NormalPages + _ram.ZeroPages;
-
-    /// <summary>Iterations from an index on, waiting for the next one if there is none yet; the last one has IsFinal.</summary>
-    public bool TryTakeIteration(ref int next, out MigrationIteration? iteration, TimeSpan wait)
-    {
-        var clock = Stopwatch.StartNew();
-        lock (_lock)
-        {
-            while (next >= _iterations.Count)
-            {
-                iteration = null;
-                var left = wait - clock.Elapsed;
-                if (_result is not null || left <= TimeSpan.Zero) return false;
-                Monitor.Wait(_lock, MigrationParameters.Bounded(left));
-            }
-            iteration = _iterations[next++];
-            return true;
-        }
-    }
 
     void BeginPass()
     {
@@ -65,8 +46,7 @@ sealed partial class OutgoingMigration
             _dirtyRate = elapsed > TimeSpan.Zero ? _dirtyFound * GuestMemory.PageSize / elapsed.TotalSeconds : _dirtyRate;
             CountForQemu();
             _estimate = SwitchoverRule.EstimatedDowntime(_ram.PendingEstimate, _window.Bandwidth, _parameters.SwitchoverBandwidth);
-            _iterations.Add(Snapshot());
-            Monitor.PulseAll(_lock);
+            _journal.Add(Snapshot());
         }
         BeginPass();
     }
@@ -128,8 +108,9 @@ sealed partial class OutgoingMigration
             var left = _status == MigrationStatus.Active
                 ? Forecast.TimeToSwitchover(new ForecastInput(_ram.PendingEstimate, _dirtyRate, _window.Bandwidth, threshold))
                 : null;
-            var percent = _result is not null
-                ? (_result.State == MigrationStatus.Completed ? 100 : null)
+            var (result, iterations) = (_journal.Result, _journal.Iterations);
+            var percent = result is not null
+                ? (result.State == MigrationStatus.Completed ? 100 : null)
                 : Forecast.Percent(_phases.Elapsed, left, _percent);
             _percent = percent ?? _percent;
             var (bottleneck, advice) = BottleneckRule.Explain(new BottleneckInput(
@@ -149,12 +130,12 @@ sealed partial class OutgoingMigration
                 RemainingTime = left,
                 Bottleneck = bottleneck,
                 Advice = advice,
-                Current = _result is null ? Snapshot() : _iterations[^1],
-                Iterations = [.. _iterations],
+                Current = result is null ? Snapshot() : iterations[^1],
+                Iterations = iterations,
                 Phases = _phases.Snapshot(),
-                Decisions = [.. _decisions],
+                Decisions = _journal.Decisions,
                 Parameters = _parameters,
-                Result = _result,
+                Result = result,
             };
         }
     }
@@ -176,7 +157,7 @@ sealed partial class OutgoingMigration
                 Location = _location,
                 Destination = _destination,
                 Timestamp = DateTime.UtcNow,
-                Iterations = _iterations.Count + 1,
+                Iterations = _journal.Iterations.Length + 1,
                 TransferredBytes = SentBytes,
                 TotalTime = _phases.Elapsed,
                 SetupTime = _setupTime,
@@ -188,14 +169,12 @@ sealed partial class OutgoingMigration
                 LeftOut = [.. _leftOut],
                 Error = _error,
             };
-            _iterations.Add(Snapshot(result));
-            _result = result;
+            var last = Snapshot(result);
             // The record is kept long after; buffers and bitmaps are not.
             _sentBytes = SentBytes;
             (_connection, _writer, _returnPath) = (null, null, null);
             _ram.Forget();
-            Monitor.PulseAll(_lock);
+            _journal.Add(last);
         }
-        _ended.Set();
     }
 }

@@ -13,7 +13,7 @@ sealed partial class OutgoingMigration
     {
         var outcome = TryCancel();
         if (outcome == CancelOutcome.Requested) Interrupt();
-        if (wait) _ended.Wait();
+        if (wait) _journal.Wait(null);
         if (outcome == CancelOutcome.AlreadyEnded) return Answer(outcome, $"The migration had ended before: {Status}.");
         if (outcome == CancelOutcome.TooLate) return Answer(outcome, "The destination has leave to run the guest; nothing can take that back.");
         if (!wait) return Answer(outcome, "The migration is being cancelled.");

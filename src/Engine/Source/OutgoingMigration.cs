@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Journal;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
 using PsMigrate.Engine.Ram;
@@ -20,7 +21,6 @@ sealed partial class OutgoingMigration : IMigrationRun
     readonly Func<CancellationToken, IConnection> _connect;
     readonly CancellationTokenSource _stop = new();
     readonly ManualResetEventSlim _switchoverAllowed = new();
-    readonly ManualResetEventSlim _ended = new();
     readonly Guid _uuid = Guid.NewGuid();
     readonly MemoryGuest _guest;
     readonly string _destination;
@@ -30,12 +30,11 @@ sealed partial class OutgoingMigration : IMigrationRun
     readonly IMachineState _machine;
     readonly OwnMachineState? _own;
     readonly DestinationMonitor? _monitor;
-    readonly List<MigrationDecision> _decisions = [];
+    readonly MigrationJournal _journal = new();
     static readonly TimeSpan WatchPeriod = TimeSpan.FromSeconds(1);
     MigrationParameters _parameters;
     MigrationStatus _status;
     MigrationException? _error;
-    MigrationResult? _result;
     Timer? _timer;
     Timer? _watchdog;
     long _watchedBytes = -1;
@@ -84,10 +83,7 @@ sealed partial class OutgoingMigration : IMigrationRun
         get { lock (_lock) return _status; }
     }
 
-    public MigrationResult? Result
-    {
-        get { lock (_lock) return _result; }
-    }
+    public MigrationResult? Result => _journal.Result;
 
     /// <summary>Claims the guest and starts the thread. Throws GuestBusy and its kin; then nothing has changed.</summary>
     public void Start()
@@ -110,8 +106,10 @@ sealed partial class OutgoingMigration : IMigrationRun
         }
     }
 
-    public bool Wait(TimeSpan? timeout) =>
-        _ended.Wait(timeout is { } limit && limit < MigrationParameters.LongestWait ? limit : Timeout.InfiniteTimeSpan);
+    public bool Wait(TimeSpan? timeout) => _journal.Wait(timeout);
+
+    public bool TryTakeIteration(ref int next, out MigrationIteration? iteration, TimeSpan wait) =>
+        _journal.TryTakeIteration(ref next, out iteration, wait);
 
     /// <summary>What QEMU's own sender does and this one does not.</summary>
     void CheckSupported()
@@ -235,10 +233,8 @@ sealed partial class OutgoingMigration : IMigrationRun
         _status = to;
     }
 
-    void Decide(string what, string from, string to, string reason)
-    {
-        lock (_lock) _decisions.Add(new MigrationDecision(_phases.Elapsed, what, from, to, reason));
-    }
+    void Decide(string what, string from, string to, string reason) =>
+        _journal.Decide(new MigrationDecision(_phases.Elapsed, what, from, to, reason));
 
     static TimeSpan Since(long timestamp) => Stopwatch.GetElapsedTime(timestamp);
 }

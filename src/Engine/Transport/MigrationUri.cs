@@ -23,6 +23,9 @@ public enum MigrationUriKind
 
     /// <summary>The standard input or output of a command.</summary>
     Exec,
+
+    /// <summary>Nobody told: of a migration that a QEMU was at already when it was connected.</summary>
+    Unknown,
 }
 
 /// <summary>
@@ -44,6 +47,9 @@ public sealed record MigrationUri
     MigrationUri()
     {
     }
+
+    /// <summary>The address that nobody told.</summary>
+    internal static MigrationUri Unknown { get; } = new() { Kind = MigrationUriKind.Unknown };
 
     /// <summary>What kind of address it is.</summary>
     public MigrationUriKind Kind { get; private init; }
@@ -115,6 +121,7 @@ public sealed record MigrationUri
         MigrationUriKind.Tcp => Host.Contains(':', StringComparison.Ordinal) ? $"tcp:[{Host}]:{Port}" : $"tcp:{Host}:{Port}",
         MigrationUriKind.Unix => $"unix:{Path}",
         MigrationUriKind.File => Offset == 0 ? $"file:{Path}" : string.Create(CultureInfo.InvariantCulture, $"file:{Path}{OffsetMark}{Offset}"),
+        MigrationUriKind.Unknown => "(unknown)",
         _ => $"exec:{Path}",
     };
 

@@ -1,6 +1,7 @@
 using System.Management.Automation;
 using PsMigrate.Arguments;
 using PsMigrate.Completion;
+using PsMigrate.Engine;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Qemu;
@@ -67,7 +68,11 @@ public sealed class ConnectMigrationGuestCommand : EngineCmdlet, IDisposable
         if (!ShouldProcess($"{uri}", $"Connect to its guest as {Name ?? "QEMU names it"} on host {HostName}")) return;
         try
         {
-            WriteObject(QemuGuest.Connect(uri, Name, HostName, Timeout, _stop.Token));
+            var guest = QemuGuest.Connect(uri, Name, HostName, Timeout, _stop.Token);
+            // What QEMU is at already is followed from where it is.
+            if (Migration.Adopt(guest) is { } adopted)
+                WriteVerbose($"Its migration {adopted.Id} was begun by somebody else and is followed: Get-MigrationState {adopted.Id}.");
+            WriteObject(guest);
         }
         catch (OperationCanceledException) when (Stopping)
         {

@@ -29,6 +29,13 @@ public sealed class SetMigrationCommand : MigrationActionCmdlet
     [Duration(BareNumber.Seconds)]
     public TimeSpan? Timeout { get; set; }
 
+    /// <summary>What the link may carry in postcopy.</summary>
+    [Parameter(HelpMessage = "Most bytes per second of what follows in postcopy unasked: a number (100MB), or text such as 1Gbit/s; 0 is no "
+        + "limit.")]
+    [Size(IsRate = true)]
+    [Alias("max-postcopy-bandwidth")]
+    public long? MaxPostcopyBandwidth { get; set; }
+
     /// <summary>Give the states out.</summary>
     [Parameter(HelpMessage = "Give the states of the migrations out.")]
     public SwitchParameter PassThru { get; set; }
@@ -36,15 +43,15 @@ public sealed class SetMigrationCommand : MigrationActionCmdlet
     /// <inheritdoc/>
     protected override void BeginProcessing()
     {
-        if (MaxDowntime is null && MaxBandwidth is null && Timeout is null)
+        if (MaxDowntime is null && MaxBandwidth is null && Timeout is null && MaxPostcopyBandwidth is null)
             ThrowFailure(new MigrationException(MigrationErrorId.InvalidParameter, MigrationSide.User,
-                "Nothing to change: give -MaxDowntime, -MaxBandwidth or -Timeout."), null);
+                "Nothing to change: give -MaxDowntime, -MaxBandwidth, -MaxPostcopyBandwidth or -Timeout."), null);
     }
 
     private protected override void Process(Migration migration)
     {
         if (!ShouldProcess(Label(migration), $"Set {string.Join(", ", Changes())}")) return;
-        if (Try(migration.GetState(), () => migration.SetLimits(new MigrationLimits(MaxDowntime, MaxBandwidth, Timeout))) && PassThru)
+        if (Try(migration.GetState(), () => migration.SetLimits(new MigrationLimits(MaxDowntime, MaxBandwidth, Timeout, MaxPostcopyBandwidth))) && PassThru)
             WriteObject(migration.GetState());
     }
 
@@ -53,6 +60,8 @@ public sealed class SetMigrationCommand : MigrationActionCmdlet
         if (MaxDowntime is { } downtime) yield return $"the downtime allowed to {Figures.Time(downtime)}";
         if (MaxBandwidth is { } bandwidth)
             yield return bandwidth == 0 ? "no limit on bandwidth" : $"the bandwidth limit to {Figures.Rate(bandwidth)}";
+        if (MaxPostcopyBandwidth is { } postcopy)
+            yield return postcopy == 0 ? "no limit on bandwidth in postcopy" : $"the bandwidth limit in postcopy to {Figures.Rate(postcopy)}";
         if (Timeout is { } timeout) yield return $"the time allowed to {Figures.Time(timeout)}";
     }
 }

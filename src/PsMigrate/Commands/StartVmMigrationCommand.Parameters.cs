@@ -108,6 +108,7 @@ public sealed partial class StartVmMigrationCommand
             MaxBandwidth = MaxBandwidth, Timeout = Timeout, Verify = Verify, KeepSource = KeepSource,
             PauseBeforeSwitchover = PauseBeforeSwitchover, Format = Format,
         };
+        parameters = WithQemu(parameters);
         // Not given is the engine's default, which is written down only there.
         if (MaxDowntime is { } downtime) parameters = parameters with { MaxDowntime = downtime };
         return ConnectTimeout is { } connect ? parameters with { ConnectTimeout = connect } : parameters;

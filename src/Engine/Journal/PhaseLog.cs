@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using PsMigrate.Engine.Model;
 
-namespace PsMigrate.Engine.Source;
+namespace PsMigrate.Engine.Journal;
 
 /// <summary>Which phases a migration entered, when, how often and for how long. Written by its thread, read by any.</summary>
 sealed class PhaseLog
@@ -43,6 +43,30 @@ sealed class PhaseLog
         finally
         {
             Leave(phase, entered, failed);
+        }
+    }
+
+    /// <summary>
+    /// Leaves whatever is open and enters this phase, or stays in it: for a migration that is told of its phases, one after the other,
+    /// instead of going through them.
+    /// </summary>
+    public void MoveTo(MigrationPhase phase)
+    {
+        lock (_lock)
+        {
+            if (Current == phase && _open.Count > 0) return;
+            while (_open.TryPeek(out var open)) Leave(open, _entries[open].OpenSince, failed: true);
+            Enter(phase);
+        }
+        Entered?.Invoke(phase);
+    }
+
+    /// <summary>Leaves the last phase.</summary>
+    public void Close()
+    {
+        lock (_lock)
+        {
+            while (_open.TryPeek(out var open)) Leave(open, _entries[open].OpenSince, failed: true);
         }
     }
 

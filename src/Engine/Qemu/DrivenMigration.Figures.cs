@@ -1,0 +1,195 @@
+using PsMigrate.Engine.Convergence;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Qmp;
+using PsMigrate.Engine.Transport;
+
+namespace PsMigrate.Engine.Qemu;
+
+/// <summary>QEMU's figures as passes, snapshots and the result.</summary>
+sealed partial class DrivenMigration
+{
+    const double BytesPerMegabit = 1e6 / 8;
+
+    readonly List<string> _reported = [];
+    MigrationUri _address = null!;
+    PeerKind _peer;
+    QemuMigrationInfo _info = QemuMigrationInfo.Parse(default);
+    QemuRamInfo _ram = new();
+    QemuRamInfo _passBegin = new();
+    long _passBeginXbzrle;
+    TimeSpan _passStart;
+    TimeSpan _waitStart;
+    TimeSpan _waited;
+    int _pass;
+    int _percent;
+    bool _hasEvents;
+
+    /// <summary>The states in the order in which QEMU reported them; from query-migrate where there are no events.</summary>
+    void Remember(string status, bool isEvent)
+    {
+        lock (_lock)
+        {
+            if (_hasEvents && !isEvent) return;
+            _hasEvents |= isEvent;
+            if (_reported.Count == 0 || _reported[^1] != status) _reported.Add(status);
+        }
+    }
+
+    void Observe(QemuMigrationInfo info)
+    {
+        Remember(info.StatusText, isEvent: false);
+        lock (_lock)
+        {
+            if (info.Status is { } status && status != MigrationStatus.None && !(_isCancelRequested && DrivenPhases.IsBeforeSwitchover(status))) Enter(status);
+            Learn(info, isEnd: false);
+        }
+        _phases.MoveTo(DrivenPhases.Of(Status));
+    }
+
+    // The caller holds the lock.
+    void Enter(MigrationStatus status)
+    {
+        if (status == MigrationStatus.PreSwitchover && _status != status) _waitStart = _phases.Elapsed;
+        if (status != MigrationStatus.PreSwitchover && _status == MigrationStatus.PreSwitchover) _waited += _phases.Elapsed - _waitStart;
+        _status = status;
+    }
+
+    // The caller holds the lock.
+    void Learn(QemuMigrationInfo info, bool isEnd)
+    {
+        _info = info;
+        if (info.Ram is not { } ram) return;
+        _ram = ram;
+        var syncs = (int)Math.Clamp(ram.DirtySyncCount, 0, int.MaxValue);
+        if (syncs <= _pass) return;
+        // A look at the log ends a pass. Of several since the last question only the last is known; the end makes a record of its own.
+        if (syncs > 1 && !isEnd && !(IsAdopted && _pass == 0)) _journal.Add(Snapshot(syncs - 1));
+        _pass = syncs;
+        if (!isEnd) (_passBegin, _passBeginXbzrle, _passStart) = (syncs == 1 ? new() : ram, info.XbzrleCache?.Pages ?? 0, _phases.Elapsed);
+    }
+
+    MigrationIteration Snapshot(int pass, MigrationResult? result = null)
+    {
+        var xbzrle = _info.XbzrleCache?.Pages ?? 0;
+        var isThrough = result?.State == MigrationStatus.Completed;
+        return new MigrationIteration
+        {
+            Id = _id,
+            Name = _guest.Name,
+            State = _status,
+            Phase = _phases.Current,
+            Timestamp = DateTime.UtcNow,
+            Iteration = Math.Max(1, pass),
+            IsFinal = result is not null,
+            Pages = _ram.Normal + _ram.Duplicate + xbzrle - _passBegin.Normal - _passBegin.Duplicate - _passBeginXbzrle,
+            Bytes = _ram.Transferred - _passBegin.Transferred,
+            Duration = _phases.Elapsed - _passStart,
+            DirtyPages = _ram.Remaining / PageSize,
+            TotalBytes = _ram.Total > 0 ? _ram.Total : _guest.MemorySize,
+            TransferredBytes = _ram.Transferred,
+            RemainingBytes = isThrough ? 0 : _ram.Remaining,
+            NormalPages = _ram.Normal,
+            ZeroPages = _ram.Duplicate,
+            XbzrlePages = xbzrle,
+            DirtyRate = (double)_ram.DirtyPagesRate * PageSize,
+            Bandwidth = _ram.Mbps * BytesPerMegabit,
+            // Before it knows a dirty rate, QEMU says the limit.
+            EstimatedDowntime = result is null && _ram.DirtyPagesRate > 0 ? _info.ExpectedDowntime : null,
+            MaxDowntime = _parameters.MaxDowntime,
+            ThrottlePercent = (int)Math.Clamp(_info.CpuThrottlePercentage ?? 0, 0, 100),
+            SetupTime = _info.SetupTime ?? TimeSpan.Zero,
+            TotalTime = result?.TotalTime ?? _info.TotalTime ?? _phases.Elapsed,
+            DowntimeParts = isThrough ? result!.DowntimeParts : null,
+            Result = result,
+            Qemu = new QemuFigures(
+                _ram.Total, _ram.Remaining, _ram.Transferred, _ram.Duplicate, _ram.Normal, (int)Math.Min(_ram.DirtySyncCount, int.MaxValue),
+                _ram.DirtyPagesRate, _ram.Mbps, _ram.PagesPerSecond, Milliseconds(_info.ExpectedDowntime), Milliseconds(_info.SetupTime),
+                Milliseconds(_info.TotalTime)),
+        };
+    }
+
+    long PageSize => _ram.PageSize > 0 ? _ram.PageSize : 4096;
+
+    static long Milliseconds(TimeSpan? time) => (long)(time ?? TimeSpan.Zero).TotalMilliseconds;
+
+    public MigrationState GetState()
+    {
+        lock (_lock)
+        {
+            var (result, iterations) = (_journal.Result, _journal.Iterations);
+            var current = result is null ? Snapshot(_pass) : iterations[^1];
+            var threshold = SwitchoverRule.Threshold(current.Bandwidth, _parameters.SwitchoverBandwidth, _parameters.MaxDowntime);
+            var dirtyRate = _pass > 1 ? current.DirtyRate : (double?)null;
+            var left = _status == MigrationStatus.Active
+                ? Forecast.TimeToSwitchover(new ForecastInput(current.RemainingBytes, dirtyRate, current.Bandwidth, threshold))
+                : null;
+            var percent = result is null ? Forecast.Percent(_phases.Elapsed, left, _percent) : result.State == MigrationStatus.Completed ? 100 : null;
+            _percent = percent ?? _percent;
+            var (bottleneck, advice) = BottleneckRule.Explain(new BottleneckInput(
+                _status, _pass, current.Bandwidth, _parameters.MaxBandwidth, dirtyRate, current.RemainingBytes, threshold, current.EstimatedDowntime,
+                _parameters.MaxDowntime, WaitsForDestination: _isCommitted && result is null));
+            return new MigrationState
+            {
+                Id = _id,
+                Name = _guest.Name,
+                State = _status,
+                QemuStates = [.. _reported],
+                IsAdopted = IsAdopted,
+                Phase = _phases.Current,
+                Timestamp = DateTime.UtcNow,
+                Destination = _destination.ToString(),
+                Peer = _peer,
+                Location = _location,
+                PercentComplete = percent,
+                RemainingTime = left,
+                Bottleneck = bottleneck,
+                Advice = advice,
+                Current = current,
+                Iterations = iterations,
+                Phases = _phases.Snapshot(),
+                Decisions = _journal.Decisions,
+                Parameters = _parameters,
+                Result = result,
+            };
+        }
+    }
+
+    void Publish(QemuMigrationInfo? end)
+    {
+        _phases.Close();
+        if (end is not null) Remember(end.StatusText, isEvent: false);
+        lock (_lock)
+        {
+            if (end is not null) Learn(end, isEnd: true);
+            if (_error is { } error) error.Location = _location;
+            _status = _error is not null ? MigrationStatus.Failed
+                : end is { Status: { } status } ? status
+                : _isLaunched ? MigrationStatus.Completed : MigrationStatus.Cancelled;
+            var result = new MigrationResult
+            {
+                Id = _id,
+                Name = _guest.Name,
+                State = _status,
+                Location = _location,
+                Destination = _destination.ToString(),
+                Timestamp = DateTime.UtcNow,
+                Iterations = _journal.Iterations.Length + 1,
+                TransferredBytes = _ram.Transferred,
+                TotalTime = _info.TotalTime is { Ticks: > 0 } time ? time : _phases.Elapsed,
+                SetupTime = _info.SetupTime ?? TimeSpan.Zero,
+                MaxDowntime = _parameters.MaxDowntime,
+                DowntimeParts = Downtime(),
+                Error = _error,
+            };
+            _journal.Add(Snapshot(_pass, result));
+        }
+    }
+
+    /// <summary>QEMU's downtime from the stop to its word that it completed, and what the leave for the destination took after it.</summary>
+    DowntimeParts Downtime()
+    {
+        if (!_runsAtSource || _info.Downtime is not { } downtime) return DowntimeParts.Zero;
+        var waited = _waited < downtime ? _waited : downtime;
+        return DowntimeParts.Zero with { FinalRam = downtime - waited, Waiting = waited, Resume = _resume };
+    }
+}

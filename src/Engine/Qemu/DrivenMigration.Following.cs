@@ -1,0 +1,229 @@
+using System.Text.Json.Nodes;
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Qmp;
+
+namespace PsMigrate.Engine.Qemu;
+
+/// <summary>The thread: it follows what QEMU reports, and acts where the guest changes hands.</summary>
+sealed partial class DrivenMigration
+{
+    static readonly TimeSpan Period = TimeSpan.FromMilliseconds(100);
+
+    // While the destination is to be told to run the guest, each millisecond is downtime.
+    static readonly TimeSpan ShortPeriod = TimeSpan.FromMilliseconds(5);
+
+    // How often a lost QMP connection is made anew.
+    const int MostReconnections = 5;
+
+    QmpClient _qmp;
+    bool _isOwnConnection;
+    int _reconnections;
+    IDisposable? _events;
+    Exception? _lost;
+    bool _runsAtSource;
+    bool _isCancelSent;
+    bool _isContinueSent;
+
+    void Run()
+    {
+        QemuMigrationInfo? end = null;
+        try
+        {
+            if (!IsAdopted)
+            {
+                Prepare();
+                Launch();
+            }
+            end = Follow();
+        }
+#pragma warning disable CA1031 // Whatever happens on this thread, whoever waits must learn of the end.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            RecordFailure(_lost = error);
+        }
+        try
+        {
+            _phases.MoveTo(MigrationPhase.Finish);
+            Conclude(end);
+        }
+#pragma warning disable CA1031
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            RecordFailure(error);
+        }
+        LetGo();
+        Publish(end);
+    }
+
+    /// <summary>Until QEMU calls it ended.</summary>
+    QemuMigrationInfo Follow()
+    {
+        while (true)
+        {
+            if (Ask() is { } info)
+            {
+                if (info.Status is { } status && MigrationTransitions.IsEnded(status)) return Settled(info);
+                Observe(info);
+                Act(info);
+            }
+            _wake.WaitOne(IsContinueDue ? ShortPeriod : Period);
+        }
+    }
+
+    /// <summary>What query-migrate says; null when the connection was lost and could be made anew.</summary>
+    QemuMigrationInfo? Ask()
+    {
+        try
+        {
+            var info = QemuMigrationInfo.Parse(_qmp.Execute("query-migrate", timeout: AnswerTimeout));
+            // QEMU stops the guest before it says so: what stands for the migration's sake did run.
+            if (DrivenPhases.IsBeforeSwitchover(info.Status ?? MigrationStatus.None))
+                _runsAtSource = RunState() switch { QemuRunState.Running => true, QemuRunState.Paused => false, _ => _runsAtSource };
+            return info;
+        }
+        catch (MigrationException error) when (_qmp.IsClosed && IsStillKnown && _reconnections++ < MostReconnections)
+        {
+            Reconnect(error);
+            return null;
+        }
+    }
+
+    /// <summary>Whether the guest was not let go meanwhile; then its QMP socket is not this process's any more.</summary>
+    bool IsStillKnown => GuestRegistry.Find(_guest.Host, _guest.Name) == _guest;
+
+    void Reconnect(MigrationException lost)
+    {
+        var made = QmpReconnection.Connect(_guest.Uri, _parameters.ConnectTimeout);
+        _events?.Dispose();
+        if (_isOwnConnection) _qmp.Dispose();
+        (_qmp, _isOwnConnection) = (made, true);
+        _events = made.Subscribe(Take, _ => _wake.Set());
+        Decide("QMP of the source", "lost", "connected again", lost.Message);
+    }
+
+    string? RunState() => _qmp.Execute("query-status", timeout: AnswerTimeout).Text("status");
+
+    /// <summary>In the instant after completion the figures are not there yet.</summary>
+    QemuMigrationInfo Settled(QemuMigrationInfo info)
+    {
+        for (var tries = 0; tries < 20 && info is { Status: MigrationStatus.Completed } && !(info.TotalTime > TimeSpan.Zero && info.Ram is not null); tries++)
+        {
+            Thread.Sleep(10);
+            info = Ask() ?? info;
+        }
+        return info;
+    }
+
+    /// <summary>On the thread that reads QMP.</summary>
+    void Take(QmpEvent what)
+    {
+        if (what.Name == "MIGRATION" && what.Data.Text("status") is { } status) Remember(status, isEvent: true);
+        if (what.Name is "MIGRATION" or "MIGRATION_PASS") _wake.Set();
+    }
+
+    void Act(QemuMigrationInfo info)
+    {
+        var status = info.Status ?? Status;
+        bool isToEnd;
+        lock (_lock) isToEnd = (_isCancelRequested || _error is not null) && !_isCancelSent && !DrivenPhases.IsPostcopy(status);
+        if (isToEnd) SendCancel();
+        if (status == MigrationStatus.PreSwitchover && _completeRequested) Continue();
+        if (status == MigrationStatus.PostcopyActive && IsContinueDue) ContinueInPostcopy();
+        if (status == MigrationStatus.PostcopyActive && _far is null) Commit();
+        if (status == MigrationStatus.PostcopyPaused && _far?.Ask() is { HasEnded: true } word)
+            throw new MigrationException(MigrationErrorId.DestinationFailed, MigrationSide.Destination,
+                $"The guest had gone over to the destination, and {word.Trouble} What it wrote there is lost; the source has its state of before.");
+    }
+
+    /// <summary>Whether the guest stands at the destination and waits for leave.</summary>
+    bool IsContinueDue => _far is { IsHeld: true } && _runsAtSource && !_isContinueSent && DrivenPhases.IsPostcopy(Status);
+
+    void SendCancel()
+    {
+        try
+        {
+            _isCancelSent = true;
+            _qmp.Execute("migrate_cancel", timeout: AnswerTimeout);
+        }
+        catch (MigrationException refusal) when (refusal.Id == MigrationErrorId.QemuRefused)
+        {
+            lock (_lock)
+            {
+                (_isCancelSent, _isCancelRequested, _error) = (false, false, null);
+                Volatile.Write(ref _cancelRefusal, refusal);
+            }
+            Decide("Cancel", "asked for", "refused", refusal.Message);
+        }
+    }
+
+    void Continue()
+    {
+        _completeRequested = false;
+        try
+        {
+            _qmp.Execute("migrate-continue", new JsonObject { ["state"] = "pre-switchover" }, AnswerTimeout);
+            Decide("Switch over", "waiting", "now", "Complete-Migration was called.");
+        }
+        catch (MigrationException refusal) when (refusal.Id == MigrationErrorId.QemuRefused)
+        {
+            Decide("Switch over", "waiting", "refused", refusal.Message);
+        }
+    }
+
+    /// <summary>
+    /// The destination runs the guest once it has all but the memory, and the source can't take it back: QEMU before 10.2 says
+    /// postcopy-active already while it sends the state, and goes back to the source when that fails.
+    /// </summary>
+    void ContinueInPostcopy()
+    {
+        if (_far!.Ask().RunState is null or QemuRunState.InMigrate) return;
+        if (Ask()?.Status != MigrationStatus.PostcopyActive) return;
+        Commit();
+        if (Start(_far, "It has the state of the guest, and the source has stopped for good.") is not null) return;
+        Decide("Destination", "held", "in question", "It gave no answer to cont.");
+    }
+
+    /// <summary>Leave for the destination. True when it runs the guest, false when it does not, null when it can't be asked.</summary>
+    bool? Start(DrivenDestination far, string reason)
+    {
+        var begun = _phases.Elapsed;
+        _isContinueSent = true;
+        var runs = far.TryContinue(_parameters.SettleTimeout, out var refusal);
+        _resume = _phases.Elapsed - begun;
+        if (runs == true) Decide("Destination", "held", "runs the guest", reason);
+        if (refusal is not null) lock (_lock) _error ??= refusal;
+        return runs;
+    }
+
+    void Commit()
+    {
+        lock (_lock)
+        {
+            _isCommitted = true;
+            _location = GuestLocation.Destination;
+        }
+    }
+
+    void RecordFailure(Exception error)
+    {
+        lock (_lock)
+        {
+            if (_isCancelRequested && !_isLaunched && error is OperationCanceledException or MigrationException) return;
+            _error ??= error as MigrationException ?? new MigrationException(MigrationErrorId.InternalError, MigrationSide.Source,
+                $"The engine failed: {error.GetType().Name}: {error.Message}", error);
+            _error.Phase ??= _phases.Current;
+        }
+    }
+
+    void LetGo()
+    {
+        _timer?.Dispose();
+        _events?.Dispose();
+        _far?.Dispose();
+        if (_isOwnConnection) _qmp.Dispose();
+        _guest.Unclaim(this);
+    }
+}

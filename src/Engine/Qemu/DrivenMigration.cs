@@ -1,0 +1,234 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Text.Json.Nodes;
+using PsMigrate.Engine.Journal;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Qmp;
+using PsMigrate.Engine.Transport;
+
+namespace PsMigrate.Engine.Qemu;
+
+/// <summary>
+/// A migration that a QEMU is told to do. QEMU sends; a thread here prepares both ends, follows what QEMU reports and sees to it that the
+/// guest runs in one place. This part holds the state and what other threads may ask for.
+/// </summary>
+[SuppressMessage("Design", "CA1001", Justification = "It lives on as the record of the migration; its thread lets go of what it held.")]
+sealed partial class DrivenMigration : IMigrationRun
+{
+    // QEMU's largest downtime-limit, ms.
+    const int LongestDowntime = 2_000_000;
+
+    readonly object _lock = new();
+    readonly int _id;
+    readonly QemuGuest _guest;
+    readonly MigrationUri _destination;
+    readonly PhaseLog _phases = new();
+    readonly MigrationJournal _journal = new();
+    readonly CancellationTokenSource _stop = new();
+    readonly AutoResetEvent _wake = new(false);
+    MigrationParameters _parameters;
+    MigrationStatus _status;
+    MigrationException? _error;
+    MigrationException? _cancelRefusal;
+    Timer? _timer;
+    bool _isCancelRequested;
+    bool _isPostcopyAsked;
+    bool _isCommitted;
+    volatile bool _completeRequested;
+
+    public DrivenMigration(int id, QemuGuest guest, MigrationUri destination, MigrationParameters parameters)
+    {
+        (_id, _guest, _destination, _parameters, _qmp) = (id, guest, destination, parameters, guest.Qmp);
+    }
+
+    /// <summary>Whether QEMU did it already when this process came to look: then the end of this process is none of its business.</summary>
+    public bool IsAdopted { get; }
+
+    public Action<MigrationPhase>? PhaseEntered
+    {
+        set => _phases.Entered = value;
+    }
+
+    public MigrationStatus Status
+    {
+        get { lock (_lock) return _status; }
+    }
+
+    public MigrationResult? Result => _journal.Result;
+
+    /// <summary>
+    /// Claims the guest, looks whether its QEMU can do what is asked, and starts the thread. Throws GuestBusy and its kin, UnsupportedUri,
+    /// UnsupportedByQemu, UnsupportedByGuest, MigrationBlocked, InvalidState, and what QMP throws; then nothing has changed.
+    /// </summary>
+    public void Start()
+    {
+        // A guest that went away before can't be claimed, and need not be.
+        if (!_wasOver) _guest.Claim(this);
+        try
+        {
+            if (!IsAdopted) Check();
+            lock (_lock) _status = _status == MigrationStatus.None ? MigrationStatus.Setup : _status;
+            ArmTimer(_parameters.Timeout);
+            new Thread(Run) { IsBackground = true, Name = $"migration {_guest.Name}" }.Start();
+        }
+        catch
+        {
+            _timer?.Dispose();
+            _guest.Unclaim(this);
+            throw;
+        }
+    }
+
+    public bool TryTakeIteration(ref int next, out MigrationIteration? iteration, TimeSpan wait) =>
+        _journal.TryTakeIteration(ref next, out iteration, wait);
+
+    public bool Wait(TimeSpan? timeout) => _journal.Wait(timeout);
+
+    /// <summary>
+    /// Has QEMU cancel, unless the guest is at the destination, or on its way there by postcopy: QEMU 7.2 would take a cancel then, and
+    /// lose the guest. With <paramref name="wait"/> the answer comes when it is known.
+    /// </summary>
+    public CancelAnswer Cancel(bool wait)
+    {
+        lock (_lock)
+        {
+            if (Result is not null) return Answer(CancelOutcome.AlreadyEnded, $"The migration had ended before: {_status}.");
+            if (_isCommitted || _isPostcopyAsked || DrivenPhases.IsPostcopy(_status)) return TooLate();
+            if (_error is null)
+            {
+                (_isCancelRequested, _cancelRefusal) = (true, null);
+                _status = MigrationStatus.Cancelling;
+            }
+        }
+        _stop.Cancel();
+        _wake.Set();
+        if (!wait) return Answer(CancelOutcome.Requested, "The migration is being cancelled.");
+        while (!_journal.Wait(Period))
+        {
+            if (Volatile.Read(ref _cancelRefusal) is { } refusal) return Answer(CancelOutcome.TooLate, refusal.Message);
+        }
+        return Result!.State switch
+        {
+            MigrationStatus.Cancelled => Answer(CancelOutcome.Cancelled, "Cancelled; the guest stayed at the source."),
+            MigrationStatus.Completed => Answer(CancelOutcome.TooLate, "The migration had completed before QEMU could cancel it."),
+            _ => Answer(CancelOutcome.AlreadyEnded, $"The migration had ended before: {Result}"),
+        };
+    }
+
+    CancelAnswer TooLate() => Answer(CancelOutcome.TooLate, _isCommitted && !DrivenPhases.IsPostcopy(_status)
+        ? "The destination has leave to run the guest; nothing can take that back."
+        : "The guest goes over, or has gone over, to the destination by postcopy; nothing can take that back.");
+
+    CancelAnswer Answer(CancelOutcome outcome, string reason)
+    {
+        lock (_lock) return new(_id, _guest.Name, outcome, reason, _status, _location);
+    }
+
+    /// <summary>
+    /// Lets go on what waits before its switch-over (migrate-continue); of one that still sends, raises downtime-limit so far that it
+    /// switches over now.
+    /// </summary>
+    public void Complete()
+    {
+        var status = Status;
+        if (!DrivenPhases.IsBeforeSwitchover(status) && status != MigrationStatus.PreSwitchover)
+            throw DrivenErrors.State($"A migration that is {status} can't be completed.");
+        _completeRequested = true;
+        if (status == MigrationStatus.PreSwitchover)
+        {
+            _wake.Set();
+            return;
+        }
+        Set(new JsonObject { ["downtime-limit"] = LongestDowntime });
+        Decide("downtime-limit", $"{_parameters.MaxDowntime.TotalMilliseconds:0} ms", $"{LongestDowntime} ms", "Complete-Migration was called: it switches over now.");
+    }
+
+    public void SetLimits(MigrationLimits limits)
+    {
+        MigrationParameters changed;
+        lock (_lock)
+        {
+            if (Result is not null) throw DrivenErrors.State($"The migration has ended: {_status}.");
+            changed = (_parameters with
+            {
+                MaxDowntime = limits.MaxDowntime ?? _parameters.MaxDowntime,
+                MaxBandwidth = limits.MaxBandwidth ?? _parameters.MaxBandwidth,
+                MaxPostcopyBandwidth = limits.MaxPostcopyBandwidth ?? _parameters.MaxPostcopyBandwidth,
+                Timeout = limits.Timeout ?? _parameters.Timeout,
+            }).Validate();
+        }
+        var arguments = new JsonObject();
+        if (limits.MaxDowntime is { } downtime) arguments["downtime-limit"] = EndSettings.Milliseconds(downtime);
+        if (limits.MaxBandwidth is { } bandwidth) arguments["max-bandwidth"] = bandwidth;
+        if (limits.MaxPostcopyBandwidth is { } postcopy) arguments["max-postcopy-bandwidth"] = postcopy;
+        if (arguments.Count > 0) Set(arguments);
+        lock (_lock) _parameters = changed;
+        if (limits.Timeout is { } limit) ArmTimer(limit - _phases.Elapsed);
+    }
+
+    public void SwitchToPostcopy()
+    {
+        lock (_lock)
+        {
+            if (!_parameters.Postcopy && !IsAdopted) throw DrivenErrors.State("The migration was started without -Postcopy, so that QEMU can't go over to it.");
+            if (!DrivenPhases.IsBeforeSwitchover(_status)) throw DrivenErrors.State($"A migration that is {_status} can't go over to postcopy.");
+            _isPostcopyAsked = true;
+        }
+        try
+        {
+            _qmp.Execute("migrate-start-postcopy", timeout: AnswerTimeout);
+        }
+        catch (MigrationException error) when (error.Id == MigrationErrorId.QemuRefused)
+        {
+            lock (_lock) _isPostcopyAsked = false;
+            throw DrivenErrors.State(error.Message);
+        }
+        Decide("Mode", "precopy", "postcopy", "Switch-Migration was called: the guest goes over at once, and its memory follows.");
+    }
+
+    public void Pause()
+    {
+        var status = Status;
+        if (status is not (MigrationStatus.PostcopyActive or MigrationStatus.PostcopyRecover))
+            throw DrivenErrors.State($"Only a migration in postcopy can be paused, and this one is {status}.");
+        _qmp.ExecuteOutOfBand("migrate-pause", timeout: AnswerTimeout);
+        _wake.Set();
+    }
+
+    void Set(JsonObject parameters)
+    {
+        _qmp.Execute("migrate-set-parameters", parameters, AnswerTimeout);
+        _wake.Set();
+    }
+
+    void ArmTimer(TimeSpan? due)
+    {
+        if (due is not { } left) return;
+        lock (_lock)
+        {
+            _timer?.Dispose();
+            if (Result is not null) return;
+            _timer = new Timer(_ => GiveUp(), null, Math.Clamp((long)left.TotalMilliseconds, 0, uint.MaxValue - 2), Timeout.Infinite);
+        }
+    }
+
+    /// <summary>The time allowed is over. In postcopy nothing can be taken back, so that it goes on.</summary>
+    void GiveUp()
+    {
+        lock (_lock)
+        {
+            if (_isCommitted || _isPostcopyAsked || _isCancelRequested || _error is not null || DrivenPhases.IsPostcopy(_status)) return;
+            _error = new MigrationException(MigrationErrorId.Timeout, MigrationSide.Source,
+                $"The migration had not switched over after {_parameters.Timeout!.Value.TotalSeconds:0.#} s, the time allowed.") { Phase = _phases.Current };
+        }
+        _stop.Cancel();
+        _wake.Set();
+    }
+
+    TimeSpan AnswerTimeout
+    {
+        get { lock (_lock) return _parameters.AnswerTimeout; }
+    }
+
+    void Decide(string what, string from, string to, string reason) =>
+        _journal.Decide(new MigrationDecision(_phases.Elapsed, what, from, to, reason));
+}

@@ -1,0 +1,74 @@
+using System.Management.Automation;
+using PsMigrate.Arguments;
+using PsMigrate.Completion;
+using PsMigrate.Engine;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Transport;
+
+namespace PsMigrate.Commands;
+
+/// <summary>A cmdlet for migrations in postcopy, or on their way there.</summary>
+public abstract class PostcopyCmdlet : MigrationActionCmdlet
+{
+    /// <summary>Give the states out.</summary>
+    [Parameter(HelpMessage = "Give the states of the migrations out, as they are when QEMU has taken the command.")]
+    public SwitchParameter PassThru { get; set; }
+
+    private protected void Run(Migration migration, string what, Action action)
+    {
+        if (!ShouldProcess(Label(migration), what)) return;
+        if (Try(migration.GetState(), action) && PassThru) WriteObject(migration.GetState());
+    }
+}
+
+/// <summary>Has running migrations go over to postcopy: the guest runs at the destination at once, and its memory follows.</summary>
+[Cmdlet(VerbsCommon.Switch, "Migration", SupportsShouldProcess = true, DefaultParameterSetName = ById)]
+[OutputType(typeof(MigrationState))]
+public sealed class SwitchMigrationCommand : PostcopyCmdlet
+{
+    private protected override void Process(Migration migration) => Run(migration,
+        $"Go over to postcopy: the guest runs at the destination, and {Figures.Size(migration.GetState().Current.RemainingBytes)} or more follow it; "
+            + "there is no way back",
+        migration.SwitchToPostcopy);
+}
+
+/// <summary>Breaks the link of migrations in postcopy on purpose; they wait for Resume-Migration.</summary>
+[Cmdlet(VerbsLifecycle.Suspend, "Migration", SupportsShouldProcess = true, DefaultParameterSetName = ById)]
+[OutputType(typeof(MigrationState))]
+public sealed class SuspendMigrationCommand : PostcopyCmdlet
+{
+    private protected override void Process(Migration migration) =>
+        Run(migration, "Break the link: the guest runs on at the destination until it needs memory that is still here", migration.Pause);
+}
+
+/// <summary>Goes on with migrations in postcopy whose link broke.</summary>
+[Cmdlet(VerbsLifecycle.Resume, "Migration", SupportsShouldProcess = true, DefaultParameterSetName = ById)]
+[OutputType(typeof(MigrationState))]
+public sealed class ResumeMigrationCommand : PostcopyCmdlet
+{
+    /// <summary>Another way.</summary>
+    [Parameter(HelpMessage = "Where to go on: tcp:HOST:PORT or unix:PATH; port 0 lets the destination choose, where its QMP is known. The same as "
+        + "before by default.")]
+    [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(DestinationCompleter))]
+    public string? Destination { get; set; }
+
+    /// <inheritdoc/>
+    protected override void BeginProcessing()
+    {
+        try
+        {
+            if (Destination is not null) MigrationUri.Parse(Destination);
+        }
+        catch (MigrationException error)
+        {
+            ThrowFailure(error, Destination);
+        }
+    }
+
+    private protected override void Process(Migration migration)
+    {
+        var address = Destination is null ? null : MigrationUri.Parse(Destination);
+        Run(migration, $"Connect the ends again at {address ?? migration.Destination} and send the rest", () => migration.Recover(address));
+    }
+}

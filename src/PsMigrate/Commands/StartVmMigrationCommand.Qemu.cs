@@ -1,0 +1,100 @@
+using System.Management.Automation;
+using PsMigrate.Arguments;
+using PsMigrate.Completion;
+using PsMigrate.Engine.Model;
+
+namespace PsMigrate.Commands;
+
+/// <summary>What QEMU's own sender can do. QEMU's names are aliases.</summary>
+public sealed partial class StartVmMigrationCommand
+{
+    /// <summary>The QEMU at the other end.</summary>
+    [Parameter(HelpMessage = "QMP address of the QEMU at the destination, unix:PATH or tcp:HOST:PORT, or its guest: it is checked, prepared "
+        + "and told to listen, and runs the guest only once the source has given it up.")]
+    [QmpAddress]
+    [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(QmpAddressCompleter))]
+    public string? DestinationQmp { get; set; }
+
+    /// <summary>multifd.</summary>
+    [Parameter(HelpMessage = "Send memory over so many connections at a time, 1 to 255 (multifd).")]
+    [Alias("multifd-channels")]
+    public int Channels { get; set; }
+
+    /// <summary>How the channels compress.</summary>
+    [Parameter(HelpMessage = "How the channels compress: None, Zlib or Zstd. Needs -Channels.")]
+    [Alias("multifd-compression")]
+    public MigrationCompression Compression { get; set; }
+
+    /// <summary>How hard.</summary>
+    [Parameter(HelpMessage = "Level of the compression: 0 to 9 for Zlib, 0 to 20 for Zstd. 1 by default.")]
+    [Alias("multifd-zlib-level", "multifd-zstd-level")]
+    public int? CompressionLevel { get; set; }
+
+    /// <summary>Differences instead of pages.</summary>
+    [Parameter(HelpMessage = "Send what changed in a page that was sent before, instead of the page.")]
+    public SwitchParameter Xbzrle { get; set; }
+
+    /// <summary>For which it needs the pages as they were.</summary>
+    [Parameter(HelpMessage = "Memory at the source for the pages as they were sent: a power of two of bytes. 64 MB by default.")]
+    [Size]
+    [Alias("xbzrle-cache-size")]
+    public long XbzrleCacheSize { get; set; }
+
+    /// <summary>Slow the guest down.</summary>
+    [Parameter(HelpMessage = "Slow the vCPUs down step by step when memory is written faster than it is sent.")]
+    [Alias("auto-converge")]
+    public SwitchParameter AutoConverge { get; set; }
+
+    /// <summary>But not more than so much.</summary>
+    [Parameter(HelpMessage = "How much they may be slowed down at most, 1 to 99 percent. 99 by default.")]
+    [Alias("max-cpu-throttle")]
+    public int? MaxThrottle { get; set; }
+
+    /// <summary>Allow postcopy.</summary>
+    [Parameter(HelpMessage = "Allow to go over to postcopy with Switch-Migration: the guest runs at the destination, and its memory follows.")]
+    [Alias("postcopy-ram")]
+    public SwitchParameter Postcopy { get; set; }
+
+    /// <summary>Urgent pages on a channel of their own.</summary>
+    [Parameter(HelpMessage = "In postcopy, send pages that the guest waits for on a connection of their own. Needs -Postcopy.")]
+    [Alias("postcopy-preempt")]
+    public SwitchParameter PostcopyPreempt { get; set; }
+
+    /// <summary>What the link may carry in postcopy.</summary>
+    [Parameter(HelpMessage = "Most bytes per second of what follows in postcopy unasked: a number (100MB), or text such as 1Gbit/s. No limit "
+        + "by default.")]
+    [Size(IsRate = true)]
+    [Alias("max-postcopy-bandwidth")]
+    public long MaxPostcopyBandwidth { get; set; }
+
+    /// <summary>No way back.</summary>
+    [Parameter(HelpMessage = "Do without the way back, on which the destination says that it has all: the source then calls a migration "
+        + "completed that failed there.")]
+    public SwitchParameter NoReturnPath { get; set; }
+
+    /// <summary>Only the same guest.</summary>
+    [Parameter(HelpMessage = "The destination takes the guest only where it has the same uuid.")]
+    [Alias("validate-uuid")]
+    public SwitchParameter ValidateUuid { get; set; }
+
+    MigrationParameters WithQemu(MigrationParameters parameters) => parameters with
+    {
+        DestinationQmp = DestinationQmp, Channels = Channels, Compression = Compression, CompressionLevel = CompressionLevel, Xbzrle = Xbzrle,
+        XbzrleCacheSize = XbzrleCacheSize, AutoConverge = AutoConverge, MaxThrottle = MaxThrottle, Postcopy = Postcopy,
+        PostcopyPreempt = PostcopyPreempt, MaxPostcopyBandwidth = MaxPostcopyBandwidth, ReturnPath = !NoReturnPath, ValidateUuid = ValidateUuid,
+    };
+
+    /// <summary>The same in words.</summary>
+    static IEnumerable<string> Ways(MigrationParameters parameters)
+    {
+        if (parameters.DestinationQmp is { } qmp) yield return $"the QEMU at {qmp} is prepared for it";
+        if (parameters.Channels > 0)
+            yield return $"it goes over {Figures.Count(parameters.Channels, "channel")}"
+                + (parameters.Compression == MigrationCompression.None ? "" : $", compressed with {parameters.Compression.ToString().ToLowerInvariant()}");
+        if (parameters.Xbzrle) yield return "pages that were sent before go as differences";
+        if (parameters.AutoConverge) yield return $"its vCPUs may be slowed down by up to {parameters.MaxThrottle ?? 99} %";
+        if (parameters.Postcopy) yield return "it may go over to postcopy";
+        if (!parameters.ReturnPath) yield return "the destination can't say whether it has all";
+    }
+}

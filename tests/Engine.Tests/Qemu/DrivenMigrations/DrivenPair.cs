@@ -1,0 +1,91 @@
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Qemu;
+using PsMigrate.Engine.Tests.Qemu.Machines;
+using PsMigrate.Engine.Tests.Support;
+using PsMigrate.Engine.Transport;
+
+namespace PsMigrate.Engine.Tests.Qemu.DrivenMigrations;
+
+/// <summary>Two QEMUs, the first with a guest that dirties its memory and is connected, the second waiting for it.</summary>
+sealed class DrivenPair : IDisposable
+{
+    // Two processes' worth of pages a second would keep up with no limit below.
+    static readonly WalkingGuest Walker = new() { Pages = 8192, Delay = 5000, Seed = 7 };
+
+    public DrivenPair(string binary, string machine = "pc", Func<QemuOptions, QemuOptions>? destination = null, bool isSlow = true)
+    {
+        Parameters = new MigrationParameters { MaxBandwidth = isSlow ? 20_000_000 : 0, MaxDowntime = TimeSpan.FromMilliseconds(1) };
+        var options = new QemuOptions(binary) { Machine = machine, Program = Walker };
+        Source = new QemuMachine(options);
+        try
+        {
+            Destination = new QemuMachine((destination ?? (same => same))(options.Awaiting()));
+            Guest = QemuGuest.Connect(Source.QmpUri, $"driven-{Guid.NewGuid():N}");
+            Source.WaitForCounter(2 * Walker.Pages);
+            Parameters = Parameters with { DestinationQmp = Destination.QmpUri.ToString() };
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    public QemuMachine Source { get; }
+
+    public QemuMachine Destination { get; } = null!;
+
+    public QemuGuest Guest { get; } = null!;
+
+    /// <summary>What tests start from: a link that the guest outruns for a while, both ends driven.</summary>
+    public MigrationParameters Parameters { get; }
+
+    public Migration Start(MigrationParameters? parameters = null, string destination = "tcp:127.0.0.1:0") =>
+        Migration.Start(Guest, MigrationUri.Parse(destination), parameters ?? Parameters);
+
+    /// <summary>Starts, and returns when so many passes have ended.</summary>
+    public Migration StartAndPass(int passes, MigrationParameters? parameters = null)
+    {
+        var migration = Start(parameters);
+        for (var i = 0; i < passes; i++)
+        {
+            Assert.True(migration.TryTakeIteration(out var iteration, Patience.Limit), "No pass.");
+            Assert.False(iteration.IsFinal, $"It ended already: {iteration.Result}");
+        }
+        return migration;
+    }
+
+    public static MigrationResult End(Migration migration)
+    {
+        Assert.True(migration.Wait(Patience.Limit), $"It does not end: {string.Join(" ", migration.GetState().QemuStates)}");
+        return migration.Result!;
+    }
+
+    /// <summary>Returns when the migration is in this state.</summary>
+    public static void Await(Migration migration, MigrationStatus status) => Poll.Until(() =>
+    {
+        if (migration.Result is { } result) Assert.Fail($"It ended: {result}; {Story(migration)}");
+        return migration.Status == status;
+    }, $"the migration is {status}; it is {migration.Status}");
+
+    public static string Story(Migration migration) => string.Join(" | ", migration.GetState().Decisions.Select(one => $"{one.What}: {one.From} -> {one.To} ({one.Reason})"))
+        + " | " + string.Join(" ", migration.GetState().QemuStates);
+
+    /// <summary>The guest runs there, goes on counting from where it was, and nowhere else; its memory is what its counter says.</summary>
+    public static void AssertRunsOnlyAt(QemuMachine here, QemuMachine elsewhere)
+    {
+        Poll.Until(() => here.RunState == "running", "the guest runs");
+        Assert.True(elsewhere.HasExited || elsewhere.RunState != "running", "It runs twice.");
+        here.WaitForCounter(Walker.Pages);
+        here.Stop();
+        Walker.AssertConsistent(here.Memory());
+    }
+
+    public void Dispose()
+    {
+        Guest?.Disconnect();
+        Destination?.Dispose();
+        Source.Dispose();
+    }
+}
