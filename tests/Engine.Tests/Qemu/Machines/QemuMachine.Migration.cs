@@ -12,9 +12,6 @@ sealed partial class QemuMachine
     /// <summary>Of query-migrate; none before the first migration.</summary>
     public string MigrationStatus => Migration.StatusText;
 
-    /// <summary>Times that the dirty log was fetched in this migration (dirty-sync-count); 1 is the first pass.</summary>
-    public long Iterations => Migration.Ram?.DirtySyncCount ?? 0;
-
     /// <summary>Switches migration capabilities on.</summary>
     public void SetCapabilities(params string[] names) =>
         Execute("migrate-set-capabilities", new { capabilities = names.Select(name => new { capability = name, state = true }) });
@@ -42,7 +39,17 @@ sealed partial class QemuMachine
     /// <summary>Starts a migration from here.</summary>
     public void Migrate(string uri) => Execute("migrate", new { uri });
 
-    /// <summary>Returns when query-migrate says so; an assertion fails if the migration ends otherwise, or QEMU does.</summary>
+    /// <summary>Returns when the dirty log was fetched so often (dirty-sync-count; 1 is the first pass). An assertion fails if the migration ends before.</summary>
+    public void WaitForIterations(long count)
+    {
+        var info = Migration;
+        Poll.Until(() => (info = Migration).Ram?.DirtySyncCount >= count || Ends.Contains(info.StatusText), $"pass {count}");
+        Assert.True(info.Ram?.DirtySyncCount >= count, $"The migration is {info.StatusText} before pass {count}.");
+    }
+
+    /// <summary>
+    /// Returns when query-migrate says so, and the run state has followed; an assertion fails if the migration ends otherwise, or QEMU does.
+    /// </summary>
     public void WaitForMigration(string status = "completed")
     {
         var last = "";
@@ -53,5 +60,7 @@ sealed partial class QemuMachine
             return last == status || Ends.Contains(last);
         }, $"the migration is {status}");
         Assert.True(last == status, $"The migration is {last}: {Execute("query-migrate")}\n{Errors}");
+        // A source is "completed" for an instant before its times are added up and its run state is postmigrate.
+        if (Ends.Contains(status)) Poll.Until(() => RunState != "finish-migrate", "the run state follows");
     }
 }
