@@ -11,7 +11,7 @@
     PowerShellVersion    = '7.6'
     CompatiblePSEditions = @('Core')
 
-    FormatsToProcess     = @('PsMigrate.Format.ps1xml')
+    FormatsToProcess     = @('PsMigrate.Format.ps1xml', 'PsMigrate.Streams.Format.ps1xml')
     TypesToProcess       = @('PsMigrate.Types.ps1xml')
 
     # Explicit, so that PowerShell can load the module by a command's name without opening the assembly.
@@ -31,6 +31,7 @@
         'Get-MigrationReceiver'
         'Wait-MigrationReceiver'
         'Stop-MigrationReceiver'
+        'Read-MigrationStream'
     )
     AliasesToExport      = @('Stop-VmMigration', 'Get-VmMigration')
     FunctionsToExport    = @()

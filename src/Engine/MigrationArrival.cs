@@ -28,6 +28,15 @@ public sealed record MigrationArrival
     /// <summary>The other end.</summary>
     public required string Peer { get; init; }
 
+    /// <summary>QEMU's machine type, such as pc-i440fx-7.2; none for guests of our own.</summary>
+    public string MachineType { get; init; } = "";
+
+    /// <summary>Device sections that were kept of the machine of a QEMU.</summary>
+    public int DeviceCount { get; init; }
+
+    /// <summary>Blocks of RAM; empty unless it arrived.</summary>
+    public GuestRamBlock[] RamBlocks { get; init; } = [];
+
     /// <summary>RAM of the guest, bytes.</summary>
     public long TotalBytes { get; init; }
 
@@ -75,7 +84,7 @@ public sealed record ReceiverState
     /// <summary>Whether it listens.</summary>
     public required ReceiverStatus Status { get; init; }
 
-    /// <summary>Connections now.</summary>
+    /// <summary>Migrations that are under way; further channels of one don't count.</summary>
     public int ActiveCount { get; init; }
 
     /// <summary>Guests taken in.</summary>

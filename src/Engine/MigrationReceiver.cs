@@ -5,7 +5,7 @@ using PsMigrate.Engine.Transport;
 namespace PsMigrate.Engine;
 
 /// <summary>Listens for migrations and takes guests in; each connection has its own thread. Thread-safe.</summary>
-public sealed class MigrationReceiver : IDisposable
+public sealed class MigrationReceiver : IDisposable, IArrivalLog
 {
     // Arrivals that are remembered; the counters go on.
     const int Kept = 1000;
@@ -13,7 +13,7 @@ public sealed class MigrationReceiver : IDisposable
     readonly object _lock = new();
     readonly ConnectionListener _listener;
     readonly ReceiverOptions _options;
-    readonly IncomingPolicy _policy;
+    readonly ConnectionSorter _sorter;
     // Connections at one time, whether they come to anything or not; more wait in the system's queue.
     readonly SemaphoreSlim _slots = new(1024);
     readonly List<IncomingMigration> _active = [];
@@ -26,8 +26,8 @@ public sealed class MigrationReceiver : IDisposable
     {
         Id = id;
         _options = options.Validate();
-        _policy = options.ToPolicy();
         _listener = ConnectionListener.Listen(options.Uri);
+        _sorter = new ConnectionSorter(options.ToPolicy(), this, () => _listener.HasPending);
         Readiness.Prepare();
         new Thread(AcceptLoop) { IsBackground = true, Name = $"migration receiver {Uri}" }.Start();
     }
@@ -50,7 +50,7 @@ public sealed class MigrationReceiver : IDisposable
         get { lock (_lock) return _isStopped ? ReceiverStatus.Stopped : ReceiverStatus.Listening; }
     }
 
-    /// <summary>Connections now.</summary>
+    /// <summary>Migrations that are under way; further channels of one, and connections that have not said what they are, don't count.</summary>
     public int ActiveCount
     {
         get { lock (_lock) return _active.Count; }
@@ -118,8 +118,7 @@ public sealed class MigrationReceiver : IDisposable
         }
         _listener.Dispose();
         foreach (var incoming in active) incoming.Abort();
-        lock (_lock)
-            for (var until = Environment.TickCount64 + 5000; _active.Count > 0 && Environment.TickCount64 < until;) Monitor.Wait(_lock, 100);
+        _sorter.Stop(TimeSpan.FromSeconds(5));
         ReceiverRegistry.Remove(this);
     }
 
@@ -132,38 +131,61 @@ public sealed class MigrationReceiver : IDisposable
         {
             _slots.Wait();
             if (_listener.Accept() is not { } connection) return;
+            var arrived = new ArrivedConnection(connection);
+            _sorter.Add(arrived);
             try
             {
-                Begin(new IncomingMigration(connection, _policy));
+                new Thread(() => Serve(arrived)) { IsBackground = true, Name = $"incoming {Uri}" }.Start();
             }
             catch (OutOfMemoryException)
             {
                 // No thread for this one; the next may find one.
-                connection.Dispose();
+                _sorter.Remove(arrived);
                 _slots.Release();
             }
         }
     }
 
-    void Begin(IncomingMigration incoming)
+    void Serve(ArrivedConnection arrived)
     {
-        var thread = new Thread(() => Receive(incoming)) { IsBackground = true, Name = $"incoming {Uri}" };
-        thread.Start();
+        _sorter.Serve(arrived);
+        _slots.Release();
+    }
+
+    void IArrivalLog.Begins(IncomingMigration incoming)
+    {
         lock (_lock)
         {
-            if (!incoming.IsEnded) _active.Add(incoming);
+            _active.Add(incoming);
             if (_isStopped) incoming.Abort();
         }
     }
 
-    void Receive(IncomingMigration incoming)
+    void IArrivalLog.Ended(IncomingMigration incoming)
     {
-        incoming.Run();
-        _slots.Release();
         lock (_lock)
         {
             _active.Remove(incoming);
             if (!incoming.IsQuestion) Keep(Describe(incoming));
+            Monitor.PulseAll(_lock);
+        }
+    }
+
+    void IArrivalLog.Refused(ArrivedConnection arrived, MigrationException error)
+    {
+        lock (_lock)
+        {
+            Keep(new MigrationArrival
+            {
+                ReceiverId = Id,
+                Name = "",
+                State = MigrationStatus.Failed,
+                Timestamp = DateTime.UtcNow,
+                Peer = arrived.Connection.Peer,
+                ReceivedBytes = arrived.Connection.BytesReceived,
+                TotalTime = arrived.Age,
+                Error = error,
+            });
             Monitor.PulseAll(_lock);
         }
     }
@@ -187,6 +209,9 @@ public sealed class MigrationReceiver : IDisposable
         GuestState = incoming.Guest?.State,
         Timestamp = DateTime.UtcNow,
         Peer = incoming.Peer,
+        MachineType = incoming.MachineType,
+        DeviceCount = incoming.Guest?.Devices.Length ?? 0,
+        RamBlocks = incoming.Guest?.RamBlocks ?? [],
         TotalBytes = incoming.TotalBytes,
         ReceivedBytes = incoming.ReceivedBytes,
         NormalPages = incoming.NormalPages,

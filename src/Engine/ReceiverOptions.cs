@@ -8,6 +8,9 @@ namespace PsMigrate.Engine;
 /// <summary>What a receiver listens on and accepts.</summary>
 public sealed record ReceiverOptions
 {
+    /// <summary>The most multifd channels of one source; QEMU's limit too, for the number of a channel is a byte.</summary>
+    public const int MaxChannels = 255;
+
     /// <summary>tcp: or unix:; port 0 takes a free one.</summary>
     public MigrationUri Uri { get; init; } = MigrationUri.Parse("tcp:127.0.0.1:0");
 
@@ -26,6 +29,18 @@ public sealed record ReceiverOptions
     /// <summary>Whether guests stay suspended although they ran.</summary>
     public bool StartSuspended { get; init; }
 
+    /// <summary>
+    /// Whether QEMUs that send here have the capability switchover-ack on, as a QEMU at this end would have to: off, they would wait for
+    /// an answer; on, a QEMU without it fails.
+    /// </summary>
+    public bool SwitchoverAck { get; init; }
+
+    /// <summary>
+    /// How many multifd channels a QEMU that sends here has (multifd-channels), 1 to 255, as a QEMU at this end would have to be told. 0
+    /// is as many as have come by the first mark of the main stream, and 100 ms after the last of them.
+    /// </summary>
+    public int Channels { get; init; }
+
     /// <summary>Migrations at one time; more wait for a while, and are then refused.</summary>
     public int MaxMigrations { get; init; } = 64;
 
@@ -38,6 +53,12 @@ public sealed record ReceiverOptions
     /// <summary>How long a loaded guest waits for RUN.</summary>
     public TimeSpan RunTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
+    /// <summary>
+    /// How long a postcopy whose link broke keeps what has come, so that the source can recover it; 0 is not at all. What it holds is the only
+    /// copy of the pages that the source has sent, and the guest is lost without them.
+    /// </summary>
+    public TimeSpan RecoverTimeout { get; init; } = TimeSpan.FromHours(1);
+
     /// <summary>Throws UnsupportedUri, InsecureAddress, InvalidParameter.</summary>
     internal ReceiverOptions Validate()
     {
@@ -48,14 +69,16 @@ public sealed record ReceiverOptions
                 $"{Uri} can be reached from other machines, and the stream is neither encrypted nor authenticated. -AllowInsecure listens there all the same.");
         if (MaxMemory < 0) throw MigrationException.Invalid($"MaxMemory can't be negative, and is {MaxMemory}.");
         if (MaxMigrations < 1) throw MigrationException.Invalid($"MaxMigrations must be at least 1, and is {MaxMigrations}.");
+        if (Channels is < 0 or > MaxChannels) throw MigrationException.Invalid($"Channels must be 0 to {MaxChannels}, and is {Channels}.");
         MigrationParameters.CheckPositive(FirstWordTimeout, nameof(FirstWordTimeout));
         MigrationParameters.CheckPositive(IdleTimeout, nameof(IdleTimeout));
         MigrationParameters.CheckPositive(RunTimeout, nameof(RunTimeout));
+        if (RecoverTimeout < TimeSpan.Zero) throw MigrationException.Invalid($"RecoverTimeout can't be negative, and is {RecoverTimeout}.");
         GuestOptions.CheckName(HostName, "host");
         return this;
     }
 
     internal IncomingPolicy ToPolicy() => new(
         HostName, new Admission(MaxMigrations, MaxMemory == 0 ? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes : MaxMemory),
-        AllowedName, StartSuspended, FirstWordTimeout, IdleTimeout, RunTimeout);
+        AllowedName, StartSuspended, FirstWordTimeout, IdleTimeout, RunTimeout, SwitchoverAck, Channels, RecoverTimeout);
 }

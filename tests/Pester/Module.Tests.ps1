@@ -3,7 +3,8 @@
 BeforeDiscovery {
     $cmdlets = 'New-MigrationGuest', 'Get-MigrationGuest', 'Remove-MigrationGuest', 'Suspend-MigrationGuest', 'Resume-MigrationGuest',
     'Start-VmMigration', 'Get-MigrationState', 'Wait-Migration', 'Stop-Migration', 'Set-Migration', 'Complete-Migration',
-    'Start-MigrationReceiver', 'Get-MigrationReceiver', 'Wait-MigrationReceiver', 'Stop-MigrationReceiver'
+    'Start-MigrationReceiver', 'Get-MigrationReceiver', 'Wait-MigrationReceiver', 'Stop-MigrationReceiver',
+    'Read-MigrationStream'
 }
 
 BeforeAll {

@@ -78,6 +78,59 @@ Describe 'Start-MigrationReceiver' {
         (Start-VmMigration $name $receiver)[-1].State | Should -Be 'Completed'
     }
 
+    It 'takes a guest of ours, which has no channels, with -Channels 3' {
+        $receiver = Start-MigrationReceiver -HostName "$name-to" -Channels 3
+        New-MigrationGuest $name 8MB
+        (Start-VmMigration $name $receiver)[-1].State | Should -Be 'Completed'
+    }
+
+    It 'refuses <Count> channels' -ForEach @{ Count = -1 }, @{ Count = 256 } {
+        $error0 = { Start-MigrationReceiver -HostName $name -Channels $Count } | Should -Throw -PassThru
+        $error0.FullyQualifiedErrorId | Should -BeLike 'ParameterArgumentValidationError,*'
+        @(Get-MigrationReceiver | Where-Object { $_.HostName -eq $name }) | Should -HaveCount 0
+    }
+
+    It 'acknowledges the switch-over right after the return path with -SwitchoverAck, and else not' -ForEach @{ On = $true }, @{ On = $false } {
+        $receiver = Start-MigrationReceiver -HostName $name -SwitchoverAck:$On
+        $socket = [System.Net.Sockets.TcpClient]::new('127.0.0.1', $receiver.Uri.Port)
+        try {
+            # QEVM 3, CONFIGURATION none, OPEN_RETURN_PATH, PING 1.
+            $bytes = [Convert]::FromHexString('5145564D0000000307000000046E6F6E65' + '0800010000' + '080002000400000001')
+            $socket.GetStream().Write($bytes, 0, $bytes.Length)
+            $socket.ReceiveTimeout = 60000
+            $answer = [byte[]]::new(4)
+            $socket.GetStream().ReadExactly($answer, 0, 4)
+            [Convert]::ToHexString($answer) | Should -Be ($On ? '00070000' : '00020004')
+        }
+        finally {
+            $socket.Dispose()
+        }
+    }
+
+    It 'takes a time for recovery, and refuses one that is negative' {
+        (Start-MigrationReceiver -HostName $name -RecoverTimeout 10m).Status | Should -Be 'Listening'
+        $error0 = { Start-MigrationReceiver -HostName $name -RecoverTimeout -1 } | Should -Throw -PassThru
+        $error0.FullyQualifiedErrorId | Should -BeLike 'InvalidParameter,*'
+    }
+
+    It 'fails a source that needs channels and has none' {
+        $receiver = Start-MigrationReceiver -HostName $name -Channels 2
+        $socket = [System.Net.Sockets.TcpClient]::new('127.0.0.1', $receiver.Uri.Port)
+        try {
+            # QEVM 3, CONFIGURATION none, START ram with one block of a page, and the end of the section.
+            $bytes = [Convert]::FromHexString('5145564D0000000307000000046E6F6E65' + '01000000020372616D0000000000000004' +
+                '0000000000001004' + '0372616D0000000000001000' + '0000000000000010' + '7E00000002')
+            $socket.GetStream().Write($bytes, 0, $bytes.Length)
+            $arrival = $receiver | Wait-MigrationReceiver -Timeout 60 -ErrorVariable failed -ErrorAction SilentlyContinue
+            $now = Wait-Until { Get-MigrationReceiver $receiver.Id | Where-Object { $_.FailedCount -eq 1 } }
+            $now.ActiveCount | Should -Be 0
+            @($arrival | Where-Object { $_.State -eq 'Completed' }) | Should -HaveCount 0
+        }
+        finally {
+            $socket.Dispose()
+        }
+    }
+
     It 'does not listen <What>' -ForEach @(
         @{ What = 'outside loopback'; Uri = 'tcp:0.0.0.0:0'; Id = 'InsecureAddress'; Category = 'SecurityError' }
         @{ What = 'on all IPv6 addresses'; Uri = 'tcp:[::]:0'; Id = 'InsecureAddress'; Category = 'SecurityError' }

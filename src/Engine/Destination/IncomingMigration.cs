@@ -2,59 +2,55 @@ using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
-using PsMigrate.Engine.Protocol;
 using PsMigrate.Engine.Ram;
 using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Engine.Destination;
 
 /// <summary>
-/// One incoming migration (process_incoming_migration_co of QEMU): reads the stream, builds the guest, and starts it on RUN.
-/// The stream is hostile until proven otherwise; whatever it holds ends in a typed error, and nothing of it stays.
+/// One incoming migration (process_incoming_migration_co of QEMU), from the first byte to a guest that is here. The stream is hostile
+/// until proven otherwise; whatever it holds ends in a typed error, and nothing of it stays.
 /// </summary>
 [SuppressMessage("Design", "CA1001", Justification = "Run, called once, disposes of what it holds.")]
 sealed partial class IncomingMigration
 {
-    readonly IConnection _connection;
     readonly IncomingPolicy _policy;
-    readonly WireReader _reader;
-    readonly WireWriter _back;
+    readonly IncomingLink _link;
+    readonly IncomingMemory _memory;
     readonly RamLoader _ram;
+    readonly MultifdChannels? _channels;
+    readonly SilenceWatch _silence;
     readonly long _start = Stopwatch.GetTimestamp();
-    readonly Timer _silence;
-    static readonly TimeSpan SilencePeriod = TimeSpan.FromMilliseconds(100);
-    long _heardBytes;
-    long _heardAt;
-    long _admitted;
-    volatile bool _isUnderWay;
-    volatile bool _waitsForRun;
-    volatile bool _isDigesting;
-    GuestMemory? _memory;
-    GuestAnnouncement? _announcement;
-    MemoryGuest? _guest;
-    bool _hasReturnPath;
-    string? _unnamed;
-    volatile bool _hasArrived;
-    volatile bool _timedOut;
+    Arrival? _arrival;
 
-    public IncomingMigration(IConnection connection, IncomingPolicy policy)
+    /// <param name="connection">The main channel.</param>
+    /// <param name="policy">What is accepted.</param>
+    /// <param name="channels">Its multifd channels, should it have some; null where there can't be any.</param>
+    public IncomingMigration(IConnection connection, IncomingPolicy policy, MultifdChannels? channels = null)
     {
-        _connection = connection;
         _policy = policy;
-        _reader = new WireReader(connection.Input, MigrationSide.Source);
-        _back = new WireWriter(connection.Output);
-        _ram = new RamLoader(PrepareMemory);
-        _silence = new Timer(_ => CheckSilence(), null, SilencePeriod, SilencePeriod);
+        _link = new IncomingLink(connection);
+        _memory = new IncomingMemory(policy);
+        _ram = new RamLoader(blocks => _arrival!.Prepare(blocks));
+        _ram.Channels = _channels = channels;
+        _silence = new SilenceWatch(() => ReceivedBytes, Cut, policy.FirstWordTimeout);
+        channels?.Begin(() => _ram.Ram);
     }
 
-    /// <summary>Setup until it is known who comes, then Active, Completed or Failed.</summary>
+    /// <summary>
+    /// Setup until it is known who comes, then Active, in postcopy PostcopyActive, PostcopyPaused and PostcopyRecover too, and at the end
+    /// Completed or Failed.
+    /// </summary>
     public MigrationStatus Status { get; private set; } = MigrationStatus.Setup;
 
     /// <summary>The guest's name, once it is known.</summary>
-    public string Name => _announcement?.Name ?? _unnamed ?? "";
+    public string Name => _arrival?.Name ?? "";
+
+    /// <summary>The machine type, once the stream has named it.</summary>
+    public string MachineType => _configuration?.Machine ?? "";
 
     /// <summary>The guest, once it has arrived.</summary>
-    public MemoryGuest? Guest => Status == MigrationStatus.Completed ? _guest : null;
+    public MemoryGuest? Guest => Status == MigrationStatus.Completed ? _arrival?.Guest : null;
 
     public MigrationException? Error { get; private set; }
 
@@ -64,24 +60,35 @@ sealed partial class IncomingMigration
     /// <summary>Whether it is over.</summary>
     public bool IsEnded => Status is MigrationStatus.Completed or MigrationStatus.Failed;
 
-    public string Peer => _connection.Peer;
+    public string Peer => _link.Connection.Peer;
 
-    public long TotalBytes => _memory?.Length ?? 0;
+    public long TotalBytes => _memory.Length;
 
-    public long ReceivedBytes => _connection.BytesReceived;
+    public long ReceivedBytes => _link.BytesReceived + (_channels?.BytesReceived ?? 0);
 
-    public long NormalPages => _ram.NormalPages;
+    public long NormalPages => _ram.NormalPages + (_channels?.NormalPages ?? 0);
 
-    public long ZeroPages => _ram.ZeroPages;
+    public long ZeroPages => _ram.ZeroPages + (_channels?.ZeroPages ?? 0);
 
     /// <summary>Since the connection was accepted.</summary>
     public TimeSpan Elapsed => Stopwatch.GetElapsedTime(_start);
 
     /// <summary>How long the start of the guest took.</summary>
-    public TimeSpan StartTime { get; private set; }
+    public TimeSpan StartTime => _arrival?.StartTime ?? TimeSpan.Zero;
 
-    /// <summary>Breaks it off, unless the guest runs already.</summary>
-    public void Abort() => _connection.Abort();
+    /// <summary>Breaks it off, unless the guest is here already.</summary>
+    public void Abort()
+    {
+        _pause.Close();
+        Cut();
+    }
+
+    /// <summary>Cuts its connections; a postcopy can be recovered from that.</summary>
+    void Cut()
+    {
+        _channels?.Abort(LinkErrors.ClosedHere(Peer));
+        _link.Connection.Abort();
+    }
 
     /// <summary>Reads the stream to its end. Never throws: <see cref="Status"/> and <see cref="Error"/> tell.</summary>
     public void Run()
@@ -89,7 +96,11 @@ sealed partial class IncomingMigration
         try
         {
             ReadStream();
-            if (!IsQuestion) TakeOver();
+            if (!IsQuestion)
+            {
+                AwaitPreempted();
+                _arrival!.TakeOver(_ram.Ram!);
+            }
             Status = MigrationStatus.Completed;
         }
 #pragma warning disable CA1031 // A receiver outlives whatever a stream does.
@@ -101,90 +112,42 @@ sealed partial class IncomingMigration
         finally
         {
             _silence.Dispose();
-            if (_admitted > 0) _policy.Room.Leave(_admitted);
-            _connection.Dispose();
+            _pause.Close();
+            _channels?.End(hasFailed: Status == MigrationStatus.Failed);
+            _memory.Leave();
+            _link.Connection.Dispose();
         }
     }
 
-    GuestMemory PrepareMemory(long total)
+    void Begin(Arrival arrival)
     {
-        if (_memory is not null) return _memory;
-        // A source that announces nothing (a real QEMU) says only here how much there is.
-        _unnamed = _policy.NameForUnnamed();
-        return NewMemory(total);
-    }
-
-    GuestMemory NewMemory(long size)
-    {
-        Volatile.Write(ref _heardAt, Stopwatch.GetTimestamp());
-        _isUnderWay = true;
-        Status = MigrationStatus.Active;
-        _policy.Room.Enter(size, _policy.IdleTimeout / 2);
-        _admitted = size;
-        try
+        _arrival = arrival;
+        arrival.Expecting += silence =>
         {
-            return _memory = new GuestMemory(size);
-        }
-        catch (MigrationException e)
-        {
-            throw _reader.Error(e.Id, e.Message);
-        }
-    }
-
-    /// <summary>Ends a connection that says nothing, or does not come to the point: it would hold its place for ever.</summary>
-    void CheckSilence()
-    {
-        if (_hasArrived || _isDigesting) return;
-        var heard = _connection.BytesReceived;
-        if (heard != _heardBytes)
-        {
-            _heardBytes = heard;
-            Volatile.Write(ref _heardAt, Stopwatch.GetTimestamp());
-        }
-        var (silent, allowed) = _isUnderWay
-            ? (Stopwatch.GetElapsedTime(Volatile.Read(ref _heardAt)), _waitsForRun ? _policy.RunTimeout : _policy.IdleTimeout)
-            : (Elapsed, _policy.FirstWordTimeout);
-        if (silent <= allowed) return;
-        _timedOut = true;
-        _connection.Abort();
+            _silence.Expect(silence);
+            if (Status == MigrationStatus.Setup) Status = MigrationStatus.Active;
+        };
     }
 
     void Fail(Exception e)
     {
-        if (_hasArrived)
+        if (_arrival?.HasArrived == true)
         {
-            // The guest runs; what broke afterwards is for the source to settle.
+            // The guest is here; what broke afterwards is for the source to settle.
             Status = MigrationStatus.Completed;
             return;
         }
-        if (_announcement is { } announced) HandoverLedger.Discard(announced.MigrationUuid);
+        _arrival?.GiveUp();
         Error = e switch
         {
-            _ when _timedOut => new MigrationException(MigrationErrorId.PeerSilent, MigrationSide.Source, "The source fell silent.", e),
-            MigrationException typed => typed,
-            _ => new MigrationException(MigrationErrorId.InternalError, MigrationSide.Destination, $"The receiver failed: {e.GetType().Name}: {e.Message}", e),
+            _ when _silence.HasCut => new MigrationException(MigrationErrorId.PeerSilent, MigrationSide.Source, "The source fell silent.", e),
+            // What a channel failed of is why the main channel was cut.
+            _ when (_preemptError ?? _channels?.Error) is { } error => error,
+            _ => MigrationException.From(e, MigrationSide.Destination, "The receiver failed"),
         };
         Status = MigrationStatus.Failed;
-        if (_guest is null) _memory?.Release();
-        else if (_guest.State != GuestState.Removed) GuestRegistry.Remove(_guest);
-        TellWhy(Error);
+        if (_arrival?.Guest is not { } guest) _memory.Release();
+        else if (guest.State != GuestState.Removed) GuestRegistry.Remove(guest);
+        _link.TellFailure(Error);
     }
-
-    /// <summary>The reason reaches a source of ours; a QEMU only understands that there is one.</summary>
-    void TellWhy(MigrationException error)
-    {
-        // A link that broke carries no news; a source that is not known to be ours would take SHUT for a fault of this end.
-        if (!_hasReturnPath || (!_isOurs && error.Side == MigrationSide.Link)) return;
-        try
-        {
-            if (_isOurs) ReturnPathMessage.Failure(error.Id, error.Message).Send(_back);
-            ReturnPathMessage.Shut(1).Send(_back);
-        }
-        catch (Exception e) when (IsLinkGone(e))
-        {
-            // The source is gone; it has drawn its own conclusion.
-        }
-    }
-
-    static bool IsLinkGone(Exception e) => e is MigrationException or ObjectDisposedException or InvalidOperationException;
 }

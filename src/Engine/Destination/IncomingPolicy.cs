@@ -13,9 +13,13 @@ namespace PsMigrate.Engine.Destination;
 /// <param name="FirstWordTimeout">How long a connection may take to say who comes.</param>
 /// <param name="IdleTimeout">How long a source may say nothing after that, and how long to wait for a place.</param>
 /// <param name="RunTimeout">How long to wait for RUN.</param>
+/// <param name="SwitchoverAck">Whether sources have the capability switchover-ack.</param>
+/// <param name="RecoverTimeout">How long a postcopy whose link broke is kept for a recovery.</param>
+/// <param name="Channels">How many multifd channels a source has; 0 for as many as come.</param>
 sealed record IncomingPolicy(
     string HostName, Admission Room, IReadOnlyList<string> AllowedName, bool StartSuspended, TimeSpan FirstWordTimeout,
-    TimeSpan IdleTimeout, TimeSpan RunTimeout)
+    TimeSpan IdleTimeout, TimeSpan RunTimeout, bool SwitchoverAck = false, int Channels = 0,
+    TimeSpan RecoverTimeout = default)
 {
     /// <summary>Throws the reason why a guest is not welcome: InvalidGuestName, DestinationRefused, DuplicateGuestName.</summary>
     public void Check(GuestAnnouncement guest)

@@ -6,7 +6,7 @@ namespace PsMigrate.Engine.Guests;
 /// <param name="Instance">The instance, 0 for most; of a vCPU its index.</param>
 /// <param name="Version">Of the section.</param>
 /// <param name="Body">Between header and footer.</param>
-sealed record CapturedSection(uint Id, string Name, uint Instance, uint Version, byte[] Body);
+record CapturedSection(uint Id, string Name, uint Instance, uint Version, byte[] Body);
 
 /// <summary>One subsection of the CONFIGURATION record, kept as it came.</summary>
 /// <param name="Name">For example configuration/uuid.</param>

@@ -30,10 +30,14 @@ public sealed partial class MemoryGuest
 
     /// <summary>
     /// Starts the vCPUs. A guest in doubt is first settled with its destination; a copy that was left behind by a migration
-    /// runs again only with <paramref name="force"/>. Throws GuestBusy, GuestInDoubt, GuestRunsElsewhere.
+    /// runs again only with <paramref name="force"/>. Throws GuestBusy, GuestInDoubt, GuestRunsElsewhere, and UnsupportedByGuest for the
+    /// machine of a QEMU.
     /// </summary>
     public override void Resume(bool force = false)
     {
+        if (Machine is not null)
+            throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
+                $"Guest {Name} is a machine {MachineType} of a QEMU, which can't run here. Start-VmMigration sends it to a QEMU that runs it.");
         if (State == GuestState.InDoubt && !force) Settle();
         lock (_lock)
         {

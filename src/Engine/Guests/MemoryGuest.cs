@@ -62,6 +62,16 @@ public sealed partial class MemoryGuest : Guest
     /// <summary>Bytes of RAM, all blocks together.</summary>
     public override long MemorySize => Memory.Length;
 
+    /// <summary>The blocks of its RAM, in QEMU's order.</summary>
+    public GuestRamBlock[] RamBlocks => [.. Memory.Blocks.Select(block => new GuestRamBlock(block.Name, block.Length))];
+
+    /// <summary>What was captured from a QEMU beside RAM, in the order of the stream; empty for guests of our own.</summary>
+    public GuestDevice[] Devices =>
+        [.. (Machine?.Sections ?? []).Select(section => new GuestDevice(section.Name, section.Instance, section.Version, section.Body.Length))];
+
+    /// <summary>QEMU's run state of a captured machine at its switch-over, such as running or paused; null for guests of our own.</summary>
+    public string? RunState => Machine?.RunState;
+
     /// <summary>How many vCPUs it has; 0 for memory that came from a machine without any.</summary>
     public override int ProcessorCount => Machine?.ProcessorCount ?? _cpus.Count;
 

@@ -20,27 +20,43 @@ static class CommandRecord
         Write(writer, CommandType.Ping, payload);
     }
 
+    /// <inheritdoc cref="Read(WireReader, out int)"/>
+    public static CommandType Read(WireReader reader) => Read(reader, out _);
+
     /// <summary>
     /// Command and payload length, after the type byte. Throws UnknownRecord for a command that nobody knows, InvalidLength for
-    /// a wrong fixed length, UnsupportedFeature for what this receiver does not do.
+    /// a length that it can't have, UnsupportedFeature for what this receiver does not do.
     /// </summary>
-    public static CommandType Read(WireReader reader)
+    public static CommandType Read(WireReader reader, out int length)
     {
         var command = (CommandType)reader.UInt16();
-        int length = reader.UInt16();
+        length = reader.UInt16();
         switch (command)
         {
-            case CommandType.OpenReturnPath or CommandType.SwitchoverStart or CommandType.Run:
+            case CommandType.OpenReturnPath or CommandType.SwitchoverStart or CommandType.Run or CommandType.PostcopyListen
+                or CommandType.PostcopyRun or CommandType.PostcopyResume:
                 CheckLength(reader, command, length, 0);
                 return command;
-            case CommandType.Ping:
+            case CommandType.Ping or CommandType.Packaged:
                 CheckLength(reader, command, length, 4);
                 return command;
             case CommandType.QueryOutcome:
                 CheckLength(reader, command, length, 16);
                 return command;
-            case >= CommandType.PostcopyAdvise and <= CommandType.ReceiveBitmap:
-                throw reader.Error(MigrationErrorId.UnsupportedFeature, $"Command {command} is not supported by this receiver.");
+            case CommandType.PostcopyAdvise when length == 0:
+                throw reader.Error(MigrationErrorId.UnsupportedFeature, "Postcopy of dirty bitmaps alone is not supported; switch the capability dirty-bitmaps off at the source.");
+            case CommandType.PostcopyAdvise:
+                CheckLength(reader, command, length, 16);
+                return command;
+            case CommandType.PostcopyRamDiscard:
+                // Version, name, a zero byte, at least one range.
+                if (length < 1 + 2 + 1 + 16) throw reader.Error(MigrationErrorId.InvalidLength, $"Command {command} has {length} bytes.");
+                return command;
+            case CommandType.ReceiveBitmap:
+                if (length is < 2 or > 1 + StreamConstants.MaxName) throw reader.Error(MigrationErrorId.InvalidLength, $"Command {command} has {length} bytes.");
+                return command;
+            case CommandType.EnableColo:
+                throw reader.Error(MigrationErrorId.UnsupportedFeature, "COLO is not supported; switch the capability x-colo off at the source.");
             default:
                 throw reader.Error(MigrationErrorId.UnknownRecord, $"Command {(ushort)command} is not known.");
         }

@@ -9,6 +9,8 @@ namespace PsMigrate.Engine.Protocol;
 /// <param name="Payload">Its bytes, of a length that fits the type.</param>
 readonly record struct ReturnPathMessage(ReturnPathType Type, byte[] Payload)
 {
+    const ulong BitmapEnd = 0x0123456789ABCDEF;
+
     public uint Value => BinaryPrimitives.ReadUInt32BigEndian(Payload);
 
     /// <summary>Writes it and sends it off.</summary>
@@ -17,6 +19,22 @@ readonly record struct ReturnPathMessage(ReturnPathType Type, byte[] Payload)
         writer.UInt16((ushort)Type);
         writer.UInt16((ushort)Payload.Length);
         writer.Bytes(Payload);
+        writer.Flush();
+    }
+
+    /// <summary>
+    /// RECV_BITMAP: which pages of a block have come. The bitmap follows the message and does not count in its length: <c>u64 size</c>, the
+    /// bits in little-endian words of 64, <c>u64 0x0123456789abcdef</c>.
+    /// </summary>
+    public static void SendBitmap(WireWriter writer, string block, ReadOnlySpan<ulong> received)
+    {
+        var name = Encoding.UTF8.GetBytes(block);
+        writer.UInt16((ushort)ReturnPathType.ReceiveBitmap);
+        writer.UInt16((ushort)(1 + name.Length));
+        writer.Name(block);
+        writer.UInt64((ulong)received.Length * 8);
+        foreach (var word in received) writer.UInt64(BinaryPrimitives.ReverseEndianness(word));
+        writer.UInt64(BitmapEnd);
         writer.Flush();
     }
 
@@ -50,6 +68,10 @@ readonly record struct ReturnPathMessage(ReturnPathType Type, byte[] Payload)
     public static ReturnPathMessage Shut(uint error) => WithValue(ReturnPathType.Shut, error);
 
     public static ReturnPathMessage Accepted => new(ReturnPathType.Accepted, []);
+
+    public static ReturnPathMessage ResumeAck => WithValue(ReturnPathType.ResumeAck, 1);
+
+    public static ReturnPathMessage SwitchoverAck => new(ReturnPathType.SwitchoverAck, []);
 
     public static ReturnPathMessage Ready(Guid instance, byte[]? digest) =>
         new(ReturnPathType.Ready, [.. instance.ToByteArray(), .. digest ?? []]);

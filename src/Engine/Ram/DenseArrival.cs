@@ -29,6 +29,9 @@ struct DenseArrival
         if (page % LargePage == 0 && page - _runStart >= LargePage) ExpectMore(memory, block, page);
     }
 
+    /// <summary>Another block follows: its pages go on with nothing.</summary>
+    public void Interrupt() => _next = -1;
+
     void ExpectMore(GuestMemory memory, RamBlock block, long page)
     {
         if (block.Pages - page < LargePage || block.IsTouched(page / RamBlock.PagesPerChunk)) return;

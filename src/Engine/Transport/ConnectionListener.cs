@@ -73,6 +73,22 @@ sealed class ConnectionListener : IDisposable
         return null;
     }
 
+    /// <summary>Whether a connection waits to be accepted.</summary>
+    public bool HasPending
+    {
+        get
+        {
+            try
+            {
+                return _socket.Poll(0, SelectMode.SelectRead);
+            }
+            catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
+            {
+                return false;
+            }
+        }
+    }
+
     /// <summary>Stops listening, ends a waiting <see cref="Accept"/>, and removes the file of a unix socket.</summary>
     public void Dispose()
     {

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Text;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
@@ -29,24 +30,16 @@ static class GlobalState
     /// <summary>Whether the guest is to run.</summary>
     public static bool Read(WireReader reader)
     {
-        var size = reader.UInt32();
-        if (size is 0 or > LongestName) throw reader.Error(MigrationErrorId.InvalidLength, $"A run state of {size} bytes can't be.");
-        var bytes = reader.Bytes(NameSize);
-        return Encoding.ASCII.GetString(bytes, 0, (int)size).TrimEnd('\0') == "running";
+        var body = reader.Bytes(BodySize);
+        return (Decode(body) ?? throw reader.Error(MigrationErrorId.InvalidLength, "A run state of that length can't be.")) == "running";
     }
-}
 
-/// <summary>QEMU's <c>timer</c>, version 2: the clocks of a machine; read and dropped when memory comes from a real QEMU.</summary>
-static class QemuTimer
-{
-    public const string Section = "timer";
-    public const uint Version = 2;
-    const int BodySize = 24;
-
-    public static void Skip(WireReader reader)
+    /// <summary>QEMU's name of the run state in the body of a section; null when it has a length that can't be.</summary>
+    public static string? Decode(ReadOnlySpan<byte> body)
     {
-        reader.Bytes(BodySize);
-        if ((RecordType)reader.Peek(1)[0] == RecordType.Subsection)
-            throw reader.Error(MigrationErrorId.UnsupportedFeature, "A guest under -icount is not supported.");
+        if (body.Length != BodySize) return null;
+        var size = BinaryPrimitives.ReadUInt32BigEndian(body);
+        if (size is 0 or > LongestName) return null;
+        return Encoding.ASCII.GetString(body.Slice(4, (int)size)).TrimEnd('\0');
     }
 }

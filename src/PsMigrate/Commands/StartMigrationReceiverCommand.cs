@@ -38,6 +38,22 @@ public sealed class StartMigrationReceiverCommand : EngineCmdlet
     [ValidateNotNullOrEmpty]
     public string[] AllowedName { get; set; } = ["*"];
 
+    /// <summary>Multifd channels of each source.</summary>
+    [Parameter(HelpMessage = "How many multifd channels (multifd-channels) a QEMU that sends here has. As many as it connects by default.")]
+    [ValidateRange(0, ReceiverOptions.MaxChannels)]
+    public int Channels { get; set; }
+
+    /// <summary>How long a broken postcopy is kept.</summary>
+    [Parameter(HelpMessage = "How long a postcopy whose link broke is kept for its source to recover: a TimeSpan, text such as 10m, or a "
+        + "number of seconds; 0 is not at all. One hour by default.")]
+    [Duration(BareNumber.Seconds)]
+    public TimeSpan? RecoverTimeout { get; set; }
+
+    /// <summary>Sources wait for an acknowledgement.</summary>
+    [Parameter(HelpMessage = "The QEMUs that send here have the capability switchover-ack on, and wait for an acknowledgement.")]
+    [Alias("switchover-ack")]
+    public SwitchParameter SwitchoverAck { get; set; }
+
     /// <summary>Listen without protection.</summary>
     [Parameter(HelpMessage = "Listen on an address outside loopback although nothing is encrypted and nobody has to prove who he is.")]
     public SwitchParameter AllowInsecure { get; set; }
@@ -54,8 +70,10 @@ public sealed class StartMigrationReceiverCommand : EngineCmdlet
             var options = new ReceiverOptions
             {
                 Uri = MigrationUri.Parse(Uri), HostName = HostName, MaxMemory = MaxMemory, AllowedName = AllowedName,
-                AllowInsecure = AllowInsecure, StartSuspended = Suspended,
+                AllowInsecure = AllowInsecure, StartSuspended = Suspended, Channels = Channels,
+                SwitchoverAck = SwitchoverAck,
             };
+            if (RecoverTimeout is { } recover) options = options with { RecoverTimeout = recover };
             if (!ShouldProcess($"{options.Uri}", $"Listen for guests and run them on host {HostName}")) return;
             if (AllowInsecure && !options.Uri.IsLoopback)
                 WriteWarning($"Whoever reaches {options.Uri} can send guests here and read what is sent: it is "

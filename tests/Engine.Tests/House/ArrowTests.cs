@@ -17,6 +17,7 @@ public sealed partial class ArrowTests
         ["Qmp"] = ["Transport", "Model"],
         ["VmState"] = ["Protocol", "Guests", "Model"],
         ["Ram"] = ["Protocol", "Guests", "Model"],
+        ["Streams"] = ["VmState", "Ram", "Protocol", "Guests", "Model"],
         ["Source"] = ["Ram", "VmState", "Transport", "Protocol", "Guests", "Convergence", "Model"],
         ["Destination"] = ["Ram", "VmState", "Transport", "Protocol", "Guests", "Convergence", "Model"],
         ["Qemu"] = ["Qmp", "Ram", "VmState", "Transport", "Protocol", "Guests", "Convergence", "Model"],

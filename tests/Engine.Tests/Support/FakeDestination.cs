@@ -91,8 +91,8 @@ sealed class FakeDestination(bool isQemu = false) : IDisposable
         {
             Reach(FakeStep.Connected);
             StreamHeader.ReadMagic(_reader!);
-            StreamHeader.ReadConfiguration(_reader!, StreamConstants.MachineNone);
-            var ram = new RamLoader(size => _memory ??= new GuestMemory(size));
+            ConfigurationRecord.Read(_reader!);
+            var ram = new RamLoader(blocks => _memory ??= new GuestMemory(blocks));
             while (ReadRecord(ram))
             {
             }

@@ -23,6 +23,9 @@ sealed class MemoryConnection(ReadOnlyMemory<byte> input, int chunk = int.MaxVal
 
     public bool IsDisposed { get; private set; }
 
+    /// <summary>All that was sent back.</summary>
+    public byte[] Written => _output.Written;
+
     /// <summary>The messages that a destination sent back.</summary>
     public IReadOnlyList<ReturnPathMessage> Answers()
     {

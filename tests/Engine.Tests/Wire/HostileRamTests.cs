@@ -71,7 +71,7 @@ public sealed class HostileRamTests
     public void A_block_that_is_not_ram() => Start(MigrationErrorId.UnknownBlock, wire => List(wire, Size, ("pc.ram", Size)));
 
     [Fact]
-    public void The_same_block_twice() => Start(MigrationErrorId.UnknownBlock, wire => List(wire, Size, ("ram", Size / 2), ("ram", Size / 2)));
+    public void The_same_block_twice() => Start(MigrationErrorId.InvalidValue, wire => List(wire, Size, ("ram", Size / 2), ("ram", Size / 2)));
 
     [Theory]
     [InlineData(0UL)]
@@ -80,7 +80,7 @@ public sealed class HostileRamTests
 
     [Fact]
     public void More_blocks_than_any_machine_has() => Start(MigrationErrorId.InvalidLength, wire =>
-        List(wire, 1 << 20, [.. Enumerable.Repeat(("ram", 1UL), 5000)]));
+        List(wire, 1 << 20, [.. Enumerable.Range(0, 5000).Select(i => ($"ram{i}", 1UL))]));
 
     [Theory]
     [InlineData(0x001UL)]
@@ -95,7 +95,6 @@ public sealed class HostileRamTests
 
     [Theory]
     [InlineData(0x080UL)]
-    [InlineData(0x100UL)]
     [InlineData(0x200UL)]
     public void Records_of_features_that_are_not_there(ulong flags) => Part(MigrationErrorId.UnsupportedFeature, wire => wire.UInt64(flags));
 

@@ -1,0 +1,69 @@
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Protocol;
+using PsMigrate.Engine.Ram;
+
+namespace PsMigrate.Engine.Destination;
+
+/// <summary>
+/// What an incoming migration does with its sections, which depends on who sends: a guest of ours that announced itself
+/// (<see cref="OurArrival"/>), or a machine of a QEMU (<see cref="CapturedArrival"/>). Called by the thread of the migration, in the order
+/// of the stream.
+/// </summary>
+abstract class Arrival(IncomingLink link, IncomingPolicy policy)
+{
+    /// <summary>The guest's name.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>The guest, from the moment that it is made; it may not be registered yet.</summary>
+    public MemoryGuest? Guest { get; protected set; }
+
+    /// <summary>Whether the guest is registered here: nothing that fails afterwards takes it back.</summary>
+    public bool HasArrived { get; protected set; }
+
+    /// <summary>How long the start of the guest took.</summary>
+    public TimeSpan StartTime { get; protected set; }
+
+    /// <summary>How long the source may be silent now; null for ever.</summary>
+    public event Action<TimeSpan?>? Expecting;
+
+    protected IncomingLink Link => link;
+
+    protected WireReader Reader => link.Reader;
+
+    protected IncomingPolicy Policy => policy;
+
+    /// <summary>The memory for these blocks; whatever is wrong with them is thrown.</summary>
+    public abstract GuestMemory Prepare((string Name, long Length)[] blocks);
+
+    /// <summary>A FULL section whose header has been read, with its footer.</summary>
+    public abstract void ReadSection(SectionHeader section);
+
+    /// <summary>The footer of a section that this project reads itself.</summary>
+    public virtual void ReadFooter(SectionHeader section) => section.ReadFooter(Reader);
+
+    /// <summary>The end of RAM has been read. True when all that follows it, to the end of the stream, was read here.</summary>
+    public virtual bool TryReadTail() => false;
+
+    /// <summary>EOF has been read: what may come behind it, and whether all was there.</summary>
+    public abstract void ReadEnd();
+
+    /// <summary>All is loaded: the guest becomes one of this host.</summary>
+    public abstract void TakeOver(ArrivingRam ram);
+
+    /// <summary>It failed before the guest arrived.</summary>
+    public virtual void GiveUp()
+    {
+    }
+
+    protected void CheckVersion(SectionHeader section, uint version)
+    {
+        if (section.Version != version)
+            throw Reader.Error(MigrationErrorId.UnsupportedSectionVersion, $"{section.Name} version {section.Version} is not supported, only {version}.");
+    }
+
+    protected MigrationException Unknown(SectionHeader section) =>
+        Reader.Error(MigrationErrorId.UnknownSection, $"Section '{Printable.Text(section.Name)}' instance {section.Instance} is not known here.");
+
+    protected void Expect(TimeSpan? silence) => Expecting?.Invoke(silence);
+}

@@ -1,0 +1,201 @@
+using System.Diagnostics;
+using PsMigrate.Engine.Model;
+
+namespace PsMigrate.Engine.Destination;
+
+/// <summary>
+/// Multifd channels that wait for their migration. A channel belongs to the migration that comes from the same address and, where the
+/// main stream tells a uuid (capability validate-uuid), has its uuid. Where two migrations could own it they are refused: a guess would
+/// mix the memory of two guests. Thread-safe.
+/// </summary>
+/// <param name="limit">How long a channel waits for a migration, and a migration that must have channels for them.</param>
+/// <param name="isComing">Whether a connection from that address is there that has not been sorted yet.</param>
+sealed class ChannelPool(TimeSpan limit, Func<string, bool> isComing)
+{
+    /// <summary>How long a source is given to connect one more channel after the last one.</summary>
+    public static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(100);
+
+    // No longer than this a migration of which nothing says that it has channels waits for connections that may be some, and one that
+    // has some for another migration to be out of the way.
+    static readonly TimeSpan MostGrace = TimeSpan.FromSeconds(1);
+
+    // What is coming and the grace are looked at so often.
+    static readonly TimeSpan Period = TimeSpan.FromMilliseconds(10);
+
+    readonly object _lock = new();
+    readonly List<MultifdChannels> _migrations = [];
+    readonly List<WaitingChannel> _waiting = [];
+    bool _isClosed;
+
+    /// <summary>A main stream has come.</summary>
+    public void Join(MultifdChannels migration)
+    {
+        lock (_lock) _migrations.Add(migration);
+    }
+
+    /// <summary>A main stream has told its guest's uuid, or that there is none.</summary>
+    public void Tell(MultifdChannels migration, Guid? uuid)
+    {
+        lock (_lock) migration.Uuid = uuid;
+    }
+
+    /// <summary>A migration is over. When it failed, channels that it had not taken yet are of no use to any other.</summary>
+    public void Leave(MultifdChannels migration, bool hasFailed)
+    {
+        lock (_lock)
+        {
+            if (hasFailed)
+                foreach (var channel in _waiting.Where(channel => Candidates(channel).Contains(migration))) channel.IsOrphaned = true;
+            migration.Admission = ChannelAdmission.Closed;
+            _migrations.Remove(migration);
+            Monitor.PulseAll(_lock);
+        }
+    }
+
+    /// <summary>Something happened that who waits here may want to know.</summary>
+    public void Wake()
+    {
+        lock (_lock) Monitor.PulseAll(_lock);
+    }
+
+    /// <summary>
+    /// Waits with a channel until its migration takes it; false when that one has failed meanwhile. Throws PeerSilent when no
+    /// migration comes, DestinationRefused when it comes late and more than one could own it.
+    /// </summary>
+    public bool Await(WaitingChannel channel)
+    {
+        lock (_lock)
+        {
+            if (TakeLate(channel)) return true;
+            _waiting.Add(channel);
+            Monitor.PulseAll(_lock);
+            try
+            {
+                for (var clock = Stopwatch.StartNew(); channel.Owner is null && !channel.IsOrphaned; Monitor.Wait(_lock, limit / 4))
+                {
+                    if (_isClosed) return false;
+                    if (Candidates(channel).Length > 0) clock.Restart();
+                    if (clock.Elapsed > limit)
+                        throw new MigrationException(MigrationErrorId.PeerSilent, MigrationSide.Source, $"A multifd channel came, and within {limit.TotalSeconds:0.##} s no migration that it belongs to.");
+                }
+                return channel.Owner is not null;
+            }
+            finally
+            {
+                _waiting.Remove(channel);
+            }
+        }
+    }
+
+    /// <summary>
+    /// The main stream is at its first mark: takes its channels, and waits until they seem to be all. Throws DestinationRefused when
+    /// they can't be told from those of another migration or are too many, PeerSilent when some are missing.
+    /// </summary>
+    /// <param name="migration">Whose main stream it is.</param>
+    /// <param name="isSure">Whether it is known to have channels.</param>
+    public void Settle(MultifdChannels migration, bool isSure)
+    {
+        lock (_lock)
+        {
+            migration.Admission = ChannelAdmission.Settling;
+            var (clock, count) = (Stopwatch.StartNew(), 0);
+            var sinceLast = Stopwatch.StartNew();
+            while (true)
+            {
+                var isClear = Assign(migration);
+                if (migration.Error is { } error) throw error;
+                if (migration.Count > count) (count, sinceLast) = (migration.Count, Stopwatch.StartNew());
+                var must = isSure || migration.Expected > 0 || count > 0;
+                if (isClear && IsComplete(migration, isSure) && !IsMoreLikely(migration, sinceLast)) break;
+                if (clock.Elapsed > (must && isClear ? limit : MostGrace))
+                {
+                    if (!isClear) throw Ambiguous();
+                    if (must && !IsComplete(migration, isSure)) throw Missing(migration);
+                    break;
+                }
+                Monitor.Wait(_lock, Period);
+            }
+            migration.Admission = ChannelAdmission.Open;
+        }
+    }
+
+    /// <summary>The main stream is at its second mark: who has not come by now comes too late.</summary>
+    public void Close(MultifdChannels migration)
+    {
+        lock (_lock) migration.Admission = ChannelAdmission.Closed;
+    }
+
+    /// <summary>The receiver stops: nobody waits any more.</summary>
+    public void Close()
+    {
+        lock (_lock)
+        {
+            _isClosed = true;
+            Monitor.PulseAll(_lock);
+        }
+    }
+
+    /// <summary>A channel that comes after the first mark of its migration. Throws DestinationRefused.</summary>
+    bool TakeLate(WaitingChannel channel)
+    {
+        var candidates = Candidates(channel);
+        if (!Array.Exists(candidates, migration => migration.Admission == ChannelAdmission.Open)) return false;
+        if (candidates.Length > 1) throw Ambiguous();
+        Take(candidates[0], channel);
+        return true;
+    }
+
+    /// <summary>Gives a migration the channels that are its own; false when there are some of which that can't be said.</summary>
+    bool Assign(MultifdChannels migration)
+    {
+        var isClear = true;
+        foreach (var channel in _waiting.Where(channel => channel is { Owner: null, IsOrphaned: false }))
+        {
+            var candidates = Candidates(channel);
+            if (!candidates.Contains(migration)) continue;
+            if (candidates.Length > 1) isClear = false;
+            else Take(migration, channel);
+        }
+        Monitor.PulseAll(_lock);
+        return isClear;
+    }
+
+    static void Take(MultifdChannels migration, WaitingChannel channel)
+    {
+        migration.Take(channel);
+        if (migration.Expected > 0 && channel.Init.Channel >= migration.Expected) migration.Fail(TooMany(migration));
+    }
+
+    MultifdChannels[] Candidates(WaitingChannel channel)
+    {
+        var near = _migrations.Where(migration => migration.Admission != ChannelAdmission.Closed
+            && migration.Host == channel.Arrived.Host && !migration.Has(channel.Init.Channel)).ToArray();
+        var sure = Array.FindAll(near, migration => migration.Uuid == channel.Init.Uuid);
+        return sure.Length > 0 ? sure : Array.FindAll(near, migration => (migration.LearntUuid ?? channel.Init.Uuid) == channel.Init.Uuid);
+    }
+
+    /// <summary>Whether the numbers leave no gap, and there are as many as there must be.</summary>
+    static bool IsComplete(MultifdChannels migration, bool isSure)
+    {
+        var count = migration.Count;
+        if (migration.Expected > 0 ? count != migration.Expected : isSure && count == 0) return false;
+        for (var number = 0; number < count; number++)
+            if (!migration.Has((byte)number)) return false;
+        return true;
+    }
+
+    bool IsMoreLikely(MultifdChannels migration, Stopwatch sinceLast) =>
+        isComing(migration.Host) || (migration.Count > 0 && sinceLast.Elapsed < Grace);
+
+    static MigrationException Ambiguous() => Refused(
+        "Two migrations come from the same address at one time, and nothing tells to which of them a multifd channel belongs; "
+        + "give the guests a uuid and switch validate-uuid on, or migrate one after the other.");
+
+    static MigrationException TooMany(MultifdChannels migration) =>
+        Refused($"The source has more than {migration.Expected} multifd channels, as many as are expected here.");
+
+    static MigrationException Missing(MultifdChannels migration) => new(MigrationErrorId.PeerSilent, MigrationSide.Source,
+        $"Only {migration.Count} multifd channels came{(migration.Expected > 0 ? $", and {migration.Expected} are expected here" : ", and more are missing")}.");
+
+    static MigrationException Refused(string message) => new(MigrationErrorId.DestinationRefused, MigrationSide.Destination, message);
+}

@@ -1,0 +1,155 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using System.IO.Pipelines;
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Protocol;
+
+namespace PsMigrate.Engine.Destination;
+
+/// <summary>
+/// Postcopy: after a pass or more the source says which pages will come anew, sends its devices as one package, and then the pages that
+/// are missing. QEMU would run the guest from the package on; this one does not run here, so that no page is ever waited for.
+/// </summary>
+sealed partial class IncomingMigration
+{
+    // MAX_VM_CMD_PACKAGED_SIZE of QEMU.
+    const uint MaxPackage = 32 << 20;
+
+    PostcopyStep _postcopy;
+
+    void ReadPostcopyCommand(WireReader reader, CommandType command, int length)
+    {
+        switch (command, _postcopy)
+        {
+            case (CommandType.PostcopyAdvise, PostcopyStep.None) when _arrival is null && _link.HasReturnPath:
+                ReadAdvise(reader);
+                break;
+            case (CommandType.PostcopyRamDiscard, PostcopyStep.Advised) when _ram.Ram is not null:
+                ReadDiscard(reader, length);
+                break;
+            case (CommandType.Packaged, PostcopyStep.Advised) when reader == _link.Reader && _arrival is CapturedArrival captured && _ram.Ram is not null:
+                ReadPackage(captured, Package(reader));
+                break;
+            case (CommandType.PostcopyListen, PostcopyStep.Advised) when reader != _link.Reader:
+                // Multifd channels bring pages until the switchover, and none after it.
+                _channels?.Finish();
+                _ram.Ram!.KeepsFirst = true;
+                _postcopy = PostcopyStep.Listening;
+                break;
+            case (CommandType.PostcopyRun, PostcopyStep.Listening) when reader != _link.Reader:
+                _postcopy = PostcopyStep.Running;
+                break;
+            case (CommandType.ReceiveBitmap, PostcopyStep.Running) when Status == MigrationStatus.PostcopyRecover:
+                AnswerBitmap(reader, length);
+                break;
+            case (CommandType.PostcopyResume, PostcopyStep.Running) when Status == MigrationStatus.PostcopyRecover:
+                _ram.ForgetBlock();
+                Status = MigrationStatus.PostcopyActive;
+                _link.Send(ReturnPathMessage.ResumeAck);
+                break;
+            default:
+                throw Misplaced(reader, command);
+        }
+    }
+
+    void ReadAdvise(WireReader reader)
+    {
+        var (pageSizes, targetPage) = (reader.UInt64(), reader.UInt64());
+        if (targetPage != GuestMemory.PageSize)
+            throw reader.Error(MigrationErrorId.InvalidValue, $"Target pages of {targetPage} bytes are not supported, only {GuestMemory.PageSize}.");
+        _ram.AdvisedPageSizes = pageSizes;
+        _postcopy = PostcopyStep.Advised;
+    }
+
+    /// <summary><c>u8 version, name, u8 0, n × {u64 start, u64 length}</c> in bytes: pages that will come anew.</summary>
+    void ReadDiscard(WireReader reader, int length)
+    {
+        var version = reader.Byte();
+        if (version != 0) throw reader.Error(MigrationErrorId.UnsupportedSectionVersion, $"A discard of version {version} is not supported.");
+        var name = reader.Name();
+        var block = _ram.Ram!.Find(name) ?? throw reader.Error(MigrationErrorId.UnknownBlock, $"RAM block '{Printable.Text(name)}' is not known.");
+        var ranges = length - 1 - 1 - System.Text.Encoding.UTF8.GetByteCount(name) - 1;
+        if (reader.Byte() != 0 || ranges <= 0 || ranges % 16 != 0) throw reader.Error(MigrationErrorId.InvalidLength, "A discard has a wrong length.");
+        for (; ranges > 0; ranges -= 16)
+        {
+            var (start, count) = (reader.UInt64(), reader.UInt64());
+            if (start > (ulong)block.Length || count > (ulong)block.Length - start || (start | count) % GuestMemory.PageSize != 0)
+                throw reader.Error(MigrationErrorId.OffsetOutOfRange, $"Range 0x{start:x}+0x{count:x} does not lie in block '{block.Name}' of {block.Length} bytes.");
+            block.Discard((long)start / GuestMemory.PageSize, (long)count / GuestMemory.PageSize);
+        }
+    }
+
+    /// <summary>Read whole before any of it is used, as in QEMU. It grows as its bytes come: a length alone reserves nothing.</summary>
+    static ReadOnlyMemory<byte> Package(WireReader reader)
+    {
+        var length = reader.UInt32();
+        if (length is 0 or > MaxPackage) throw reader.Error(MigrationErrorId.InvalidLength, $"A package of {length} bytes can't be.");
+        var package = new ArrayBufferWriter<byte>();
+        while (package.WrittenCount < length)
+        {
+            var seen = reader.Peek(1);
+            var count = (int)Math.Min(seen.Length, length - package.WrittenCount);
+            package.Write(seen[..count]);
+            reader.Skip(count);
+        }
+        return package.WrittenMemory;
+    }
+
+    void ReadPackage(CapturedArrival captured, ReadOnlyMemory<byte> package)
+    {
+        var reader = new WireReader(PipeReader.Create(new ReadOnlySequence<byte>(package)), MigrationSide.Source);
+        try
+        {
+            ReadPackage(captured, package, reader);
+        }
+        catch (MigrationException e) when (e.Id == MigrationErrorId.UnexpectedEnd)
+        {
+            // The package ends early, not the link.
+            throw _link.Reader.Error(MigrationErrorId.InvalidLength, e.Message);
+        }
+        if (_postcopy != PostcopyStep.Running) throw _link.Reader.Error(MigrationErrorId.OutOfOrder, "The package ends without RUN.");
+        Status = MigrationStatus.PostcopyActive;
+    }
+
+    void ReadPackage(CapturedArrival captured, ReadOnlyMemory<byte> package, WireReader reader)
+    {
+        while (!reader.IsAtEnd())
+            switch ((RecordType)reader.Peek(1)[0])
+            {
+                case RecordType.Command:
+                    reader.Skip(1);
+                    ReadCommand(reader);
+                    break;
+                case RecordType.SectionFull when _postcopy == PostcopyStep.Listening:
+                    reader.Skip(captured.TakePackaged(package.Span[(int)reader.Position..]));
+                    break;
+                case var type:
+                    throw reader.Error(MigrationErrorId.UnknownRecord, $"Record 0x{(byte)type:x2} can't be in a package.");
+            }
+    }
+
+    void AnswerBitmap(WireReader reader, int length)
+    {
+        var name = reader.Name();
+        if (System.Text.Encoding.UTF8.GetByteCount(name) != length - 1) throw reader.Error(MigrationErrorId.InvalidLength, "A name has a wrong length.");
+        var block = _ram.Ram!.Find(name) ?? throw reader.Error(MigrationErrorId.UnknownBlock, $"RAM block '{Printable.Text(name)}' is not known.");
+        _link.SendBitmap(name, block.ReceivedBitmap());
+    }
+
+    /// <summary>How far a postcopy is (PostcopyState of QEMU).</summary>
+    enum PostcopyStep
+    {
+        /// <summary>The source has not said that there may be one.</summary>
+        None,
+
+        /// <summary>There may be one; precopy goes on.</summary>
+        Advised,
+
+        /// <summary>In the package: pages come once from here on.</summary>
+        Listening,
+
+        /// <summary>The package is loaded. A link that breaks is no end any more.</summary>
+        Running,
+    }
+}

@@ -1,0 +1,146 @@
+using System.Diagnostics;
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Protocol;
+using PsMigrate.Engine.Ram;
+using PsMigrate.Engine.VmState;
+
+namespace PsMigrate.Engine.Destination;
+
+/// <summary>
+/// A guest of ours, from a source of ours: announced, checked before any of its pages comes, loaded, and started on RUN
+/// (<see cref="Handshake"/>).
+/// </summary>
+sealed class OurArrival : Arrival
+{
+    readonly IncomingMemory _memory;
+    readonly GuestAnnouncement _announced;
+    readonly List<CpuState> _cpus = [];
+    readonly TimerDevice _timer = new();
+    readonly CounterDevice _counter = new();
+    readonly HashSet<string> _devices = [];
+    bool _wantsToRun;
+
+    /// <summary>Reads the announcement; the section's header has been read.</summary>
+    public OurArrival(IncomingLink link, IncomingPolicy policy, IncomingMemory memory, SectionHeader section)
+        : base(link, policy)
+    {
+        _memory = memory;
+        CheckVersion(section, GuestAnnouncement.Version);
+        _announced = GuestAnnouncement.Read(Reader);
+        section.ReadFooter(Reader);
+    }
+
+    public override string Name => _announced.Name;
+
+    /// <summary>The guest's uuid, as its multifd channels have it too.</summary>
+    public Guid Uuid => _announced.Uuid;
+
+    /// <summary>The guest is known and checked before any of its pages; the source waits for the answer.</summary>
+    /// <param name="machine">As CONFIGURATION has it; like in QEMU a prefix of our machine's name will do.</param>
+    public void Welcome(string machine)
+    {
+        if (!StreamConstants.MachineNone.StartsWith(machine, StringComparison.Ordinal))
+            throw Reader.Error(MigrationErrorId.WrongMachine, $"The guest is of a machine '{Printable.Text(machine)}', and ours are '{StreamConstants.MachineNone}'.");
+        Policy.Check(_announced);
+        Expect(Policy.IdleTimeout);
+        try
+        {
+            _memory.Reserve((StreamConstants.RamSection, _announced.MemorySize));
+        }
+        catch (MigrationException e) when (e.Side == MigrationSide.User)
+        {
+            throw Reader.Error(e.Id, e.Message);
+        }
+        if (_announced.Verify) RamDigest.WarmUp();
+        Link.Send(ReturnPathMessage.Accepted);
+    }
+
+    public override GuestMemory Prepare((string Name, long Length)[] blocks)
+    {
+        foreach (var (name, _) in blocks)
+            if (name != StreamConstants.RamSection)
+                throw Reader.Error(MigrationErrorId.UnknownBlock, $"RAM block '{Printable.Text(name)}' is not known; machine none has 'ram' only.");
+        if (blocks.Length != 1)
+            throw Reader.Error(MigrationErrorId.UnknownBlock, $"Machine none has one RAM block, and the stream has {blocks.Length}.");
+        if (blocks[0].Length != _announced.MemorySize)
+            throw Reader.Error(MigrationErrorId.BlockSizeMismatch, $"RAM block 'ram' has {blocks[0].Length} bytes, and {_announced.MemorySize} were announced.");
+        return _memory.Memory!;
+    }
+
+    public override void ReadSection(SectionHeader section)
+    {
+        switch (section.Name)
+        {
+            case "psmigrate/cpu" when section.Instance == _cpus.Count && section.Instance < _announced.ProcessorCount:
+                var cpu = new CpuState(section.Instance, _announced.MemorySize / GuestMemory.PageSize);
+                ReadDevice(section, cpu);
+                _cpus.Add(cpu);
+                break;
+            case "psmigrate/timer" when section.Instance == 0:
+                ReadDevice(section, _timer);
+                break;
+            case "psmigrate/counter" when section.Instance == 0:
+                ReadDevice(section, _counter);
+                break;
+            case GlobalState.Section when section.Instance == 0:
+                CheckVersion(section, GlobalState.Version);
+                _wantsToRun = GlobalState.Read(Reader);
+                break;
+            default:
+                throw Unknown(section);
+        }
+        section.ReadFooter(Reader);
+    }
+
+    public override void ReadEnd()
+    {
+        if (_cpus.Count != _announced.ProcessorCount || !_devices.IsSupersetOf([_timer.Description.Name, _counter.Description.Name]))
+            throw Reader.Error(MigrationErrorId.OutOfOrder, $"The stream ends with the state of {_cpus.Count} of {_announced.ProcessorCount} vCPUs and not all devices.");
+        var type = (RecordType)Reader.Byte();
+        if (type != RecordType.VmDescription)
+            throw Reader.Error(MigrationErrorId.UnknownRecord, $"A description was expected after the end, and there is 0x{(byte)type:x2}.");
+        VmDescription.Skip(Reader);
+    }
+
+    public override void TakeOver(ArrivingRam ram)
+    {
+        ram.CheckComplete(Reader);
+        var memory = ram.Memory;
+        Guest = new MemoryGuest(_announced.Uuid, _announced.Name, Policy.HostName, memory, _cpus.Select(cpu => cpu.ToCpu(memory.Ram)), _timer, _counter);
+        _counter.Migrations++;
+        // The source has nothing to say meanwhile.
+        Expect(null);
+        var digest = _announced.Verify ? Convert.FromHexString(RamDigest.Compute(memory)) : null;
+        HandoverLedger.Open(_announced.MigrationUuid);
+        Expect(Policy.RunTimeout);
+        Link.Send(ReturnPathMessage.Ready(HandoverLedger.Instance, digest));
+        WaitForRun(Guest);
+    }
+
+    public override void GiveUp() => HandoverLedger.Discard(_announced.MigrationUuid);
+
+    /// <summary>The guest may run here only once RUN is in the ledger; a source that asked before was told that it will not.</summary>
+    void WaitForRun(MemoryGuest guest)
+    {
+        var type = (RecordType)Reader.Byte();
+        if (type != RecordType.Command || CommandRecord.Read(Reader) != CommandType.Run)
+            throw Reader.Error(MigrationErrorId.OutOfOrder, "RUN was expected.");
+        var start = Stopwatch.GetTimestamp();
+        // The name may have been taken while the guest was on its way; then the source still gets it back.
+        if (!HandoverLedger.TryRun(_announced.MigrationUuid, () => GuestRegistry.Arrive(guest, _announced.MigrationUuid)))
+            throw new MigrationException(MigrationErrorId.ConnectionLost, MigrationSide.Link, "The source gave the handover up before RUN arrived.");
+        HasArrived = true;
+        Expect(null);
+        if (_wantsToRun && !Policy.StartSuspended) guest.StartArrived();
+        StartTime = Stopwatch.GetElapsedTime(start);
+        Link.TrySend(ReturnPathMessage.Running(StartTime), ReturnPathMessage.Shut(0));
+    }
+
+    void ReadDevice(SectionHeader section, IDeviceState device)
+    {
+        CheckVersion(section, device.Description.Version);
+        DeviceSection.ReadBody(Reader, device);
+        _devices.Add(device.Description.Name);
+    }
+}

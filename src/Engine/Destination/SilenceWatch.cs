@@ -1,0 +1,60 @@
+using System.Diagnostics;
+
+namespace PsMigrate.Engine.Destination;
+
+/// <summary>
+/// Cuts a connection that says nothing for longer than is allowed at the time: it would hold its place for ever. At first the time for
+/// all that comes before the guest is limited, whatever is said. Thread-safe.
+/// </summary>
+sealed class SilenceWatch : IDisposable
+{
+    static readonly TimeSpan Period = TimeSpan.FromMilliseconds(100);
+
+    readonly Func<long> _heard;
+    readonly Action _cut;
+    readonly Timer _timer;
+    volatile Allowance _allowed;
+    long _heardBytes;
+    long _heardAt = Stopwatch.GetTimestamp();
+    volatile bool _hasCut;
+
+    /// <summary>Starts to watch.</summary>
+    /// <param name="heard">How many bytes have come.</param>
+    /// <param name="cut">Cuts the connection.</param>
+    /// <param name="firstWord">How long it may take until <see cref="Expect"/> is called for the first time.</param>
+    public SilenceWatch(Func<long> heard, Action cut, TimeSpan firstWord)
+    {
+        (_heard, _cut) = (heard, cut);
+        _allowed = new Allowance(firstWord, IsReset: false);
+        _timer = new Timer(_ => Check(), null, Period, Period);
+    }
+
+    /// <summary>Whether it has cut the connection.</summary>
+    public bool HasCut => _hasCut;
+
+    /// <summary>From now on so long a silence is allowed; null for any.</summary>
+    public void Expect(TimeSpan? silence)
+    {
+        Volatile.Write(ref _heardAt, Stopwatch.GetTimestamp());
+        _allowed = new Allowance(silence, IsReset: true);
+        // A connection that was cut has been replaced by another one.
+        _hasCut = false;
+    }
+
+    public void Dispose() => _timer.Dispose();
+
+    void Check()
+    {
+        var allowed = _allowed;
+        var heard = _heard();
+        if (allowed.IsReset && heard != _heardBytes) Volatile.Write(ref _heardAt, Stopwatch.GetTimestamp());
+        _heardBytes = heard;
+        if (allowed.Silence is not { } most || Stopwatch.GetElapsedTime(Volatile.Read(ref _heardAt)) <= most || _allowed != allowed) return;
+        _hasCut = true;
+        _cut();
+    }
+
+    /// <param name="Silence">How long; null for ever.</param>
+    /// <param name="IsReset">Whether each byte begins it anew.</param>
+    sealed record Allowance(TimeSpan? Silence, bool IsReset);
+}

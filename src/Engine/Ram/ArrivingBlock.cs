@@ -1,0 +1,109 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using PsMigrate.Engine.Guests;
+
+namespace PsMigrate.Engine.Ram;
+
+/// <summary>
+/// A RAM block that fills up, and which of its pages have come (QEMU's receivedmap). Pages of one block may come from several threads
+/// at a time, each page from one. A page counts as received only when all of it is there.
+/// </summary>
+sealed unsafe class ArrivingBlock(RamBlock block)
+{
+    readonly ulong[] _received = new ulong[(block.Pages + 63) / 64];
+
+    public RamBlock Block => block;
+
+    public string Name => block.Name;
+
+    public long Length => block.Length;
+
+    public bool HasCome(long page) => (Volatile.Read(ref _received[page >> 6]) & (1UL << (int)(page & 63))) != 0;
+
+    /// <summary>Stores a page, and counts it.</summary>
+    public void Store(long page, ReadOnlySpan<byte> bytes)
+    {
+        Write(page, bytes);
+        MarkReceived(page);
+    }
+
+    /// <summary>Makes a page zero, and counts it.</summary>
+    public void Clear(long page)
+    {
+        MakeZero(page);
+        MarkReceived(page);
+    }
+
+    /// <summary>Stores a page without counting it: <see cref="MarkReceived(int, ulong)"/> has to follow.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Write(long page, ReadOnlySpan<byte> bytes)
+    {
+        var to = block.PageForWrite(page);
+        // The framework's copy reads a byte of the destination first. On memory that was never touched that maps the page of
+        // zeros, and the write after it faults once more and flushes the other processor: a store before it faults once.
+        *to = bytes[0];
+        bytes.CopyTo(new Span<byte>(to, GuestMemory.PageSize));
+    }
+
+    /// <summary>Makes a page zero without counting it. Memory that was never written is zero already, and stays without room.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void MakeZero(long page)
+    {
+        if (block.IsTouched(page / RamBlock.PagesPerChunk))
+            block.Span(page * GuestMemory.PageSize, GuestMemory.PageSize).Clear();
+    }
+
+    /// <summary>The bytes of a page that is changed in place.</summary>
+    public Span<byte> Page(long page) => new(block.PageForWrite(page), GuestMemory.PageSize);
+
+    public void MarkReceived(long page) => MarkReceived((int)(page >> 6), 1UL << (int)(page & 63));
+
+    /// <summary>Counts pages of one word of 64.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void MarkReceived(int word, ulong pages) => Interlocked.Or(ref _received[word], pages);
+
+    /// <summary>Pages that will come anew: they count as missing from here on. No other thread may bring pages meanwhile.</summary>
+    public void Discard(long first, long count)
+    {
+        for (var page = first; page < first + count;)
+        {
+            var bit = (int)(page & 63);
+            var bits = (int)Math.Min(64 - bit, first + count - page);
+            _received[page >> 6] &= ~((bits == 64 ? ulong.MaxValue : (1UL << bits) - 1) << bit);
+            page += bits;
+        }
+    }
+
+    /// <summary>One bit a page: which have come.</summary>
+    public ulong[] ReceivedBitmap()
+    {
+        var copy = new ulong[_received.Length];
+        for (var i = 0; i < copy.Length; i++) copy[i] = Volatile.Read(ref _received[i]);
+        return copy;
+    }
+
+    /// <summary>Pages that are not there yet.</summary>
+    public long MissingPages
+    {
+        get
+        {
+            var missing = block.Pages;
+            for (var i = 0; i < _received.Length; i++) missing -= BitOperations.PopCount(Volatile.Read(ref _received[i]));
+            return missing;
+        }
+    }
+
+    /// <summary>The first page that is not there yet; <see cref="RamBlock.Pages"/> when all are.</summary>
+    public long FirstMissing
+    {
+        get
+        {
+            for (var i = 0; i < _received.Length; i++)
+            {
+                var missing = ~Volatile.Read(ref _received[i]);
+                if (missing != 0) return Math.Min(block.Pages, (i * 64L) + BitOperations.TrailingZeroCount(missing));
+            }
+            return block.Pages;
+        }
+    }
+}

@@ -1,0 +1,44 @@
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Protocol;
+
+namespace PsMigrate.Engine.Ram;
+
+/// <summary>The RAM of a guest that arrives: its blocks by name. Shared by all connections that bring pages of it. Thread-safe.</summary>
+sealed class ArrivingRam
+{
+    readonly Dictionary<string, ArrivingBlock> _byName;
+
+    public ArrivingRam(GuestMemory memory)
+    {
+        Memory = memory;
+        Blocks = [.. memory.Blocks.Select(block => new ArrivingBlock(block))];
+        _byName = Blocks.ToDictionary(block => block.Name);
+    }
+
+    public GuestMemory Memory { get; }
+
+    /// <summary>
+    /// Set in postcopy: a page that has come is never written again, for the guest may have gone on with it (ramblock_recv_bitmap of QEMU).
+    /// </summary>
+    public bool KeepsFirst { get; set; }
+
+    /// <summary>In the order of the stream.</summary>
+    public ArrivingBlock[] Blocks { get; }
+
+    /// <summary>The block of that name, or null.</summary>
+    public ArrivingBlock? Find(string name) => _byName.GetValueOrDefault(name);
+
+    /// <summary>Pages that have not come.</summary>
+    public long MissingPages => Blocks.Sum(block => block.MissingPages);
+
+    /// <summary>Throws IncompleteMemory unless each page has come at least once.</summary>
+    public void CheckComplete(WireReader reader)
+    {
+        var missing = MissingPages;
+        if (missing == 0) return;
+        var block = Array.Find(Blocks, block => block.MissingPages > 0)!;
+        throw reader.Error(MigrationErrorId.IncompleteMemory,
+            $"{missing} pages never came, the first one is 0x{block.FirstMissing * GuestMemory.PageSize:x} of block '{Printable.Text(block.Name)}'.");
+    }
+}

@@ -1,0 +1,137 @@
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Protocol;
+
+namespace PsMigrate.Engine.Ram;
+
+/// <summary>
+/// Reads the packets of one multifd channel and stores their pages (multifd_recv_thread of QEMU). Every count, name and offset is
+/// checked before it is used. A thread of its own; nothing is allocated for a page or a packet.
+/// </summary>
+/// <param name="reader">The channel, behind its init packet.</param>
+/// <param name="member">Its place at the barrier.</param>
+/// <param name="find">The guest's memory, once the main stream has listed its blocks; null before.</param>
+sealed class MultifdLoader(WireReader reader, MultifdBarrier.Member member, Func<ArrivingRam?> find) : IDisposable
+{
+    readonly MultifdPacket _packet = new();
+    ArrivingRam? _ram;
+    ArrivingBlock? _block;
+    PacketInflater? _inflater;
+    bool _isPlain;
+    long _normalPages;
+    long _zeroPages;
+
+    /// <summary>Pages that came with content. Any thread may ask.</summary>
+    public long NormalPages => Volatile.Read(ref _normalPages);
+
+    /// <summary>Pages that came as zero. Any thread may ask.</summary>
+    public long ZeroPages => Volatile.Read(ref _zeroPages);
+
+    /// <summary>
+    /// Reads until the other end closes or the migration is over. Throws a typed error about what was read, and ConnectionLost
+    /// inside a packet.
+    /// </summary>
+    public void Run()
+    {
+        while (!IsAtEnd())
+        {
+            _packet.Read(reader);
+            if (_packet.NormalPages + _packet.ZeroPages > 0 && !TryStore()) return;
+            if (_packet.IsSync && !member.Synchronize()) return;
+        }
+        member.Leave();
+    }
+
+    /// <summary>Gives the memory back; it must not be used any more.</summary>
+    public void Dispose()
+    {
+        _inflater?.Dispose();
+        _ram?.Memory.Release();
+        _ram = null;
+    }
+
+    // Between two packets a link that breaks is an end like any other: what matters is whether the last SYNC came.
+    bool IsAtEnd()
+    {
+        try
+        {
+            return reader.IsAtEnd();
+        }
+        catch (MigrationException e) when (e.Id == MigrationErrorId.ConnectionLost)
+        {
+            return true;
+        }
+    }
+
+    bool TryStore()
+    {
+        if (!member.TryBegin()) return false;
+        try
+        {
+            var block = Locate();
+            if (_packet.NormalPages > 0) StoreNormal(block);
+            foreach (var offset in _packet.Offsets[_packet.NormalPages..]) block.Clear(offset / GuestMemory.PageSize);
+            Volatile.Write(ref _normalPages, _normalPages + _packet.NormalPages);
+            Volatile.Write(ref _zeroPages, _zeroPages + _packet.ZeroPages);
+            return true;
+        }
+        finally
+        {
+            member.End();
+        }
+    }
+
+    /// <summary>The block that all pages of the packet lie in. Throws OutOfOrder, UnknownBlock, OffsetOutOfRange.</summary>
+    ArrivingBlock Locate()
+    {
+        _ram ??= TakeMemory();
+        if (_block?.Name != _packet.Block)
+            _block = _ram.Find(_packet.Block) ?? throw reader.Error(MigrationErrorId.UnknownBlock, $"RAM block '{Printable.Text(_packet.Block)}' is not known.");
+        foreach (var offset in _packet.Offsets)
+            if (offset >= _block.Length)
+                throw reader.Error(MigrationErrorId.OffsetOutOfRange, $"Offset 0x{offset:x} lies outside block '{_block.Name}' of {_block.Length} bytes.");
+        return _block;
+    }
+
+    // The memory stays mapped while this thread may write into it, however the migration ends.
+    ArrivingRam TakeMemory() => find() is { } ram && ram.Memory.TryAddReference()
+        ? ram
+        : throw reader.Error(MigrationErrorId.OutOfOrder, "A page comes before the list of RAM blocks.");
+
+    void StoreNormal(ArrivingBlock block)
+    {
+        CheckMethod();
+        if (_inflater is null) StorePlain(block);
+        else StorePacked(block, _inflater);
+    }
+
+    void CheckMethod()
+    {
+        var isFirst = !_isPlain && _inflater is null;
+        if (isFirst && _packet.Method == MultifdMethod.None) _isPlain = true;
+        else if (isFirst) _inflater = new PacketInflater(reader, _packet.Method);
+        else if (_packet.Method != (_inflater?.Method ?? MultifdMethod.None))
+            throw reader.Error(MigrationErrorId.InvalidValue, $"A multifd packet is of method {_packet.Method}, and those before it were not.");
+    }
+
+    /// <summary>As many pages with each look at the buffer as it holds.</summary>
+    void StorePlain(ArrivingBlock block)
+    {
+        var offsets = _packet.Offsets[.._packet.NormalPages];
+        for (var i = 0; i < offsets.Length;)
+        {
+            var seen = reader.Peek(GuestMemory.PageSize);
+            var at = 0;
+            for (; i < offsets.Length && seen.Length - at >= GuestMemory.PageSize; at += GuestMemory.PageSize)
+                block.Store(offsets[i++] / GuestMemory.PageSize, seen.Slice(at, GuestMemory.PageSize));
+            reader.Skip(at);
+        }
+    }
+
+    void StorePacked(ArrivingBlock block, PacketInflater inflater)
+    {
+        inflater.Begin(_packet.DataSize);
+        foreach (var offset in _packet.Offsets[.._packet.NormalPages]) block.Store(offset / GuestMemory.PageSize, inflater.NextPage());
+        inflater.End();
+    }
+}
