@@ -12,6 +12,9 @@ sealed partial class QemuMachine
     /// <summary>Of query-migrate; none before the first migration.</summary>
     public string MigrationStatus => Migration.StatusText;
 
+    /// <summary>Times that the dirty log was fetched in this migration (dirty-sync-count); 1 is the first pass.</summary>
+    public long Iterations => Migration.Ram?.DirtySyncCount ?? 0;
+
     /// <summary>Switches migration capabilities on.</summary>
     public void SetCapabilities(params string[] names) =>
         Execute("migrate-set-capabilities", new { capabilities = names.Select(name => new { capability = name, state = true }) });
@@ -39,7 +42,7 @@ sealed partial class QemuMachine
     /// <summary>Starts a migration from here.</summary>
     public void Migrate(string uri) => Execute("migrate", new { uri });
 
-    /// <summary>Returns when the dirty log was fetched so often (dirty-sync-count; 1 is the first pass). An assertion fails if the migration ends before.</summary>
+    /// <summary>Returns when there were so many <see cref="Iterations"/>; an assertion fails if the migration ends before.</summary>
     public void WaitForIterations(long count)
     {
         var info = Migration;
