@@ -50,7 +50,7 @@ public sealed class QemuToQemuTests
         source.SetParameters(("max-postcopy-bandwidth", 1 << 20));
         source.WaitForCounter();
         source.Migrate(destination.Listen());
-        Poll.Until(() => source.Iterations > 1, "the first pass is over");
+        source.WaitForIterations(2);
         source.Execute("migrate-start-postcopy");
         Poll.Until(() => source.Migration.Ram?.PostcopyRequests > 0, "a page is asked for");
         source.SetParameters(("max-postcopy-bandwidth", 10_000_000_000));
@@ -74,7 +74,7 @@ public sealed class QemuToQemuTests
         source.EnsureNonConverge();
         source.WaitForCounter();
         source.Migrate(destination.Listen());
-        Poll.Until(() => source.Iterations > 2, "pages are sent again");
+        source.WaitForIterations(3);
         source.EnsureConverge();
         source.WaitForMigration();
         destination.WaitForMigration();

@@ -9,7 +9,7 @@ namespace PsMigrate.Engine.Tests.Qemu;
 public sealed class WalkingGuestTests
 {
     static string Listing([CallerFilePath] string here = "") =>
-        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "TestGuest", "walker.s"));
+        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "WalkingGuest", "walker.s"));
 
     [Fact]
     public void The_sector_can_boot() =>

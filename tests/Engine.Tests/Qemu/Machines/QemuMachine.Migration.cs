@@ -42,7 +42,17 @@ sealed partial class QemuMachine
     /// <summary>Starts a migration from here.</summary>
     public void Migrate(string uri) => Execute("migrate", new { uri });
 
-    /// <summary>Returns when query-migrate says so; an assertion fails if the migration ends otherwise, or QEMU does.</summary>
+    /// <summary>Returns when there were so many <see cref="Iterations"/>; an assertion fails if the migration ends before.</summary>
+    public void WaitForIterations(long count)
+    {
+        var info = Migration;
+        Poll.Until(() => (info = Migration).Ram?.DirtySyncCount >= count || Ends.Contains(info.StatusText), $"pass {count}");
+        Assert.True(info.Ram?.DirtySyncCount >= count, $"The migration is {info.StatusText} before pass {count}.");
+    }
+
+    /// <summary>
+    /// Returns when query-migrate says so, and the run state has followed; an assertion fails if the migration ends otherwise, or QEMU does.
+    /// </summary>
     public void WaitForMigration(string status = "completed")
     {
         var last = "";
@@ -53,5 +63,7 @@ sealed partial class QemuMachine
             return last == status || Ends.Contains(last);
         }, $"the migration is {status}");
         Assert.True(last == status, $"The migration is {last}: {Execute("query-migrate")}\n{Errors}");
+        // A source is "completed" for an instant before its times are added up and its run state is postmigrate.
+        if (Ends.Contains(status)) Poll.Until(() => RunState != "finish-migrate", "the run state follows");
     }
 }

@@ -4,7 +4,7 @@ using System.Runtime.InteropServices;
 namespace PsMigrate.Engine.Tests.Qemu.Machines;
 
 /// <summary>
-/// The program of tests/TestGuest/walker.s with its parameters: it increments the first dword of each page of its working set in
+/// The program of tests/WalkingGuest/walker.s with its parameters: it increments the first dword of each page of its working set in
 /// turn, and counts the increments. All bytes of the working set follow from the count, so a page that is lost, stale or torn shows.
 /// </summary>
 sealed record WalkingGuest
@@ -25,8 +25,8 @@ sealed record WalkingGuest
     public int Pages { get; init; } = 4096;
 
     /// <summary>
-    /// Turns of an empty loop after each page. 0 gives about a million pages/s on an idle core, 1,000 roughly 300,000, 10,000 roughly
-    /// 50,000.
+    /// Turns of an empty loop after each page. On an idle core 0 gives about a million pages/s, 1,000 some 300,000, 10,000 some 50,000,
+    /// 100,000 some 5,000.
     /// </summary>
     public int Delay { get; init; }
 
