@@ -3,9 +3,16 @@ using PsMigrate.Engine.Model;
 namespace PsMigrate.Engine.Destination;
 
 /// <summary>What a receiver has room for: so many migrations at one time, and so much memory under way. Thread-safe.</summary>
-sealed class Admission(int migrations, long memory)
+/// <param name="migrations">Migrations.</param>
+/// <param name="memory">Bytes of RAM.</param>
+/// <param name="beside">Bytes that they may hold beside RAM in sum.</param>
+sealed class Admission(int migrations, long memory, long beside = Admission.DefaultBeside)
 {
+    /// <summary>1 GiB; a large machine has a few MiB of device sections, and a zstd channel of QEMU's default level 512 KiB.</summary>
+    public const long DefaultBeside = 1L << 30;
+
     readonly object _lock = new();
+    long _beside;
     int _migrations;
     long _memory;
 
@@ -39,6 +46,23 @@ sealed class Admission(int migrations, long memory)
             _memory -= bytes;
             Monitor.PulseAll(_lock);
         }
+    }
+
+    /// <summary>Takes memory beside RAM, for what a stream does not announce. Throws MemoryExceeded.</summary>
+    public void Hold(long bytes)
+    {
+        lock (_lock)
+        {
+            if (bytes > beside - _beside)
+                throw Refused(MigrationErrorId.MemoryExceeded, $"Device sections and decompressors of all that is under way would take more than {beside} bytes.");
+            _beside += bytes;
+        }
+    }
+
+    /// <summary>Gives back what was taken with <see cref="Hold"/>.</summary>
+    public void Drop(long bytes)
+    {
+        lock (_lock) _beside -= bytes;
     }
 
     void CheckMemory(long total, long bytes, string what)

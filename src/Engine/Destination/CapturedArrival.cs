@@ -18,7 +18,7 @@ sealed class CapturedArrival(IncomingLink link, IncomingPolicy policy, IncomingM
     readonly List<CapturedSection> _early = [];
     readonly Guid _uuid = configuration.Uuid ?? Guid.NewGuid();
     string _name = "";
-    CapturedSection[] _sections = [];
+    List<CapturedSection> _sections = [];
     byte[]? _description;
     bool? _hasFooters;
     uint? _ramSection;
@@ -55,7 +55,7 @@ sealed class CapturedArrival(IncomingLink link, IncomingPolicy policy, IncomingM
         CheckForeign(section.Name, section.Instance);
         if (_hasFooters == false || _early.Count == MaxEarly)
             throw Reader.Error(MigrationErrorId.UnsupportedFeature, $"Section '{Printable.Text(section.Name)}' comes before the end of RAM, and nothing tells where it ends.");
-        _early.Add(EarlySection.Read(Reader, section, _ramSection));
+        _early.Add(EarlySection.Read(Reader, section, _ramSection, memory));
     }
 
     /// <summary>FULL sections of a postcopy's package, which has no description; gives how many bytes they take.</summary>
@@ -66,8 +66,11 @@ sealed class CapturedArrival(IncomingLink link, IncomingPolicy policy, IncomingM
         var sections = SectionCutter.ByFooters(package, out var length);
         if (length == 0) throw Reader.Error(MigrationErrorId.UnknownSection, "The package holds a section that can't be read.");
         foreach (var section in sections) CheckForeign(section.Name, section.Instance);
-        _sections = [.. _isPackaged ? _sections : _early.ToArray(), .. sections];
+        if (!_isPackaged) _sections.AddRange(_early);
         _isPackaged = true;
+        if (sections.Length > SectionCutter.MaxSections - _sections.Count)
+            throw Reader.Error(MigrationErrorId.InvalidLength, $"More than {SectionCutter.MaxSections} sections can't be.");
+        _sections.AddRange(sections);
         return length;
     }
 
@@ -78,7 +81,7 @@ sealed class CapturedArrival(IncomingLink link, IncomingPolicy policy, IncomingM
         var tail = new DeviceTail(_hasFooters != false);
         try
         {
-            new DeviceTailReader(Link, tail).Read();
+            new DeviceTailReader(Link, tail, memory).Read();
             _sections = [.. _early, .. Cut(tail)];
         }
         catch (MigrationException e) when (e.Side == MigrationSide.Source)
@@ -98,12 +101,12 @@ sealed class CapturedArrival(IncomingLink link, IncomingPolicy policy, IncomingM
 
     public override void TakeOver(ArrivingRam ram)
     {
-        if (!Array.Exists(_sections, LeavesPagesOut)) ram.CheckComplete(Reader);
+        if (!_sections.Exists(LeavesPagesOut)) ram.CheckComplete(Reader);
         var machine = new CapturedMachine
         {
             Name = configuration.Machine,
             Configuration = [.. configuration.Subsections.Select(one => new CapturedConfiguration(one.Name, one.Version, one.Body))],
-            Sections = _sections,
+            Sections = [.. _sections],
             Description = _description,
             HasFooters = _hasFooters != false,
             RunState = RunState(),
@@ -144,7 +147,7 @@ sealed class CapturedArrival(IncomingLink link, IncomingPolicy policy, IncomingM
 
     string RunState()
     {
-        if (Array.Find(_sections, section => section.Name == GlobalState.Section) is not { } section) return "running";
+        if (_sections.Find(section => section.Name == GlobalState.Section) is not { } section) return "running";
         return GlobalState.Decode(section.Body) is { } state
             ? Printable.Text(state)
             : throw Reader.Error(MigrationErrorId.InvalidLength, "A run state of that length can't be.");

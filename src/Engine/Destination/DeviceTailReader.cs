@@ -9,7 +9,7 @@ namespace PsMigrate.Engine.Destination;
 /// a return path keeps the link open and waits for the answer, hence the silence; what ends the wait by mistake loses no section,
 /// since all of them are there whole, but at most the description.
 /// </summary>
-sealed class DeviceTailReader(IncomingLink link, DeviceTail tail)
+sealed class DeviceTailReader(IncomingLink link, DeviceTail tail, IncomingMemory memory)
 {
     /// <summary>
     /// Longer than a lost packet takes to come again. The link is looked at once in this time, so that the wait lasts up to twice as long;
@@ -72,7 +72,9 @@ sealed class DeviceTailReader(IncomingLink link, DeviceTail tail)
                 if (isAtEnd && !tail.TryEndWithoutDescription())
                     throw link.Reader.Error(MigrationErrorId.UnexpectedEnd, "The stream ends in the middle of the device sections.");
                 if (isAtEnd) return;
-                link.Reader.Skip(tail.Append(link.Reader.Peek(1)));
+                var taken = tail.Append(link.Reader.Peek(1));
+                link.Reader.Skip(taken);
+                memory.Hold(taken);
                 if (tail.IsComplete) return;
             }
         }

@@ -25,7 +25,8 @@ static class EarlySection
     /// <param name="reader">Behind the header.</param>
     /// <param name="section">The header.</param>
     /// <param name="ram">The number of the ram section, when it has begun.</param>
-    public static CapturedSection Read(WireReader reader, SectionHeader section, uint? ram)
+    /// <param name="memory">Counts the bytes.</param>
+    public static CapturedSection Read(WireReader reader, SectionHeader section, uint? ram, IncomingMemory memory)
     {
         var body = new ArrayBufferWriter<byte>();
         while (true)
@@ -35,6 +36,7 @@ static class EarlySection
             var plain = at < 0 ? seen.Length : at;
             if (body.WrittenCount + plain > MaxBody)
                 throw reader.Error(MigrationErrorId.InvalidLength, $"Section '{Printable.Text(section.Name)}' has no footer within {MaxBody} bytes.");
+            memory.Hold(plain);
             body.Write(seen[..plain]);
             reader.Skip(plain);
             if (at < 0) continue;

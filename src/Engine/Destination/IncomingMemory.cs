@@ -6,7 +6,10 @@ namespace PsMigrate.Engine.Destination;
 /// <summary>The memory of a guest on its way: admitted first, then reserved; a guest takes it over, or it is given back.</summary>
 sealed class IncomingMemory(IncomingPolicy policy)
 {
+    readonly Lock _lock = new();
     long _admitted;
+    long _held;
+    bool _hasLeft;
 
     /// <summary>The memory; null until it is reserved.</summary>
     public GuestMemory? Memory { get; private set; }
@@ -24,9 +27,25 @@ sealed class IncomingMemory(IncomingPolicy policy)
         return Memory = new GuestMemory(blocks);
     }
 
+    /// <summary>Counts memory beside RAM, before it is used. Any thread. Throws MemoryExceeded.</summary>
+    public void Hold(long bytes)
+    {
+        lock (_lock)
+        {
+            if (_hasLeft) return;
+            policy.Room.Hold(bytes);
+            _held += bytes;
+        }
+    }
+
     /// <summary>The migration is over: what the receiver counted for it is free. A guest keeps the memory itself.</summary>
     public void Leave()
     {
+        lock (_lock)
+        {
+            _hasLeft = true;
+            policy.Room.Drop(_held);
+        }
         if (_admitted > 0) policy.Room.Leave(_admitted);
     }
 

@@ -81,7 +81,7 @@ sealed partial class IncomingMigration
     }
 
     /// <summary>Read whole before any of it is used, as in QEMU. It grows as its bytes come: a length alone reserves nothing.</summary>
-    static ReadOnlyMemory<byte> Package(WireReader reader)
+    ReadOnlyMemory<byte> Package(WireReader reader)
     {
         var length = reader.UInt32();
         if (length is 0 or > MaxPackage) throw reader.Error(MigrationErrorId.InvalidLength, $"A package of {length} bytes can't be.");
@@ -90,6 +90,7 @@ sealed partial class IncomingMigration
         {
             var seen = reader.Peek(1);
             var count = (int)Math.Min(seen.Length, length - package.WrittenCount);
+            _memory.Hold(count);
             package.Write(seen[..count]);
             reader.Skip(count);
         }

@@ -52,7 +52,7 @@ sealed partial class IncomingMigration
         catch (MigrationException e)
         {
             _preemptError = e;
-            Abort();
+            BreakOff();
         }
         finally
         {
@@ -118,8 +118,7 @@ sealed partial class IncomingMigration
         if (_pause.Await(_policy.RecoverTimeout) is not { } connection)
             throw new MigrationException(MigrationErrorId.ConnectionLost, MigrationSide.Link,
                 $"The link broke in postcopy with {_ram.Ram!.MissingPages} pages missing, and no recovery came. Whether the guest is still at its source, only the source can tell.",
-                lost)
-            { Location = GuestLocation.InDoubt };
+                lost);
         _link.Replace(connection);
         Status = MigrationStatus.PostcopyRecover;
         _silence.Expect(_policy.IdleTimeout);

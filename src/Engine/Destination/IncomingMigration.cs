@@ -34,7 +34,7 @@ sealed partial class IncomingMigration
         _ram = new RamLoader(blocks => _arrival!.Prepare(blocks));
         _ram.Channels = _channels = channels;
         _silence = new SilenceWatch(() => ReceivedBytes, Cut, policy.FirstWordTimeout);
-        channels?.Begin(() => _ram.Ram);
+        channels?.Begin(() => _ram.Ram, _memory.Hold);
     }
 
     /// <summary>
@@ -81,6 +81,14 @@ sealed partial class IncomingMigration
     {
         _pause.Close();
         Cut();
+    }
+
+    /// <summary>Ends it for a reason that the source is still told.</summary>
+    void BreakOff()
+    {
+        _pause.Close();
+        _channels?.Abort(LinkErrors.ClosedHere(Peer));
+        _link.Connection.EndInput();
     }
 
     /// <summary>Cuts its connections; a postcopy can be recovered from that.</summary>
@@ -162,6 +170,8 @@ sealed partial class IncomingMigration
             MigrationException { Id: MigrationErrorId.UnexpectedEnd } cut => WhyItEnded(cut),
             _ => MigrationException.From(e, MigrationSide.Destination, "The receiver failed"),
         };
+        // Its source has let go of the guest, and holds pages of it that are nowhere else.
+        if (_postcopy == PostcopyStep.Running) Error.Location = GuestLocation.InDoubt;
         Status = MigrationStatus.Failed;
         if (_arrival?.Guest is not { } guest) _memory.Release();
         else if (guest.State != GuestState.Removed) GuestRegistry.Remove(guest);

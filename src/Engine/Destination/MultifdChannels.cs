@@ -14,6 +14,7 @@ sealed class MultifdChannels(ChannelPool pool, ArrivedConnection main, int expec
     // Replaced as a whole, so that any thread may look through it.
     volatile Channel[] _channels = [];
     Func<ArrivingRam?> _ram = () => null;
+    Action<long> _hold = _ => { };
     int _marks;
     bool _isSetupOver;
     bool _flushes;
@@ -48,10 +49,10 @@ sealed class MultifdChannels(ChannelPool pool, ArrivedConnection main, int expec
 
     public bool Has(byte number) => Array.Exists(_channels, channel => channel.Waiting.Init.Channel == number);
 
-    /// <summary>To be called before the first mark, with what gives the memory once it is there.</summary>
-    public void Begin(Func<ArrivingRam?> ram)
+    /// <summary>To be called before the first mark, with what gives the memory once it is there, and what counts other memory.</summary>
+    public void Begin(Func<ArrivingRam?> ram, Action<long> hold)
     {
-        _ram = ram;
+        (_ram, _hold) = (ram, hold);
         pool.Join(this);
     }
 
@@ -68,7 +69,7 @@ sealed class MultifdChannels(ChannelPool pool, ArrivedConnection main, int expec
     public void Take(WaitingChannel waiting)
     {
         waiting.Owner = this;
-        _channels = [.. _channels, new Channel(waiting, new MultifdLoader(waiting.Reader, _barrier.Join(), () => _ram()))];
+        _channels = [.. _channels, new Channel(waiting, new MultifdLoader(waiting.Reader, _barrier.Join(), () => _ram(), _hold))];
     }
 
     public void FlushSeen()
@@ -128,7 +129,7 @@ sealed class MultifdChannels(ChannelPool pool, ArrivedConnection main, int expec
     {
         _barrier.Fail(error);
         // The thread of the main stream may wait for bytes that the source can't send any more.
-        if (_barrier.Error == error) main.Connection.Abort();
+        if (_barrier.Error == error) main.Connection.EndInput();
     }
 
     void Mark()

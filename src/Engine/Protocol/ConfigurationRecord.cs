@@ -77,7 +77,7 @@ sealed record ConfigurationRecord(string Machine, ConfigurationSubsection[] Subs
         var length = reader.UInt32();
         if (length > MaxMachineName)
             throw reader.Error(MigrationErrorId.InvalidLength, $"A machine name of {length} bytes can't be.");
-        var machine = Encoding.UTF8.GetString(reader.Bytes((int)length));
+        var machine = reader.Text((int)length);
         var subsections = new List<ConfigurationSubsection>();
         while ((RecordType)reader.Peek(1)[0] == RecordType.Subsection)
         {

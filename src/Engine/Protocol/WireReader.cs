@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Buffers.Binary;
 using System.IO.Pipelines;
 using System.Text;
+using System.Text.Unicode;
 using PsMigrate.Engine.Model;
 
 namespace PsMigrate.Engine.Protocol;
@@ -110,13 +111,17 @@ sealed class WireReader(PipeReader pipe, MigrationSide sender)
         }
     }
 
-    /// <summary>One byte of length, then a name.</summary>
-    public string Name()
+    /// <summary>One byte of length, then a name. Throws InvalidValue for what is no UTF-8: it could not be sent on as it came.</summary>
+    public string Name() => Text(Byte());
+
+    /// <summary>So many bytes of UTF-8. Throws InvalidValue.</summary>
+    public string Text(int length)
     {
-        int length = Byte();
-        var name = Encoding.UTF8.GetString(Peek(length)[..length]);
+        var bytes = Peek(length)[..length];
+        if (!Utf8.IsValid(bytes)) throw Error(MigrationErrorId.InvalidValue, "A name is no UTF-8.");
+        var text = Encoding.UTF8.GetString(bytes);
         Skip(length);
-        return name;
+        return text;
     }
 
     /// <summary>A typed error about what was read, with the offset.</summary>

@@ -11,7 +11,8 @@ namespace PsMigrate.Engine.Ram;
 /// <param name="reader">The channel, behind its init packet.</param>
 /// <param name="member">Its place at the barrier.</param>
 /// <param name="find">The guest's memory, once the main stream has listed its blocks; null before.</param>
-sealed class MultifdLoader(WireReader reader, MultifdBarrier.Member member, Func<ArrivingRam?> find) : IDisposable
+/// <param name="hold">Counts memory beside the guest's, before it is used; throws when there may be no more.</param>
+sealed class MultifdLoader(WireReader reader, MultifdBarrier.Member member, Func<ArrivingRam?> find, Action<long> hold) : IDisposable
 {
     readonly MultifdPacket _packet = new();
     ArrivingRam? _ram;
@@ -109,7 +110,7 @@ sealed class MultifdLoader(WireReader reader, MultifdBarrier.Member member, Func
     {
         var isFirst = !_isPlain && _inflater is null;
         if (isFirst && _packet.Method == MultifdMethod.None) _isPlain = true;
-        else if (isFirst) _inflater = new PacketInflater(reader, _packet.Method);
+        else if (isFirst) _inflater = new PacketInflater(reader, _packet.Method, _packet.DataSize, hold);
         else if (_packet.Method != (_inflater?.Method ?? MultifdMethod.None))
             throw reader.Error(MigrationErrorId.InvalidValue, $"A multifd packet is of method {_packet.Method}, and those before it were not.");
     }

@@ -13,15 +13,20 @@ namespace PsMigrate.Engine.Ram;
 /// </summary>
 sealed class PacketInflater : IDisposable
 {
-    const int MaxWindowBits = 27;
-
     readonly WireReader _reader;
     readonly PacketStream _packet;
     readonly Stream _unpacked;
     readonly byte[] _page = new byte[GuestMemory.PageSize];
 
-    /// <summary>Throws UnsupportedFeature for a method that is not known here.</summary>
-    public PacketInflater(WireReader reader, MultifdMethod method)
+    /// <summary>
+    /// The data of the first packet comes next. Throws UnsupportedFeature for a method that is not known here, and what
+    /// <paramref name="hold"/> throws.
+    /// </summary>
+    /// <param name="reader">The channel.</param>
+    /// <param name="method">Of the packet.</param>
+    /// <param name="size">Bytes of its data.</param>
+    /// <param name="hold">Counts the memory that unpacking takes.</param>
+    public PacketInflater(WireReader reader, MultifdMethod method, int size, Action<long> hold)
     {
         _reader = reader;
         Method = method;
@@ -29,7 +34,7 @@ sealed class PacketInflater : IDisposable
         _unpacked = method switch
         {
             MultifdMethod.Zlib => new ZLibStream(_packet, CompressionMode.Decompress),
-            MultifdMethod.Zstd => Zstd(_packet),
+            MultifdMethod.Zstd => Zstd(_packet, ZstdWindow.BitsOf(reader, size), hold),
             _ => throw reader.Error(MigrationErrorId.UnsupportedFeature, $"Multifd compression {method} is not supported by this receiver."),
         };
     }
@@ -58,11 +63,12 @@ sealed class PacketInflater : IDisposable
 
     public void Dispose() => _unpacked.Dispose();
 
-    static DecompressionStream Zstd(Stream packet)
+    static DecompressionStream Zstd(Stream packet, int windowBits, Action<long> hold)
     {
+        hold(1L << windowBits);
         var decompressor = new Decompressor();
-        // What a hostile frame can make it hold; QEMU's highest level needs as much.
-        decompressor.SetParameter(ZSTD_dParameter.ZSTD_d_windowLogMax, MaxWindowBits);
+        // A later frame can't ask for more than the first, which was counted.
+        decompressor.SetParameter(ZSTD_dParameter.ZSTD_d_windowLogMax, windowBits);
         return new DecompressionStream(packet, decompressor, checkEndOfStream: false, preserveDecompressor: false);
     }
 

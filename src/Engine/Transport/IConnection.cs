@@ -29,4 +29,10 @@ interface IConnection : IDisposable
     /// way may be lost.
     /// </summary>
     void Abort();
+
+    /// <summary>
+    /// Ends reading at this end, from any thread, any number of times: a read that waits and every later one throws ConnectionLost. What
+    /// is written still leaves, so that the other end can be told why.
+    /// </summary>
+    void EndInput();
 }

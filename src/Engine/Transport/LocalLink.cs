@@ -44,6 +44,8 @@ sealed class LocalConnection(LocalChannel from, LocalChannel to, string peer) : 
         to.Cut();
     }
 
+    public void EndInput() => from.CloseReader();
+
     public void Dispose()
     {
         if (Interlocked.Exchange(ref _isClosed, 1) != 0) return;

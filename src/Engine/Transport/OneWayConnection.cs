@@ -24,6 +24,8 @@ abstract class OneWayConnection(string peer) : IOneWayConnection
 
     public virtual void Abort() => _isAborted = true;
 
+    public void EndInput() => Abort();
+
     public abstract void Complete(TimeSpan timeout);
 
     public abstract void Dispose();

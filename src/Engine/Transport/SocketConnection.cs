@@ -51,6 +51,20 @@ sealed class SocketConnection : IConnection
         _socket.Close(0);
     }
 
+    public void EndInput()
+    {
+        _input.EndReading();
+        try
+        {
+            // Wakes a read that waits.
+            _socket.Shutdown(SocketShutdown.Receive);
+        }
+        catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
+        {
+            // Then there is nothing to read anyway.
+        }
+    }
+
     public void Dispose()
     {
         if (Interlocked.Exchange(ref _isClosed, 1) != 0) return;

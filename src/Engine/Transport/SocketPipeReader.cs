@@ -8,8 +8,14 @@ sealed class SocketPipeReader(Socket socket, string peer) : BlockPipeReader
     /// <summary>Size of the block, bytes. It is allocated by the first read.</summary>
     public const int BlockSize = 1 << 20;
 
+    volatile bool _isEnded;
+
+    /// <summary>Nothing is read any more; a read that waits has to be woken.</summary>
+    public void EndReading() => _isEnded = true;
+
     protected override int Receive()
     {
+        if (_isEnded) throw LinkErrors.ClosedHere(peer);
         MoveToFront(BlockSize);
         int count;
         SocketError error;
@@ -23,7 +29,7 @@ sealed class SocketPipeReader(Socket socket, string peer) : BlockPipeReader
         }
 
         // Closing a socket under a blocked read makes it look like an orderly end.
-        if ((count == 0 || error != SocketError.Success) && socket.SafeHandle.IsClosed) throw LinkErrors.ClosedHere(peer);
+        if ((count == 0 || error != SocketError.Success) && (_isEnded || socket.SafeHandle.IsClosed)) throw LinkErrors.ClosedHere(peer);
         if (error != SocketError.Success)
         {
             var inner = new SocketException((int)error);

@@ -13,8 +13,11 @@ static class SectionCutter
 {
     const int FooterSize = 1 + 4;
 
+    /// <summary>More sections than any machine has: one of 4096 vCPUs has four for each.</summary>
+    public const int MaxSections = 1 << 16;
+
     // Sections are numbered from 0 as they are registered.
-    const uint MaxLiveId = 0xFFFF;
+    const uint MaxLiveId = MaxSections - 1;
 
     /// <summary>
     /// By the description, as QEMU's analyze-migration does. Throws WrongFooter, UnknownSection, OutOfOrder, UnexpectedEnd, with
@@ -38,6 +41,8 @@ static class SectionCutter
         int first, MigrationSide sender)
     {
         var at = 0;
+        if (first > machine.Devices.Length)
+            throw Error(sender, MigrationErrorId.UnknownSection, at, $"{first} sections came before RAM, and the description lists {machine.Devices.Length} in all.");
         foreach (var device in machine.Devices.AsSpan(first))
         {
             if (!TryReadHeader(bytes[at..], out var section, out var headerSize) || (RecordType)bytes[at] != RecordType.SectionFull)
@@ -63,7 +68,7 @@ static class SectionCutter
     /// <summary>
     /// By footers alone, for streams without a description: a body ends at the footer with its own id that is followed by the
     /// header of a section not yet seen, a part of a live section, a command, EOF, or the end of the bytes, which may be in the
-    /// middle of a header. Throws WrongFooter, InvalidValue. Linear: each body is searched once.
+    /// middle of a header. Throws WrongFooter, InvalidValue, InvalidLength. Linear: each body is searched once.
     /// </summary>
     /// <param name="bytes">The sections.</param>
     /// <param name="length">Bytes that the sections take; what follows is no section.</param>
@@ -84,6 +89,8 @@ static class SectionCutter
         {
             // START looks the same, and is not for here.
             if ((RecordType)bytes[length] != RecordType.SectionFull) break;
+            if (into.Count == MaxSections)
+                throw Error(sender, MigrationErrorId.InvalidLength, length, $"More than {MaxSections} sections can't be.");
             if (!seen.Add(section.Id))
                 throw Error(sender, MigrationErrorId.InvalidValue, length, $"Section number {section.Id} comes twice.");
             var end = FindFooter(bytes, length + headerSize, section.Id, seen);

@@ -1,5 +1,6 @@
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Protocol;
 using PsMigrate.Engine.Tests.Support;
 using PsMigrate.Engine.Transport;
 
@@ -109,6 +110,22 @@ public sealed class MultifdReceiverTests : IDisposable
         source.Channels[1].Packet([], [FakeSource.Pages * GuestMemory.PageSize], 0, 0);
         var error = Failed(receiver);
         Assert.Equal((MigrationErrorId.OffsetOutOfRange, MigrationSide.Source), (error.Id, error.Side));
+        AssertIdle(receiver, source);
+    }
+
+    [Fact]
+    public void A_source_is_told_that_its_channel_was_wrong()
+    {
+        var receiver = Start();
+        using var source = new FakeSource(receiver, flushes: true);
+        source.Main.Header();
+        CommandRecord.Write(source.Main.Wire, CommandType.OpenReturnPath);
+        source.Connect(0).Sync().Main.Setup();
+        source.Channels[0].Packet([], [FakeSource.Pages * GuestMemory.PageSize], 0, 0);
+        var back = new WireReader(source.Links[0].Input, MigrationSide.Destination);
+        var answer = Patience.Within(() => ReturnPathMessage.Read(back), "the answer");
+        Assert.Equal((ReturnPathType.Shut, 1u), (answer.Type, answer.Value));
+        Assert.Equal(MigrationErrorId.OffsetOutOfRange, Failed(receiver).Id);
         AssertIdle(receiver, source);
     }
 

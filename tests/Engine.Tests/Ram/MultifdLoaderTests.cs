@@ -127,7 +127,7 @@ public sealed class MultifdLoaderTests
         var ram = new ArrivingRam(new GuestMemory(Pages * PageSize));
         var reader = new WireReader(new BytesReader(channel, chunk), MigrationSide.Source);
         var member = barrier.Join();
-        return new Loaded(ram, member, new MultifdLoader(reader, member, () => ram));
+        return new Loaded(ram, member, new MultifdLoader(reader, member, () => ram, _ => { }));
     }
 
     sealed record Loaded(ArrivingRam Ram, MultifdBarrier.Member Member, MultifdLoader Loader) : IDisposable

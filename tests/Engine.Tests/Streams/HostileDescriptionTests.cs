@@ -135,6 +135,13 @@ public sealed class HostileDescriptionTests
     }
 
     [Fact]
+    public void More_early_sections_than_are_described_are_told()
+    {
+        var machine = DescribedMachine.Parse("{\"devices\":[]}"u8);
+        Assert.Equal(MigrationErrorId.UnknownSection, Assert.Throws<MigrationException>(() => SectionCutter.ByDescription([], machine, first: 1)).Id);
+    }
+
+    [Fact]
     public void A_footer_inside_a_body_does_not_end_it()
     {
         byte[] footer = [0x7E, 0, 0, 0, 1];

@@ -54,13 +54,15 @@ sealed class PostcopyCapture : IDisposable
     static void Copy(TcpClient from, TcpClient to, string file)
     {
         using var copy = File.Create(file);
+        // Taken at once: a client whose link has broken gives none any more.
+        var (input, output) = (from.GetStream(), to.GetStream());
         var buffer = new byte[1 << 16];
         try
         {
-            for (int read; (read = from.GetStream().Read(buffer)) > 0;)
+            for (int read; (read = input.Read(buffer)) > 0;)
             {
                 copy.Write(buffer, 0, read);
-                to.GetStream().Write(buffer, 0, read);
+                output.Write(buffer, 0, read);
             }
             to.Client.Shutdown(SocketShutdown.Send);
         }

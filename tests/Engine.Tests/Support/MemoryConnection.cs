@@ -37,5 +37,7 @@ sealed class MemoryConnection(ReadOnlyMemory<byte> input, int chunk = int.MaxVal
 
     public void Abort() => _input.Abort();
 
+    public void EndInput() => _input.Abort();
+
     public void Dispose() => IsDisposed = true;
 }

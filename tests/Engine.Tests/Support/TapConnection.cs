@@ -24,6 +24,8 @@ sealed class TapConnection(IConnection inner, Tap tap) : IConnection
 
     public void Abort() => inner.Abort();
 
+    public void EndInput() => inner.EndInput();
+
     public void Dispose() => inner.Dispose();
 
     sealed class TapWriter(IConnection inner, Tap tap) : PipeWriter

@@ -1,5 +1,6 @@
 using PsMigrate.Engine.Destination;
 using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Protocol;
 using PsMigrate.Engine.Tests.Support;
 
 namespace PsMigrate.Engine.Tests.Wire;
@@ -40,6 +41,51 @@ public sealed class AdmissionTests
         room.Leave(100);
         Assert.True(waiting.Wait(Patience.Limit));
         Assert.Equal(MigrationErrorId.DestinationRefused, Refused(room, 1));
+    }
+
+    [Fact]
+    public void Memory_beside_RAM_is_counted_in_sum_and_given_back()
+    {
+        var room = new Admission(10, 100, beside: 50);
+        room.Hold(30);
+        Assert.Equal(MigrationErrorId.MemoryExceeded, Assert.Throws<MigrationException>(() => room.Hold(21)).Id);
+        room.Hold(20);
+        room.Drop(50);
+        var policy = Incoming.Policy() with { Room = room };
+        var memory = new IncomingMemory(policy);
+        memory.Hold(50);
+        memory.Leave();
+        // A channel's thread that is late takes nothing that nobody would give back.
+        memory.Hold(50);
+        room.Hold(50);
+    }
+
+    [Theory]
+    [InlineData("early")]
+    [InlineData("tail")]
+    [InlineData("package")]
+    public void What_streams_hold_beside_RAM_is_bounded_and_given_back(string where)
+    {
+        const int Size = 100_000;
+        var policy = Incoming.Policy() with { Room = new Admission(64, 16 * TestGuests.MiB, beside: Size + 5000) };
+        for (var i = 0; i < 3; i++) Assert.Null(Run(where, Size, policy).Error);
+        var error = Run(where, Size + 5001, policy).Error!;
+        Assert.Equal((MigrationErrorId.MemoryExceeded, MigrationSide.Destination), (error.Id, error.Side));
+        TestGuests.RemoveAll(policy.HostName);
+    }
+
+    static IncomingMigration Run(string where, int size, IncomingPolicy policy)
+    {
+        var body = new byte[size];
+        var stream = new ForeignStream().Header();
+        stream = where switch
+        {
+            "early" => stream.Start().Device("virtio-mem-early", 0, body).Pages().End().Devices().Eof().Description(),
+            "tail" => stream.Start().Pages().End().Device("timer", 0, body).Eof().Description(),
+            _ => stream.ReturnPath().Advise().Start().Pages()
+                .Package(package => package.Command(CommandType.PostcopyListen).Device("timer", 0, body).Command(CommandType.PostcopyRun)).End().Eof(),
+        };
+        return Incoming.Run(stream.Bytes, policy).Migration;
     }
 
     [Fact]

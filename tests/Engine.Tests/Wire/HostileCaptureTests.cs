@@ -120,8 +120,35 @@ public sealed class HostileCaptureTests
     }
 
     [Fact]
-    public void A_postcopy_that_ends_with_pages_missing() => Refuses(MigrationErrorId.IncompleteMemory, Discard("pc.ram", 0, 0x2000)
-        .Package(package => package.Command(CommandType.PostcopyListen).Device("cpu", 0, 1).Command(CommandType.PostcopyRun)).End().Eof());
+    public void A_postcopy_that_ends_with_pages_missing()
+    {
+        var stream = Discard("pc.ram", 0, 0x2000)
+            .Package(package => package.Command(CommandType.PostcopyListen).Device("cpu", 0, 1).Command(CommandType.PostcopyRun)).End().Eof();
+        Refuses(MigrationErrorId.IncompleteMemory, stream);
+        // Its source does not run it any more.
+        Assert.Equal(GuestLocation.InDoubt, Incoming.Run(stream.Bytes).Migration.Error!.Location);
+        Assert.Null(Incoming.Run(Advised().Bytes).Migration.Error!.Location);
+    }
+
+    [Fact]
+    public void A_package_of_more_sections_than_any_machine_has()
+    {
+        // A command between them: each is a piece of its own, and was once paid for by all before it.
+        var stream = Advised().Package(package =>
+        {
+            package.Command(CommandType.PostcopyListen);
+            for (var i = 0; i <= Engine.VmState.SectionCutter.MaxSections; i++) package.Device("d", (uint)i).Command(CommandType.SwitchoverStart);
+        });
+        Patience.Within(() => { Refuses(MigrationErrorId.InvalidLength, stream); return true; }, "the end of the package");
+    }
+
+    [Fact]
+    public void Names_that_are_no_text_could_not_be_sent_on() => Refuses(MigrationErrorId.InvalidValue, Ram(RecordType.SectionStart, wire =>
+    {
+        wire.UInt64(0x1000 | RamFlags.MemSize);
+        wire.Bytes([255, .. Enumerable.Repeat((byte)0xFF, 255)]);
+        wire.UInt64(0x1000);
+    }));
 
     [Theory]
     [InlineData(0)]

@@ -85,7 +85,7 @@ public sealed class HostileMultifdTests
     {
         var bytes = new BytesWriter();
         new MultifdSource(bytes).Pages([(0, new byte[PageSize])]);
-        using var loader = new MultifdLoader(Reader(bytes.Written), new MultifdBarrier().Join(), () => null);
+        using var loader = new MultifdLoader(Reader(bytes.Written), new MultifdBarrier().Join(), () => null, _ => { });
         Assert.Equal(MigrationErrorId.OutOfOrder, Assert.Throws<MigrationException>(loader.Run).Id);
     }
 
@@ -127,6 +127,42 @@ public sealed class HostileMultifdTests
         }, kind);
     }
 
+    [Theory]
+    [InlineData(0x48, 19)]
+    [InlineData(0x50, 20)]
+    [InlineData(0x51, 21)]
+    [InlineData(0x88, 27)]
+    // More than is unpacked at all.
+    [InlineData(0xA8, 27)]
+    public void The_window_of_a_zstd_frame_is_counted_before_it_is_made(byte window, int bits)
+    {
+        byte[] frame = [0x28, 0xB5, 0x2F, 0xFD, 0, window, 0, 0, 0];
+        var bytes = new BytesWriter();
+        new MultifdSource(bytes).Packet([0], [], (uint)MultifdMethod.Zstd, (uint)frame.Length).Wire.Bytes(frame);
+        var memory = new GuestMemory(Size);
+        var held = new List<long>();
+        using (var loader = new MultifdLoader(Reader(bytes.Written), new MultifdBarrier().Join(), () => new ArrivingRam(memory), held.Add))
+            Assert.Throws<MigrationException>(loader.Run);
+        memory.Release();
+        Assert.Equal([1L << bits], held);
+    }
+
+    [Fact]
+    public void A_later_zstd_frame_can_not_take_more_than_the_first()
+    {
+        byte[] Frame(int level)
+        {
+            var packed = new MemoryStream();
+            using (var zstd = new ZstdSharp.CompressionStream(packed, level, leaveOpen: true)) zstd.Write(new byte[PageSize]);
+            return packed.ToArray();
+        }
+        Refuse(MigrationErrorId.InvalidValue, source =>
+        {
+            foreach (var frame in new[] { Frame(1), Frame(22) })
+                source.Packet([0], [], (uint)MultifdMethod.Zstd, (uint)frame.Length).Wire.Bytes(frame);
+        });
+    }
+
     [Fact]
     public void Compressed_data_longer_than_any_packet() => Refuse(MigrationErrorId.InvalidLength, source => source.Packet([0], [], (uint)MultifdMethod.Zlib, MultifdPacket.MaxCompressed + 1));
 
@@ -148,7 +184,7 @@ public sealed class HostileMultifdTests
     {
         var memory = new GuestMemory(Size);
         var ram = new ArrivingRam(memory);
-        using (var loader = new MultifdLoader(Reader(channel), new MultifdBarrier().Join(), () => ram))
+        using (var loader = new MultifdLoader(Reader(channel), new MultifdBarrier().Join(), () => ram, _ => { }))
         {
             var error = Assert.Throws<MigrationException>(loader.Run);
             Assert.Equal(expected, error.Id);

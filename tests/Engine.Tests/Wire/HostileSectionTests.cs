@@ -21,7 +21,7 @@ public sealed class HostileSectionTests
         Refused.After(StreamStep.RamEnd, MigrationErrorId.UnknownSection, wire => Full(wire, name, instance, 1));
 
     [Fact]
-    public void A_name_of_255_bytes_of_rubbish() => Refused.After(StreamStep.RamEnd, MigrationErrorId.UnknownSection, wire =>
+    public void A_name_of_255_bytes_of_rubbish() => Refused.After(StreamStep.RamEnd, MigrationErrorId.InvalidValue, wire =>
     {
         wire.Byte((byte)RecordType.SectionFull);
         wire.UInt32(9);
