@@ -12,6 +12,10 @@ namespace PsMigrate.Engine.Destination;
 /// <param name="isMoreComing">Whether connections wait to be accepted.</param>
 sealed class ConnectionSorter(IncomingPolicy policy, IArrivalLog log, Func<bool> isMoreComing)
 {
+    // From one address. Each postcopy has one, and no more than so many migrations are under way by default; without a limit one
+    // postcopy could fill the receiver with them.
+    const int MaxSilent = 64;
+
     readonly object _lock = new();
     readonly HashSet<ArrivedConnection> _connections = [];
     readonly PostcopyLinks _postcopies = new(policy.FirstWordTimeout);
@@ -94,7 +98,7 @@ sealed class ConnectionSorter(IncomingPolicy policy, IArrivalLog log, Func<bool>
     {
         var moments = 0L;
         // A migration that may have it as its preempt channel keeps it.
-        var kind = InTime(arrived, () => FirstWord.Peek(arrived.Connection.Input), () => _postcopies.IsAwaited(arrived) ? ++moments : moments);
+        var kind = InTime(arrived, () => FirstWord.Peek(arrived.Connection.Input), () => IsKept(arrived) ? ++moments : moments);
         arrived.IsSorted = true;
         return kind;
     }
@@ -139,6 +143,17 @@ sealed class ConnectionSorter(IncomingPolicy policy, IArrivalLog log, Func<bool>
         catch (MigrationException e) when (silence.HasCut)
         {
             throw new MigrationException(MigrationErrorId.PeerSilent, MigrationSide.Source, "The source says nothing.", e);
+        }
+    }
+
+    /// <summary>Whether one that has not said a word yet may go on with that, as the preempt channel of a postcopy.</summary>
+    bool IsKept(ArrivedConnection arrived)
+    {
+        lock (_lock)
+        {
+            if (!arrived.MayBePreempt && _connections.Count(other => other is { IsSorted: false, MayBePreempt: true } && other.Host == arrived.Host) >= MaxSilent)
+                return false;
+            return _postcopies.IsAwaited(arrived);
         }
     }
 

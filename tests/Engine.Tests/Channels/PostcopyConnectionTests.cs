@@ -33,6 +33,19 @@ public sealed class PostcopyConnectionTests : IDisposable
     }
 
     [Fact]
+    public void Silent_connections_that_no_postcopies_can_need_do_not_fill_the_receiver()
+    {
+        const int Kept = 64;
+        Advised();
+        Patience.Until(() => _receiver.GetState().Incoming is [{ TotalBytes: > 0 }], "the list of blocks");
+        IConnection[] silent = [.. Enumerable.Range(0, Kept + 6).Select(_ => Connect())];
+        Patience.Until(() => silent.Count(HasEnded) == 6, "the end of those that are too many");
+        Thread.Sleep(2 * Short);
+        Assert.Equal(6, silent.Count(HasEnded));
+        Assert.Equal(1, _receiver.ActiveCount);
+    }
+
+    [Fact]
     public void A_silent_connection_that_nothing_explains_does_not_stay()
     {
         // A migration without postcopy is no reason.
@@ -136,6 +149,18 @@ public sealed class PostcopyConnectionTests : IDisposable
     {
         Assert.True(_receiver.TryTakeArrival(out var arrival, Patience.Limit), "Nothing ends.");
         return arrival.Error!;
+    }
+
+    static bool HasEnded(IConnection link)
+    {
+        try
+        {
+            return link.Input.TryRead(out var result) && result.IsCompleted;
+        }
+        catch (MigrationException e) when (e.Id == MigrationErrorId.ConnectionLost)
+        {
+            return true;
+        }
     }
 
     static bool IsClosed(IConnection link)
