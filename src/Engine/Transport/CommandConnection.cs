@@ -65,18 +65,17 @@ sealed class CommandConnection : OneWayConnection
 
     public override void Complete(TimeSpan timeout)
     {
+        var end = new Deadline(timeout);
         if (_output is not null)
         {
             _output.Complete();
             CloseInput();
         }
-        else
+        else if (!HasGivenAll(end))
         {
-            ReadRest();
+            throw GoesOn(timeout);
         }
-        if (!_process.WaitForExit(timeout))
-            throw new MigrationException(MigrationErrorId.PeerSilent, MigrationSide.Link,
-                $"The command '{_command}' has not ended {timeout.TotalSeconds:0.#} s after the end of the stream.");
+        if (!_process.WaitForExit(end.Left)) throw GoesOn(timeout);
         if (IsAborted) throw LinkErrors.ClosedHere(Peer);
         if (_process.ExitCode != 0) throw Ended();
     }
@@ -141,7 +140,27 @@ sealed class CommandConnection : OneWayConnection
         }
     }
 
-    /// <summary>What a stream has behind its end, such as padding, is of no interest; but a command whose pipe breaks would fail.</summary>
+    MigrationException GoesOn(TimeSpan timeout) => new(MigrationErrorId.PeerSilent, MigrationSide.Link,
+        $"The command '{_command}' has not ended {timeout.TotalSeconds:0.#} s after the end of the stream.");
+
+    /// <summary>
+    /// What a stream has behind its end, such as padding, is of no interest; but a command whose pipe breaks would fail. One that is at
+    /// it when the time is over is killed.
+    /// </summary>
+    bool HasGivenAll(Deadline end)
+    {
+        using var late = new Timer(_ => Abort(), null, end.Left, Timeout.InfiniteTimeSpan);
+        try
+        {
+            ReadRest();
+        }
+        catch (MigrationException) when (end.IsOver)
+        {
+            return false;
+        }
+        return !end.IsOver;
+    }
+
     void ReadRest()
     {
         while (true)

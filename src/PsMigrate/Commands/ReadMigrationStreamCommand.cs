@@ -122,12 +122,12 @@ public sealed class ReadMigrationStreamCommand : EngineCmdlet, IDisposable
 
     void Extract(string file)
     {
-        var target = SessionState.Path.GetUnresolvedProviderPathFromPSPath(OutFile);
+        var target = FileLookup.Unresolved(SessionState.Path, OutFile);
         if (File.Exists(target) && !Force)
             throw new MigrationException(MigrationErrorId.FileFailed, MigrationSide.User,
                 $"{target} is there already; -Force replaces it.");
         if (!ShouldProcess(target, $"Write RAM block {Block} of {file}")) return;
-        var extracted = BlockExtractor.Extract(file, Offset, Block, target, _stop.Token);
+        var extracted = BlockExtractor.Extract(file, Offset, Block, target, Force, _stop.Token);
         if (extracted.MissingPages > 0)
             WriteWarning($"{Figures.Count(extracted.MissingPages, "page")} of {Block} are not in {file} and are zero in {target}: "
                 + "they went by other channels (multifd, preempt), or were to follow.");

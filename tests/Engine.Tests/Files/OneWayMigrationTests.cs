@@ -98,6 +98,21 @@ public sealed class OneWayMigrationTests : IDisposable
         Assert.Equal(GuestState.InDoubt, _guest.State);
     }
 
+    [Theory]
+    [InlineData("sleep 1000")]
+    [InlineData("yes")]
+    public void A_command_that_goes_on_behind_the_stream_does_not_wait_for_ever(string more)
+    {
+        _folder.Save(_guest, "guest");
+        using var command = CommandConnection.ReadFrom(MigrationUri.Parse($"exec:cat {_folder["guest"]}; {more}"));
+        var error = Failing.With(MigrationErrorId.PeerSilent, () => Patience.Within(() =>
+        {
+            command.Complete(TimeSpan.FromSeconds(1));
+            return true;
+        }, "the end"));
+        Assert.Contains("has not ended 1 s after", error.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_folder_that_is_not_there_stops_nothing()
     {
