@@ -90,7 +90,11 @@ sealed class CommandConnection : OneWayConnection
 
     static CommandConnection Start(MigrationUri uri, bool isWritten)
     {
-        var start = new ProcessStartInfo { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+        var start = new ProcessStartInfo
+        {
+            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false,
+            WorkingDirectory = uri.Folder,
+        };
         if (OperatingSystem.IsWindows())
         {
             (start.FileName, start.Arguments) = ("cmd.exe", $"/c {uri.Path}");
