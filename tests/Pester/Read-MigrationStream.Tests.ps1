@@ -214,7 +214,14 @@ Describe 'Read-MigrationStream and a large file' {
             [System.IO.File]::WriteAllText($marker, '')
             Read-MigrationStream $file -ErrorAction SilentlyContinue
             'went on'
-        } -ArgumentList "$folder/large", $marker -Until { [System.IO.File]::Exists($marker) }
+        } -ArgumentList "$folder/large", $marker -Until {
+            # Linux tells when the file is open; elsewhere the reading may be about to begin.
+            if (-not $IsLinux) { return [System.IO.File]::Exists($marker) }
+            foreach ($open in [System.IO.Directory]::GetFiles('/proc/self/fd')) {
+                if ([System.IO.FileInfo]::new($open).LinkTarget -eq "$folder/large") { return $true }
+            }
+            $false
+        }
         $output | Should -BeNullOrEmpty
     }
 }
