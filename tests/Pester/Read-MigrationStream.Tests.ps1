@@ -155,6 +155,23 @@ Describe 'Read-MigrationStream' {
         $raw[0], $raw[4096], $raw[8192], $raw[12287], $raw[12288] | Should -Be @(0, 0, 0x41, 0x41, 0)
     }
 
+    It 'writes to the place of a file and nowhere else, for its owner alone' {
+        foreach ($place in 'Env:ram', 'nosuchdrive:/ram', $folder, '/dev/null') {
+            if ($place -eq '/dev/null' -and -not $IsLinux) { continue }
+            $target = $place
+            # Never the system's own: a name that leads to it is as good.
+            if ($place -eq '/dev/null') {
+                $target = "$folder/null"
+                $null = [System.IO.File]::CreateSymbolicLink($target, $place)
+            }
+            $failed = $null
+            Read-MigrationStream $file -Block ram -OutFile $target -Force -ErrorVariable failed -ErrorAction SilentlyContinue | Should -BeNullOrEmpty
+            $failed[0].FullyQualifiedErrorId | Should -BeLike 'FileFailed,*'
+        }
+        $out = Read-MigrationStream $file -Block ram -OutFile "$folder/mine"
+        if (-not $IsWindows) { $out.UnixFileMode | Should -Be ([System.IO.UnixFileMode] 'UserRead, UserWrite') }
+    }
+
     It 'replaces a file only with -Force' {
         [System.IO.File]::WriteAllText("$folder/kept", 'kept')
         Read-MigrationStream $file -Block ram -OutFile "$folder/kept" -ErrorVariable failed -ErrorAction SilentlyContinue | Should -BeNullOrEmpty

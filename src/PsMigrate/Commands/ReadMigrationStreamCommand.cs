@@ -142,7 +142,10 @@ public sealed class ReadMigrationStreamCommand : EngineCmdlet, IDisposable
     void ForEachFile(string[] paths, bool isLiteral, Action<string> action)
     {
         foreach (var path in paths)
-            foreach (var file in StreamPaths.Resolve(SessionState.Path, path, isLiteral, error => WriteFailure(error, path)))
-                Try(file, () => action(file));
+        {
+            IReadOnlyList<string> files = [];
+            Try(path, () => files = isLiteral ? [FileLookup.Unresolved(SessionState.Path, path)] : FileLookup.Resolved(SessionState.Path, path));
+            foreach (var file in files) Try(file, () => action(file));
+        }
     }
 }
