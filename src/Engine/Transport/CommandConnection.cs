@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using System.IO.Pipelines;
+using System.IO.Pipes;
 using System.Text;
 using PsMigrate.Engine.Model;
 
@@ -17,6 +18,9 @@ sealed class CommandConnection : OneWayConnection
     // For the last words of a command that has ended; a child of it may hold the pipe open for as long as it likes.
     static readonly TimeSpan LastWords = TimeSpan.FromSeconds(1);
 
+    // How soon a cut is seen.
+    static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(100);
+
     readonly string _command;
     readonly Process _process;
     readonly StreamPipeReader? _input;
@@ -29,7 +33,7 @@ sealed class CommandConnection : OneWayConnection
     {
         (_command, _process) = (uri.Path, process);
         if (isWritten) _output = new StreamPipeWriter(process.StandardInput.BaseStream, e => Broken("took no more", e), () => IsAborted);
-        else _input = new StreamPipeReader(process.StandardOutput.BaseStream, e => Broken("can't be read from", e), () => IsAborted);
+        else _input = new StreamPipeReader(process.StandardOutput.BaseStream, e => Broken("can't be read from", e), () => IsAborted, IsReady);
         _errorReader = Collect(process.StandardError, "error output");
         if (isWritten) Collect(process.StandardOutput, "output", isKept: false);
         else process.StandardInput.Close();
@@ -143,6 +147,9 @@ sealed class CommandConnection : OneWayConnection
             if (_errors.Length > MaxErrorText) _errors.Remove(0, _errors.Length - MaxErrorText);
         }
     }
+
+    /// <summary>What a command has left behind may hold its output open, and is not killed with it: reading would wait for that.</summary>
+    bool IsReady() => _process.StandardOutput.BaseStream is not PipeStream pipe || FileCalls.Default.WaitReady(pipe.SafePipeHandle, isWritten: false, Slice);
 
     MigrationException GoesOn(TimeSpan timeout) => new(MigrationErrorId.PeerSilent, MigrationSide.Link,
         $"The command '{_command}' has not ended {timeout.TotalSeconds:0.#} s after the end of the stream.");

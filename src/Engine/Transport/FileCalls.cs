@@ -24,8 +24,8 @@ interface IFileCalls
     /// <summary>Opens a FIFO without waiting for anybody; null while nobody reads what is to be written. Throws IOException.</summary>
     SafeFileHandle? OpenFifo(string path, bool isWritten);
 
-    /// <summary>Waits until a FIFO has bytes or its end, or room. False when the time is over.</summary>
-    bool WaitReady(SafeFileHandle fifo, bool isWritten, TimeSpan timeout);
+    /// <summary>Waits until a pipe has bytes or its end, or room. False when the time is over.</summary>
+    bool WaitReady(SafeHandle pipe, bool isWritten, TimeSpan timeout);
 
     /// <summary>A new file in the folder that has no name, so that it is gone with this process; null where there are none.</summary>
     SafeFileHandle? CreateNameless(string folder);
@@ -87,9 +87,9 @@ sealed unsafe partial class LinuxFileCalls : IFileCalls
         return error == NobodyThere ? null : throw new IOException(Marshal.GetPInvokeErrorMessage(error));
     }
 
-    public bool WaitReady(SafeFileHandle fifo, bool isWritten, TimeSpan timeout)
+    public bool WaitReady(SafeHandle pipe, bool isWritten, TimeSpan timeout)
     {
-        var wanted = new Waiting { File = (int)fifo.DangerousGetHandle(), Events = isWritten ? CanWrite : CanRead };
+        var wanted = new Waiting { File = (int)pipe.DangerousGetHandle(), Events = isWritten ? CanWrite : CanRead };
         // The end of the other side, or an error, is for the next call to tell.
         return Poll(&wanted, 1, (int)timeout.TotalMilliseconds) > 0;
     }
@@ -149,7 +149,7 @@ sealed class PortableFileCalls : IFileCalls
 
     public SafeFileHandle? OpenFifo(string path, bool isWritten) => throw new NotSupportedException();
 
-    public bool WaitReady(SafeFileHandle fifo, bool isWritten, TimeSpan timeout) => true;
+    public bool WaitReady(SafeHandle pipe, bool isWritten, TimeSpan timeout) => true;
 
     public SafeFileHandle? CreateNameless(string folder) => null;
 
