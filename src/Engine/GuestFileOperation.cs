@@ -51,7 +51,10 @@ public abstract class GuestFileOperation : IDisposable
 
     private protected void Begin(string name) => new Thread(Work) { IsBackground = true, Name = name }.Start();
 
-    /// <summary>On the thread of the operation. What it throws becomes <see cref="Error"/>.</summary>
+    /// <summary>
+    /// On the thread of the operation, also when it was cancelled before it began: what was claimed must be let go of. What it throws
+    /// becomes <see cref="Error"/>.
+    /// </summary>
     private protected abstract void Run();
 
     /// <summary>Breaks off what waits.</summary>
@@ -74,7 +77,6 @@ public abstract class GuestFileOperation : IDisposable
     {
         try
         {
-            if (_isCancelled) return;
             Run();
         }
 #pragma warning disable CA1031 // Whoever waits must learn of the end.

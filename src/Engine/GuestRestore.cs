@@ -54,6 +54,7 @@ public sealed class GuestRestore : GuestFileOperation
 
     private protected override void Run()
     {
+        if (IsCancelled) return;
         IConnection connection = _origin.Kind == MigrationUriKind.Exec ? CommandConnection.ReadFrom(_origin) : FileOrigin.Open(_origin);
         Volatile.Write(ref _length, (connection as FileOrigin)?.Length ?? 0);
         var policy = new IncomingPolicy(

@@ -54,6 +54,7 @@ public sealed class GuestSave : GuestFileOperation
     {
         try
         {
+            if (IsCancelled) return;
             using var file = FileTarget.Create(MigrationUri.ForFile(_options.Path), _options.Overwrite);
             lock (_lock) _file = file;
             if (IsCancelled) return;

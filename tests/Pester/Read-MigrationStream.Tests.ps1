@@ -155,6 +155,23 @@ Describe 'Read-MigrationStream' {
         $raw[0], $raw[4096], $raw[8192], $raw[12287], $raw[12288] | Should -Be @(0, 0, 0x41, 0x41, 0)
     }
 
+    It 'writes to the place of a file and nowhere else, for its owner alone' {
+        foreach ($place in 'Env:ram', 'nosuchdrive:/ram', $folder, '/dev/null') {
+            if ($place -eq '/dev/null' -and -not $IsLinux) { continue }
+            $target = $place
+            # Never the system's own: a name that leads to it is as good.
+            if ($place -eq '/dev/null') {
+                $target = "$folder/null"
+                $null = [System.IO.File]::CreateSymbolicLink($target, $place)
+            }
+            $failed = $null
+            Read-MigrationStream $file -Block ram -OutFile $target -Force -ErrorVariable failed -ErrorAction SilentlyContinue | Should -BeNullOrEmpty
+            $failed[0].FullyQualifiedErrorId | Should -BeLike 'FileFailed,*'
+        }
+        $out = Read-MigrationStream $file -Block ram -OutFile "$folder/mine"
+        if (-not $IsWindows) { $out.UnixFileMode | Should -Be ([System.IO.UnixFileMode] 'UserRead, UserWrite') }
+    }
+
     It 'replaces a file only with -Force' {
         [System.IO.File]::WriteAllText("$folder/kept", 'kept')
         Read-MigrationStream $file -Block ram -OutFile "$folder/kept" -ErrorVariable failed -ErrorAction SilentlyContinue | Should -BeNullOrEmpty
@@ -214,7 +231,14 @@ Describe 'Read-MigrationStream and a large file' {
             [System.IO.File]::WriteAllText($marker, '')
             Read-MigrationStream $file -ErrorAction SilentlyContinue
             'went on'
-        } -ArgumentList "$folder/large", $marker -Until { [System.IO.File]::Exists($marker) }
+        } -ArgumentList "$folder/large", $marker -Until {
+            # Linux tells when the file is open; elsewhere the reading may be about to begin.
+            if (-not $IsLinux) { return [System.IO.File]::Exists($marker) }
+            foreach ($open in [System.IO.Directory]::GetFiles('/proc/self/fd')) {
+                if ([System.IO.FileInfo]::new($open).LinkTarget -eq "$folder/large") { return $true }
+            }
+            $false
+        }
         $output | Should -BeNullOrEmpty
     }
 }

@@ -67,6 +67,14 @@ Describe 'Restore-MigrationGuest' {
         (Restore-MigrationGuest -Uri "exec:cat '$($saved.Path)'" -Suspended).Digest() | Should -Be $saved.Digest
     }
 
+    It 'runs a command where PowerShell is' {
+        $paths = $ExecutionContext.SessionState.Path
+        $before = $paths.CurrentLocation.Path
+        $null = $paths.SetLocation($folder)
+        try { (Restore-MigrationGuest -Uri "exec:cat '$name.vmstate'" -Suspended).Digest() | Should -Be $saved.Digest }
+        finally { $null = $paths.SetLocation($before) }
+    }
+
     It 'says why a command failed' {
         Restore-MigrationGuest -Uri 'exec:echo no such luck >&2; exit 4' -ErrorVariable failed -ErrorAction SilentlyContinue
         $failed[0].FullyQualifiedErrorId | Should -Be 'CommandFailed,PsMigrate.Commands.RestoreMigrationGuestCommand'

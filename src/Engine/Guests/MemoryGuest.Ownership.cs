@@ -31,14 +31,11 @@ public sealed partial class MemoryGuest
 
     /// <summary>
     /// Starts the vCPUs. A guest in doubt is first settled with its destination; a copy that was left behind by a migration
-    /// runs again only with <paramref name="force"/>. Throws GuestBusy, GuestInDoubt, GuestRunsElsewhere, and UnsupportedByGuest for the
-    /// machine of a QEMU.
+    /// runs again only with <paramref name="force"/>. The machine of a QEMU does not run here: such a copy is then suspended, and can be
+    /// sent and saved again. Throws GuestBusy, GuestInDoubt, GuestRunsElsewhere, and UnsupportedByGuest for a machine that is suspended.
     /// </summary>
     public override void Resume(bool force = false)
     {
-        if (Machine is not null)
-            throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
-                $"Guest {Name} is a machine {MachineType} of a QEMU, which can't run here. Start-VmMigration sends it to a QEMU that runs it.");
         if (State == GuestState.InDoubt && !force) Settle();
         lock (_lock)
         {
@@ -50,21 +47,31 @@ public sealed partial class MemoryGuest
                     throw Busy("resumed");
                 case GuestState.PostMigrate when !force && _isInFile:
                     throw new MigrationException(MigrationErrorId.GuestRunsElsewhere, MigrationSide.User,
-                        $"Guest {Name} was written to {MovedTo} and may go on from there. With -Force it goes on here; both together would be twice.")
+                        $"Guest {Name} was written to {MovedTo} and may go on from there. With -Force it {ByForce}; both together would be twice.")
                     { Location = GuestLocation.File };
                 case GuestState.PostMigrate when !force && !_ramOnly:
                     throw new MigrationException(MigrationErrorId.GuestRunsElsewhere, MigrationSide.User,
-                        $"Guest {Name} was migrated to {MovedTo} and runs there. With -Force it would run twice.")
+                        $"Guest {Name} was migrated to {MovedTo} and runs there. With -Force it {ByForce}; both together would be twice.")
                     { Location = GuestLocation.Destination };
                 case GuestState.InDoubt when !force:
                     throw new MigrationException(MigrationErrorId.GuestInDoubt, MigrationSide.User,
-                        $"Guest {Name} may run at {MovedTo}, which can't be asked. Look there first; -Force runs it here all the same.")
+                        $"Guest {Name} may run at {MovedTo}, which can't be asked. Look there first; with -Force it {ByForce} all the same.")
                     { Location = GuestLocation.InDoubt };
+                case GuestState.Suspended when Machine is not null:
+                    throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
+                        $"Guest {Name} is a machine {MachineType} of a QEMU, which can't run here. Start-VmMigration sends it to a QEMU that runs it.");
+            }
+            if (Machine is not null)
+            {
+                BeHere();
+                return;
             }
             Counter.Resumes++;
             Run();
         }
     }
+
+    string ByForce => Machine is null ? "goes on here" : "is suspended here, to be sent or saved again";
 
     /// <summary>Starts a guest that arrived by migration.</summary>
     internal void StartArrived()
@@ -181,10 +188,11 @@ public sealed partial class MemoryGuest
         lock (_lock) (_state, _movedTo, _settle) = (GuestState.InDoubt, destination, settle);
     }
 
+    void BeHere() => (_state, _movedTo, _settle, _ramOnly, _isInFile) = (GuestState.Suspended, null, null, false, false);
+
     void Run()
     {
-        (_movedTo, _settle, _ramOnly, _isInFile) = (null, null, false, false);
-        _state = GuestState.Suspended;
+        BeHere();
         try
         {
             StartCpus();

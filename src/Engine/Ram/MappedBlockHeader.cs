@@ -38,8 +38,8 @@ readonly record struct MappedBlockHeader(long BitmapOffset, long PagesOffset)
         writer.UInt64((ulong)PagesOffset);
     }
 
-    /// <summary>Reads one of a block of that length, in a file of that length. Throws UnsupportedVersion, InvalidValue, OffsetOutOfRange.</summary>
-    public static MappedBlockHeader Read(WireReader reader, long blockLength, long fileLength)
+    /// <summary>Reads one of a block of that length, in a file of that length in which the stream begins at a place. Throws UnsupportedVersion, InvalidValue, OffsetOutOfRange.</summary>
+    public static MappedBlockHeader Read(WireReader reader, long blockLength, long fileLength, long start)
     {
         var version = reader.UInt32();
         if (version != Version)
@@ -48,11 +48,15 @@ readonly record struct MappedBlockHeader(long BitmapOffset, long PagesOffset)
         if (pageSize != GuestMemory.PageSize)
             throw reader.Error(MigrationErrorId.InvalidValue, $"Pages of {pageSize} bytes are not supported, only {GuestMemory.PageSize}.");
         var (bitmap, pages) = (reader.UInt64(), reader.UInt64());
-        CheckRange(reader, "bitmap", bitmap, BitmapSize(blockLength / GuestMemory.PageSize), fileLength);
+        var bitmapSize = BitmapSize(blockLength / GuestMemory.PageSize);
+        CheckRange(reader, "bitmap", bitmap, bitmapSize, fileLength);
         // The stream goes on behind the last page, so that all of them lie within the file even where they are holes.
         CheckRange(reader, "pages", pages, blockLength, fileLength);
         if (pages % GuestMemory.PageSize != 0)
             throw reader.Error(MigrationErrorId.InvalidValue, $"Pages at 0x{pages:x} can't be: that is no multiple of {GuestMemory.PageSize}.");
+        // As QEMU writes them; what lies over something else is no page and no bitmap.
+        if (bitmap < (ulong)(start + reader.Position) || pages < bitmap + (ulong)bitmapSize)
+            throw reader.Error(MigrationErrorId.InvalidValue, $"A bitmap at 0x{bitmap:x} and pages at 0x{pages:x} lie over something else.");
         return new((long)bitmap, (long)pages);
     }
 

@@ -27,7 +27,7 @@ sealed class MappedRamLoader(FileOrigin file)
     {
         if (blockLength % GuestMemory.PageSize != 0)
             throw reader.Error(MigrationErrorId.InvalidLength, $"A RAM block of {blockLength} bytes can't be: that is no multiple of {GuestMemory.PageSize}.");
-        var header = MappedBlockHeader.Read(reader, blockLength, file.Length);
+        var header = MappedBlockHeader.Read(reader, blockLength, file.Length, file.Start);
         _headers.Add(header);
         var next = header.PagesOffset + blockLength;
         reader.MoveTo(next - file.Start, () => file.MoveTo(next));

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
 using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Protocol;
 using PsMigrate.Engine.Qmp;
 using PsMigrate.Engine.Transport;
 
@@ -13,8 +14,17 @@ sealed class DestinationMonitor(string address) : IDisposable
 
     QmpClient? _client;
 
-    /// <summary>Before anything is sent: an address at which nobody answers must not cost a guest. Throws what the client throws.</summary>
-    public void Connect(TimeSpan timeout, CancellationToken cancel) => _client = QmpClient.Connect(MigrationUri.Parse(address), timeout, cancel);
+    /// <summary>
+    /// Before anything is sent: an address at which nobody answers, or a QEMU that waits for no guest, must not cost one. Throws
+    /// QemuRefused, and what the client throws.
+    /// </summary>
+    public void Connect(TimeSpan timeout, CancellationToken cancel)
+    {
+        _client = QmpClient.Connect(MigrationUri.Parse(address), timeout, cancel);
+        if (Status() is not "inmigrate" and var status)
+            throw new MigrationException(MigrationErrorId.QemuRefused, MigrationSide.User,
+                $"The QEMU at {address} waits for no guest: it is {Printable.Text(status ?? "of no state")}. Is it the one that is migrated to?");
+    }
 
     /// <summary>
     /// Tells it to go on, and returns when it runs. While a migration comes in, QEMU takes <c>cont</c> for a wish that the run state of the

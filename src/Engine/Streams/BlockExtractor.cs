@@ -2,6 +2,7 @@ using System.IO.Compression;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
 using PsMigrate.Engine.Ram;
+using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Engine.Streams;
 
@@ -14,13 +15,12 @@ public sealed record ExtractedBlock(long Length, long MissingPages);
 
 /// <summary>
 /// Takes a RAM block out of a captured stream: a file of the block's length, with all passes applied. Pages of zeros take no room
-/// where the file system has holes. The file appears when all is well, and never half.
+/// where the file system has holes. The file appears when all is well, and never half; it is its owner's alone.
 /// </summary>
 public sealed class BlockExtractor : IRamSink
 {
     readonly string _name;
-    readonly string _path;
-    readonly FileStream _output;
+    readonly FileTarget _output;
     readonly byte[] _page = new byte[RamReader.PageSize];
 
     // Pages that were sent, and those that are not zero in the file.
@@ -28,47 +28,30 @@ public sealed class BlockExtractor : IRamSink
     readonly PageSet _written = new();
     BlockTally? _block;
 
-    BlockExtractor(string name, string path, FileStream output)
+    BlockExtractor(string name, FileTarget output)
     {
         _name = name;
-        _path = path;
         _output = output;
     }
 
-    /// <summary>
-    /// Writes the block to a file, which is replaced if it is there. Throws UnknownBlock, FileFailed, and whatever is wrong with
-    /// the stream.
-    /// </summary>
+    /// <summary>Writes the block to a plain file. Throws UnknownBlock, FileFailed, and whatever is wrong with the stream.</summary>
     /// <param name="path">The stream.</param>
     /// <param name="offset">Where it begins in its file.</param>
     /// <param name="block">The name of the block, such as pc.ram.</param>
     /// <param name="outFile">Where to write.</param>
+    /// <param name="overwrite">Whether it takes the place of an old file.</param>
     /// <param name="cancellation">Ends the work; no file is left.</param>
-    public static ExtractedBlock Extract(string path, long offset, string block, string outFile, CancellationToken cancellation = default)
+    public static ExtractedBlock Extract(
+        string path, long offset, string block, string outFile, bool overwrite = true, CancellationToken cancellation = default)
     {
         using var file = new StreamFile(path, offset);
-        var partial = $"{outFile}.{Guid.NewGuid():N}.part";
-        try
-        {
-            ExtractedBlock result;
-            using (var output = new FileStream(partial, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, bufferSize: 0))
-            {
-                var extractor = new BlockExtractor(block, outFile, output);
-                new StreamWalker(file, extractor, cancellation).Walk();
-                result = extractor.Finish(file, cancellation);
-            }
-            File.Move(partial, outFile, overwrite: true);
-            return result;
-        }
-        catch (Exception e) when (StreamFile.IsFileError(e))
-        {
-            throw StreamFile.Failed(outFile, e);
-        }
-        finally
-        {
-            // Gone by now if all went well.
-            File.Delete(partial);
-        }
+        using var output = FileTarget.Create(MigrationUri.ForFile(outFile), overwrite);
+        if (!output.CanSeek) throw OneWayErrors.File(outFile, "written", new IOException("a RAM block needs a plain file."));
+        var extractor = new BlockExtractor(block, output);
+        new StreamWalker(file, extractor, cancellation).Walk();
+        var result = extractor.Finish(file, cancellation);
+        output.Complete(Timeout.InfiniteTimeSpan);
+        return result;
     }
 
     void IRamSink.Blocks(IReadOnlyList<BlockTally> blocks)
@@ -76,7 +59,7 @@ public sealed class BlockExtractor : IRamSink
         _block = blocks.FirstOrDefault(block => block.Name == _name)
             ?? throw new MigrationException(MigrationErrorId.UnknownBlock, MigrationSide.User, $"The stream has no RAM block "
                 + $"'{Printable.Text(_name)}', but {string.Join(", ", blocks.Select(block => Printable.Text(block.Name)))}.");
-        Write(() => _output.SetLength(_block.Length));
+        _output.SetLength(_block.Length);
     }
 
     void IRamSink.Page(BlockTally block, long page, PageKind kind, ReadOnlySpan<byte> content)
@@ -142,35 +125,16 @@ public sealed class BlockExtractor : IRamSink
         throw Invalid(page, "The zlib stream");
     }
 
-    void Load(long page) => Write(() =>
+    void Load(long page)
     {
         Array.Clear(_page);
-        _ = RandomAccess.Read(_output.SafeFileHandle, _page, page * RamReader.PageSize);
-    });
+        _ = _output.ReadAt(_page, page * RamReader.PageSize);
+    }
 
     void Store(long page, ReadOnlySpan<byte> bytes)
     {
-        try
-        {
-            var left = (int)Math.Min(bytes.Length, _output.Length - (page * RamReader.PageSize));
-            RandomAccess.Write(_output.SafeFileHandle, bytes[..left], page * RamReader.PageSize);
-        }
-        catch (Exception e) when (StreamFile.IsFileError(e))
-        {
-            throw StreamFile.Failed(_path, e);
-        }
-    }
-
-    void Write(Action action)
-    {
-        try
-        {
-            action();
-        }
-        catch (Exception e) when (StreamFile.IsFileError(e))
-        {
-            throw StreamFile.Failed(_path, e);
-        }
+        var at = page * RamReader.PageSize;
+        _output.WriteAt(bytes[..(int)Math.Min(bytes.Length, _block!.Length - at)], at);
     }
 
     MigrationException Invalid(long page, string what) => new(MigrationErrorId.InvalidValue, MigrationSide.Source,

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Text;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
+using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Engine.Streams;
 
@@ -14,6 +15,8 @@ sealed class StreamFile : IDisposable
     /// <summary>The most that <see cref="Peek"/> can be asked for.</summary>
     public const int MaxPeek = 1 << 20;
 
+    const string NoPlainFile = "It is no file on a disk; pipes and devices have to be copied to one first.";
+
     readonly FileStream _file;
     readonly byte[] _buffer = new byte[MaxPeek];
     long _start;
@@ -24,9 +27,11 @@ sealed class StreamFile : IDisposable
     {
         try
         {
+            // Opening one would wait for whoever writes to it, and could not be broken off.
+            if (FileCalls.Default.KindOf(path) == FileKind.Fifo) throw new IOException(NoPlainFile);
             // Whoever still writes it may go on; what is there now is read.
             _file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
-            if (!_file.CanSeek) throw new IOException("It is no file on a disk; pipes and devices have to be copied to one first.");
+            if (!_file.CanSeek) throw new IOException(NoPlainFile);
             Length = _file.Length;
         }
         catch (Exception e) when (IsFileError(e) || e is ArgumentException)

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using System.IO.Pipelines;
+using System.IO.Pipes;
 using System.Text;
 using PsMigrate.Engine.Model;
 
@@ -17,6 +18,9 @@ sealed class CommandConnection : OneWayConnection
     // For the last words of a command that has ended; a child of it may hold the pipe open for as long as it likes.
     static readonly TimeSpan LastWords = TimeSpan.FromSeconds(1);
 
+    // How soon a cut is seen.
+    static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(100);
+
     readonly string _command;
     readonly Process _process;
     readonly StreamPipeReader? _input;
@@ -29,7 +33,7 @@ sealed class CommandConnection : OneWayConnection
     {
         (_command, _process) = (uri.Path, process);
         if (isWritten) _output = new StreamPipeWriter(process.StandardInput.BaseStream, e => Broken("took no more", e), () => IsAborted);
-        else _input = new StreamPipeReader(process.StandardOutput.BaseStream, e => Broken("can't be read from", e), () => IsAborted);
+        else _input = new StreamPipeReader(process.StandardOutput.BaseStream, e => Broken("can't be read from", e), () => IsAborted, IsReady);
         _errorReader = Collect(process.StandardError, "error output");
         if (isWritten) Collect(process.StandardOutput, "output", isKept: false);
         else process.StandardInput.Close();
@@ -65,18 +69,17 @@ sealed class CommandConnection : OneWayConnection
 
     public override void Complete(TimeSpan timeout)
     {
+        var end = new Deadline(timeout);
         if (_output is not null)
         {
             _output.Complete();
             CloseInput();
         }
-        else
+        else if (!HasGivenAll(end))
         {
-            ReadRest();
+            throw GoesOn(timeout);
         }
-        if (!_process.WaitForExit(timeout))
-            throw new MigrationException(MigrationErrorId.PeerSilent, MigrationSide.Link,
-                $"The command '{_command}' has not ended {timeout.TotalSeconds:0.#} s after the end of the stream.");
+        if (!_process.WaitForExit(end.Left)) throw GoesOn(timeout);
         if (IsAborted) throw LinkErrors.ClosedHere(Peer);
         if (_process.ExitCode != 0) throw Ended();
     }
@@ -91,7 +94,11 @@ sealed class CommandConnection : OneWayConnection
 
     static CommandConnection Start(MigrationUri uri, bool isWritten)
     {
-        var start = new ProcessStartInfo { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+        var start = new ProcessStartInfo
+        {
+            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false,
+            WorkingDirectory = uri.Folder,
+        };
         if (OperatingSystem.IsWindows())
         {
             (start.FileName, start.Arguments) = ("cmd.exe", $"/c {uri.Path}");
@@ -141,7 +148,30 @@ sealed class CommandConnection : OneWayConnection
         }
     }
 
-    /// <summary>What a stream has behind its end, such as padding, is of no interest; but a command whose pipe breaks would fail.</summary>
+    /// <summary>What a command has left behind may hold its output open, and is not killed with it: reading would wait for that.</summary>
+    bool IsReady() => _process.StandardOutput.BaseStream is not PipeStream pipe || FileCalls.Default.WaitReady(pipe.SafePipeHandle, isWritten: false, Slice);
+
+    MigrationException GoesOn(TimeSpan timeout) => new(MigrationErrorId.PeerSilent, MigrationSide.Link,
+        $"The command '{_command}' has not ended {timeout.TotalSeconds:0.#} s after the end of the stream.");
+
+    /// <summary>
+    /// What a stream has behind its end, such as padding, is of no interest; but a command whose pipe breaks would fail. One that is at
+    /// it when the time is over is killed.
+    /// </summary>
+    bool HasGivenAll(Deadline end)
+    {
+        using var late = new Timer(_ => Abort(), null, end.Left, Timeout.InfiniteTimeSpan);
+        try
+        {
+            ReadRest();
+        }
+        catch (MigrationException) when (end.IsOver)
+        {
+            return false;
+        }
+        return !end.IsOver;
+    }
+
     void ReadRest()
     {
         while (true)

@@ -4,11 +4,28 @@ using Microsoft.Win32.SafeHandles;
 
 namespace PsMigrate.Engine.Transport;
 
-/// <summary>The calls to the operating system that lasting files need and the framework does not give.</summary>
+/// <summary>What there is at a path, behind all links.</summary>
+enum FileKind
+{
+    /// <summary>Nothing, or a plain file.</summary>
+    Plain,
+
+    Fifo,
+
+    /// <summary>A device, a folder, a socket.</summary>
+    Other,
+}
+
+/// <summary>The calls to the operating system that files need and the framework does not give.</summary>
 interface IFileCalls
 {
-    /// <summary>Whether there is something at the path that is no plain file: a device, a FIFO.</summary>
-    bool IsSpecial(string path);
+    FileKind KindOf(string path);
+
+    /// <summary>Opens a FIFO without waiting for anybody; null while nobody reads what is to be written. Throws IOException.</summary>
+    SafeFileHandle? OpenFifo(string path, bool isWritten);
+
+    /// <summary>Waits until a pipe has bytes or its end, or room. False when the time is over.</summary>
+    bool WaitReady(SafeHandle pipe, bool isWritten, TimeSpan timeout);
 
     /// <summary>A new file in the folder that has no name, so that it is gone with this process; null where there are none.</summary>
     SafeFileHandle? CreateNameless(string folder);
@@ -33,10 +50,16 @@ sealed unsafe partial class LinuxFileCalls : IFileCalls
     const uint WantType = 1;
     const int TypeMask = 0xF000;
     const int TypePlain = 0x8000;
+    const int TypeFifo = 0x1000;
     const int StatusSize = 256;
     const int ModeOffset = 28;
     const int CloseOnExec = 0x80000;
+    const int WriteOnly = 1;
     const int ReadWrite = 2;
+    const int NonBlocking = 0x800;
+    const int NobodyThere = 6;
+    const short CanRead = 1;
+    const short CanWrite = 4;
     const int FollowLink = 0x400;
     const int OwnerOnly = 0x180;
 
@@ -44,14 +67,37 @@ sealed unsafe partial class LinuxFileCalls : IFileCalls
     static readonly int Folder = RuntimeInformation.ProcessArchitecture is Architecture.Arm64 or Architecture.Arm ? 0x4000 : 0x10000;
     static readonly int Nameless = 0x400000 | Folder;
 
-    public bool IsSpecial(string path)
+    public FileKind KindOf(string path)
     {
         var status = stackalloc byte[StatusSize];
-        return Status(CurrentDirectory, path, 0, WantType, status) == 0 && (*(ushort*)(status + ModeOffset) & TypeMask) != TypePlain;
+        if (Status(CurrentDirectory, path, 0, WantType, status) != 0) return FileKind.Plain;
+        return (*(ushort*)(status + ModeOffset) & TypeMask) switch
+        {
+            TypePlain => FileKind.Plain,
+            TypeFifo => FileKind.Fifo,
+            _ => FileKind.Other,
+        };
+    }
+
+    public SafeFileHandle? OpenFifo(string path, bool isWritten)
+    {
+        var file = Open(path, NonBlocking | CloseOnExec | (isWritten ? WriteOnly : 0), 0);
+        if (file >= 0) return new SafeFileHandle(file, ownsHandle: true);
+        var error = Marshal.GetLastPInvokeError();
+        return error == NobodyThere ? null : throw new IOException(Marshal.GetPInvokeErrorMessage(error));
+    }
+
+    public bool WaitReady(SafeHandle pipe, bool isWritten, TimeSpan timeout)
+    {
+        var wanted = new Waiting { File = (int)pipe.DangerousGetHandle(), Events = isWritten ? CanWrite : CanRead };
+        // The end of the other side, or an error, is for the next call to tell.
+        return Poll(&wanted, 1, (int)timeout.TotalMilliseconds) > 0;
     }
 
     public SafeFileHandle? CreateNameless(string folder)
     {
+        // Without it there is no way to a name.
+        if (!Directory.Exists("/proc/self/fd")) return null;
         var file = Open(folder, Nameless | ReadWrite | CloseOnExec, OwnerOnly);
         return file < 0 ? null : new SafeFileHandle(file, ownsHandle: true);
     }
@@ -70,7 +116,7 @@ sealed unsafe partial class LinuxFileCalls : IFileCalls
     [LibraryImport("libc", EntryPoint = "statx", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Status(int directory, string path, int flags, uint mask, byte* status);
 
-    [LibraryImport("libc", EntryPoint = "open", StringMarshalling = StringMarshalling.Utf8)]
+    [LibraryImport("libc", EntryPoint = "open", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
     private static partial int Open(string path, int flags, int mode);
 
     [LibraryImport("libc", EntryPoint = "linkat", StringMarshalling = StringMarshalling.Utf8)]
@@ -81,12 +127,29 @@ sealed unsafe partial class LinuxFileCalls : IFileCalls
 
     [LibraryImport("libc", EntryPoint = "close")]
     private static partial int Close(int file);
+
+    [LibraryImport("libc", EntryPoint = "poll")]
+    private static partial int Poll(Waiting* files, nuint count, int milliseconds);
+
+    // struct pollfd.
+    struct Waiting
+    {
+        public int File;
+        public short Events;
+        public short Happened;
+    }
 }
 
 /// <summary>The twin for every other system.</summary>
 sealed class PortableFileCalls : IFileCalls
 {
-    public bool IsSpecial(string path) => File.Exists(path) && (File.GetAttributes(path) & FileAttributes.Device) != 0;
+    // Where it can't be told, a FIFO is opened as any device, which waits for the other end.
+    public FileKind KindOf(string path) =>
+        Directory.Exists(path) || (File.Exists(path) && (File.GetAttributes(path) & FileAttributes.Device) != 0) ? FileKind.Other : FileKind.Plain;
+
+    public SafeFileHandle? OpenFifo(string path, bool isWritten) => throw new NotSupportedException();
+
+    public bool WaitReady(SafeHandle pipe, bool isWritten, TimeSpan timeout) => true;
 
     public SafeFileHandle? CreateNameless(string folder) => null;
 

@@ -7,16 +7,19 @@ namespace PsMigrate.Engine.Transport;
 /// <summary>A stream out of a file. One in which each page has its place can be read at any of them.</summary>
 sealed class FileOrigin : OneWayConnection
 {
-    readonly FileStream _stream;
+    readonly MigrationUri _uri;
+    readonly Stream _stream;
     readonly StreamPipeReader _input;
     long _readAside;
 
-    FileOrigin(MigrationUri uri, FileStream stream)
+    FileOrigin(MigrationUri uri)
         : base(uri.ToString())
     {
-        _stream = stream;
-        Start = uri.Offset;
-        _input = new StreamPipeReader(stream, e => IsAborted ? LinkErrors.ClosedHere(Peer, e) : OneWayErrors.File(uri.Path, "read", e), () => IsAborted);
+        _uri = uri;
+        _stream = FileCalls.Default.KindOf(uri.Path) == FileKind.Fifo
+            ? new FifoStream(uri.Path, isWritten: false, () => IsAborted, FileCalls.Default)
+            : new FileStream(uri.Path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+        _input = new StreamPipeReader(_stream, Failed, () => IsAborted);
     }
 
     public override PipeReader Input => _input;
@@ -24,27 +27,27 @@ sealed class FileOrigin : OneWayConnection
     public override long BytesReceived => _input.BytesReceived + Volatile.Read(ref _readAside);
 
     /// <summary>The place in the file at which the stream begins.</summary>
-    public long Start { get; }
+    public long Start => _uri.Offset;
 
     /// <summary>Bytes of the file; 0 where it has no such thing.</summary>
     public long Length => _stream.CanSeek ? _stream.Length : 0;
 
     /// <summary>The file, for reading at a place of one's own; null for a FIFO.</summary>
-    public SafeFileHandle? Handle => _stream.CanSeek ? _stream.SafeFileHandle : null;
+    public SafeFileHandle? Handle => _stream is FileStream { CanSeek: true } file ? file.SafeFileHandle : null;
 
     /// <summary>Opens a file. Throws FileFailed.</summary>
     public static FileOrigin Open(MigrationUri uri)
     {
-        FileStream? stream = null;
+        FileOrigin? origin = null;
         try
         {
-            stream = new FileStream(uri.Path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
-            if (uri.Offset > 0) stream.Position = uri.Offset;
-            return new FileOrigin(uri, stream);
+            origin = new FileOrigin(uri);
+            if (uri.Offset > 0) origin._stream.Position = uri.Offset;
+            return origin;
         }
         catch (Exception e) when (OneWayErrors.IsFileError(e))
         {
-            stream?.Dispose();
+            origin?.Dispose();
             throw OneWayErrors.File(uri.Path, "read", e);
         }
     }
@@ -59,16 +62,17 @@ sealed class FileOrigin : OneWayConnection
         try
         {
             if (IsAborted) throw new IOException("it was broken off.");
+            var file = Handle ?? throw new ObjectDisposedException(nameof(FileOrigin));
             while (done < bytes.Length)
             {
-                var count = RandomAccess.Read(_stream.SafeFileHandle, bytes[done..], position + done);
+                var count = RandomAccess.Read(file, bytes[done..], position + done);
                 if (count == 0) break;
                 done += count;
             }
         }
         catch (Exception e) when (e is ObjectDisposedException || OneWayErrors.IsFileError(e))
         {
-            throw IsAborted ? LinkErrors.ClosedHere(Peer, e) : OneWayErrors.File(_stream.Name, "read", e);
+            throw Failed(e);
         }
         Volatile.Write(ref _readAside, _readAside + done);
         return done;
@@ -80,4 +84,6 @@ sealed class FileOrigin : OneWayConnection
     }
 
     public override void Dispose() => _stream.Dispose();
+
+    MigrationException Failed(Exception e) => IsAborted ? LinkErrors.ClosedHere(Peer, e) : OneWayErrors.File(_uri.Path, "read", e);
 }

@@ -13,19 +13,19 @@ sealed class FileTarget : OneWayConnection
     readonly MigrationUri _uri;
     readonly string _path;
     readonly bool _overwrite;
-    readonly FileStream _stream;
+    readonly IFileCalls _calls;
+    readonly FileKind _kind;
+    readonly Stream _stream;
     readonly StreamPipeWriter _output;
-    readonly bool _isSpecial;
     string? _temporary;
 
-    FileTarget(MigrationUri uri, string path, bool overwrite)
+    FileTarget(MigrationUri uri, string path, bool overwrite, FileKind kind, IFileCalls calls)
         : base(uri.ToString())
     {
-        (_uri, _path, _overwrite) = (uri, path, overwrite);
-        _isSpecial = FileCalls.Default.IsSpecial(path);
+        (_uri, _path, _overwrite, _kind, _calls) = (uri, path, overwrite, kind, calls);
         if (Directory.Exists(path)) throw new IOException("it is a folder.");
         if (!Directory.Exists(Path.GetDirectoryName(path))) throw new IOException($"there is no folder {Path.GetDirectoryName(path)}.");
-        if (!_isSpecial && !overwrite && File.Exists(path)) throw Exists();
+        if (IsPlain && !overwrite && File.Exists(path)) throw Exists();
         _stream = Create();
         _output = new StreamPipeWriter(_stream, e => Failed("written", e), () => IsAborted);
     }
@@ -40,22 +40,29 @@ sealed class FileTarget : OneWayConnection
     /// <summary>Bytes of the file, holes too, once it is complete.</summary>
     public long Length { get; private set; }
 
-    SafeFileHandle Handle => _stream.SafeFileHandle;
-
     /// <summary>Whether it can be written out of order.</summary>
-    public bool CanSeek => _stream.CanSeek && !_isSpecial;
+    public bool CanSeek => IsPlain;
+
+    bool IsPlain => _kind == FileKind.Plain;
+
+    // Only a FIFO has none.
+    SafeFileHandle Handle => ((FileStream)_stream).SafeFileHandle;
 
     /// <summary>Begins a file. A link is followed. Throws FileFailed.</summary>
     /// <param name="uri">The file, and where in it the stream begins; what an old one has before that is kept.</param>
     /// <param name="overwrite">Whether it takes the place of an old file.</param>
-    public static FileTarget Create(MigrationUri uri, bool overwrite)
+    /// <param name="calls">Those of this operating system unless told otherwise.</param>
+    public static FileTarget Create(MigrationUri uri, bool overwrite, IFileCalls? calls = null)
     {
         FileTarget? target = null;
+        calls ??= FileCalls.Default;
         try
         {
             var path = Path.GetFullPath(uri.Path);
-            if (new FileInfo(path).LinkTarget is not null) path = File.ResolveLinkTarget(path, returnFinalTarget: true)!.FullName;
-            target = new FileTarget(uri, path, overwrite);
+            var kind = calls.KindOf(path);
+            // A link to what is open already, such as /dev/stdout, names no path.
+            if (kind == FileKind.Plain && new FileInfo(path).LinkTarget is not null) path = File.ResolveLinkTarget(path, returnFinalTarget: true)!.FullName;
+            target = new FileTarget(uri, path, overwrite, kind, calls);
             if (uri.Offset > 0) target.KeepBeginning(uri.Offset);
             return target;
         }
@@ -68,6 +75,17 @@ sealed class FileTarget : OneWayConnection
 
     /// <summary>Goes on at another place, which must not lie before the present one.</summary>
     public void MoveTo(long position) => _output.MoveTo(position);
+
+    /// <summary>Cuts it off, or gives it a hole at its end. Throws FileFailed.</summary>
+    public void SetLength(long length) => Try(() => _stream.SetLength(length));
+
+    /// <summary>Reads what was written at a place of the file; behind its end is nothing. Throws FileFailed.</summary>
+    public int ReadAt(Memory<byte> bytes, long position)
+    {
+        var count = 0;
+        Try(() => count = RandomAccess.Read(Handle, bytes.Span, position));
+        return count;
+    }
 
     /// <summary>Writes at a place of the file, from any memory, and counts it. Throws FileFailed.</summary>
     public void WriteAt(ReadOnlySpan<byte> bytes, long position)
@@ -87,21 +105,14 @@ sealed class FileTarget : OneWayConnection
     public override void Complete(TimeSpan timeout)
     {
         _output.Complete();
-        try
+        Try(() =>
         {
-            if (IsAborted) throw new IOException("it was broken off.");
-            if (!_isSpecial)
-            {
-                Length = _stream.Length;
-                RandomAccess.FlushToDisk(Handle);
-                TakeName();
-                FileCalls.Default.FlushFolder(Path.GetDirectoryName(_path)!);
-            }
-        }
-        catch (Exception e) when (e is ObjectDisposedException || OneWayErrors.IsFileError(e))
-        {
-            throw Failed("written", e);
-        }
+            if (!IsPlain) return;
+            Length = _stream.Length;
+            RandomAccess.FlushToDisk(Handle);
+            TakeName();
+            _calls.FlushFolder(Path.GetDirectoryName(_path)!);
+        });
     }
 
     public override void Dispose()
@@ -118,10 +129,11 @@ sealed class FileTarget : OneWayConnection
         }
     }
 
-    FileStream Create()
+    Stream Create()
     {
-        if (_isSpecial) return new FileStream(_path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
-        if (FileCalls.Default.CreateNameless(Path.GetDirectoryName(_path)!) is { } nameless)
+        if (_kind == FileKind.Fifo) return new FifoStream(_path, isWritten: true, () => IsAborted, _calls);
+        if (!IsPlain) return new FileStream(_path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
+        if (_calls.CreateNameless(Path.GetDirectoryName(_path)!) is { } nameless)
             return new FileStream(nameless, FileAccess.ReadWrite, bufferSize: 0);
         var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.ReadWrite, Share = FileShare.Delete, BufferSize = 0 };
         if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
@@ -132,16 +144,11 @@ sealed class FileTarget : OneWayConnection
     /// <summary>Until here it had no name, or one of its own.</summary>
     void TakeName()
     {
-        var calls = FileCalls.Default;
         if (_temporary is null)
         {
-            if (!_overwrite)
-            {
-                if (!calls.TryName(Handle, _path)) throw Exists();
-                return;
-            }
-            var name = Temporary();
-            if (!calls.TryName(Handle, name)) throw new IOException("it can't be given a name.");
+            var name = _overwrite ? Temporary() : _path;
+            if (!_calls.TryName(Handle, name)) throw File.Exists(name) ? Exists() : new IOException("it can't be given a name.");
+            if (!_overwrite) return;
             _temporary = name;
         }
         File.Move(_temporary, _path, _overwrite);
@@ -150,7 +157,7 @@ sealed class FileTarget : OneWayConnection
 
     void KeepBeginning(long offset)
     {
-        if (File.Exists(_path))
+        if (IsPlain && File.Exists(_path))
         {
             using var old = new FileStream(_path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
             var block = new byte[1 << 20];
@@ -166,6 +173,19 @@ sealed class FileTarget : OneWayConnection
     }
 
     string Temporary() => Path.Combine(Path.GetDirectoryName(_path)!, $".{Path.GetFileName(_path)}.{Guid.NewGuid():N}.part");
+
+    void Try(Action action)
+    {
+        try
+        {
+            if (IsAborted) throw new IOException("it was broken off.");
+            action();
+        }
+        catch (Exception e) when (e is ObjectDisposedException || OneWayErrors.IsFileError(e))
+        {
+            throw Failed("written", e);
+        }
+    }
 
     MigrationException Failed(string what, Exception e) => IsAborted
         ? LinkErrors.ClosedHere(Peer, e)

@@ -63,6 +63,9 @@ public sealed record MigrationUri
     /// <summary>Path of the socket or the file, or the command; empty for the other kinds.</summary>
     public string Path { get; private init; } = "";
 
+    /// <summary>The folder that a command runs in; empty for that of the process.</summary>
+    public string Folder { get; private init; } = "";
+
     /// <summary>Where in the file the stream begins, bytes; 0 unless <see cref="MigrationUriKind.File"/>.</summary>
     public long Offset { get; private init; }
 
@@ -103,6 +106,13 @@ public sealed record MigrationUri
     {
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         return new MigrationUri { Kind = MigrationUriKind.File, Path = CheckPath($"file:{path}", path, "path"), Offset = offset };
+    }
+
+    /// <summary>The same command in a folder, from which its paths count.</summary>
+    public MigrationUri InFolder(string folder)
+    {
+        if (Kind != MigrationUriKind.Exec) throw new InvalidOperationException($"{this} is no command.");
+        return this with { Folder = folder };
     }
 
     /// <summary>The same host with another port, 0 to 65535.</summary>

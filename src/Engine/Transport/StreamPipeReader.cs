@@ -6,7 +6,8 @@ namespace PsMigrate.Engine.Transport;
 /// <param name="stream">Read by this object alone, unbuffered.</param>
 /// <param name="failed">The typed error for one of the system's.</param>
 /// <param name="isAborted">Whether the link was cut at this end.</param>
-sealed class StreamPipeReader(Stream stream, Func<Exception, MigrationException> failed, Func<bool> isAborted) : BlockPipeReader
+/// <param name="isReady">Waits a little for bytes; where reading never waits for long there is none.</param>
+sealed class StreamPipeReader(Stream stream, Func<Exception, MigrationException> failed, Func<bool> isAborted, Func<bool>? isReady = null) : BlockPipeReader
 {
     const int BlockSize = 1 << 20;
 
@@ -22,7 +23,11 @@ sealed class StreamPipeReader(Stream stream, Func<Exception, MigrationException>
         MoveToFront(BlockSize);
         try
         {
-            if (isAborted()) throw new IOException("it was broken off.");
+            do
+            {
+                if (isAborted()) throw new IOException("it was broken off.");
+            }
+            while (isReady?.Invoke() == false);
             var count = stream.Read(Block.AsSpan(End));
             End += count;
             return count;

@@ -23,11 +23,19 @@ static class FileLookup
         }
     }
 
-    /// <summary>An address; that of a file with its path from PowerShell's location, which is not the process's. Throws InvalidUri, FileFailed.</summary>
+    /// <summary>
+    /// An address. The path of a file, and those in a command, count from PowerShell's location, which is not the process's. Throws
+    /// InvalidUri, FileFailed.
+    /// </summary>
     public static MigrationUri Address(PathIntrinsics paths, string text)
     {
         var uri = MigrationUri.Parse(text);
-        return uri.Kind == MigrationUriKind.File ? MigrationUri.ForFile(Unresolved(paths, uri.Path), uri.Offset) : uri;
+        return uri.Kind switch
+        {
+            MigrationUriKind.File => MigrationUri.ForFile(Unresolved(paths, uri.Path), uri.Offset),
+            MigrationUriKind.Exec => uri.InFolder(paths.CurrentFileSystemLocation.ProviderPath),
+            _ => uri,
+        };
     }
 
     /// <summary>The files that fit a path with wildcards; a plain path as it is, whether or not it exists. Throws FileFailed.</summary>

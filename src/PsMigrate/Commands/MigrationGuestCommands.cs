@@ -81,7 +81,7 @@ public sealed class ResumeMigrationGuestCommand : GuestActionCmdlet
         if (!ShouldProcess(Label(guest), action)) return;
         if (!Try(guest.Name, () => guest.Resume(Force))) return;
         if (elsewhere && Force)
-            WriteWarning($"Guest {guest.Name} runs here although it {(state == GuestState.InDoubt ? "may run" : "ran")} at {movedTo} too; "
+            WriteWarning($"Guest {guest.Name} {(guest.Kind == GuestKind.Captured ? "is here again, suspended," : "runs here")} although it {(state == GuestState.InDoubt ? "may run" : "ran")} at {movedTo} too; "
                 + "make sure that only one of the two goes on.");
         if (PassThru) WriteObject(guest);
     }

@@ -122,12 +122,12 @@ public sealed class ReadMigrationStreamCommand : EngineCmdlet, IDisposable
 
     void Extract(string file)
     {
-        var target = SessionState.Path.GetUnresolvedProviderPathFromPSPath(OutFile);
+        var target = FileLookup.Unresolved(SessionState.Path, OutFile);
         if (File.Exists(target) && !Force)
             throw new MigrationException(MigrationErrorId.FileFailed, MigrationSide.User,
                 $"{target} is there already; -Force replaces it.");
         if (!ShouldProcess(target, $"Write RAM block {Block} of {file}")) return;
-        var extracted = BlockExtractor.Extract(file, Offset, Block, target, _stop.Token);
+        var extracted = BlockExtractor.Extract(file, Offset, Block, target, Force, _stop.Token);
         if (extracted.MissingPages > 0)
             WriteWarning($"{Figures.Count(extracted.MissingPages, "page")} of {Block} are not in {file} and are zero in {target}: "
                 + "they went by other channels (multifd, preempt), or were to follow.");
@@ -142,7 +142,10 @@ public sealed class ReadMigrationStreamCommand : EngineCmdlet, IDisposable
     void ForEachFile(string[] paths, bool isLiteral, Action<string> action)
     {
         foreach (var path in paths)
-            foreach (var file in StreamPaths.Resolve(SessionState.Path, path, isLiteral, error => WriteFailure(error, path)))
-                Try(file, () => action(file));
+        {
+            IReadOnlyList<string> files = [];
+            Try(path, () => files = isLiteral ? [FileLookup.Unresolved(SessionState.Path, path)] : FileLookup.Resolved(SessionState.Path, path));
+            foreach (var file in files) Try(file, () => action(file));
+        }
     }
 }

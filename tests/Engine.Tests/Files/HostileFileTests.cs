@@ -64,6 +64,11 @@ public sealed class HostileFileTests : IDisposable
     [InlineData(20, 8, ulong.MaxValue, MigrationErrorId.OffsetOutOfRange)]
     [InlineData(20, 8, 1UL << 40, MigrationErrorId.OffsetOutOfRange)]
     [InlineData(20, 8, 123UL, MigrationErrorId.InvalidValue)]
+    [InlineData(12, 8, 1UL << 63, MigrationErrorId.OffsetOutOfRange)]
+    [InlineData(20, 8, 1UL << 63, MigrationErrorId.OffsetOutOfRange)]
+    [InlineData(12, 8, 0UL, MigrationErrorId.InvalidValue)]
+    [InlineData(20, 8, 0UL, MigrationErrorId.InvalidValue)]
+    [InlineData(12, 8, 1UL << 20, MigrationErrorId.InvalidValue)]
     public void A_place_that_can_t_be_is_refused(int field, int size, ulong value, MigrationErrorId expected)
     {
         var (bytes, header) = Mapped();

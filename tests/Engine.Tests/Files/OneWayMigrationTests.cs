@@ -98,6 +98,43 @@ public sealed class OneWayMigrationTests : IDisposable
         Assert.Equal(GuestState.InDoubt, _guest.State);
     }
 
+    [Theory]
+    [InlineData("sleep 1000")]
+    [InlineData("yes")]
+    public void A_command_that_goes_on_behind_the_stream_does_not_wait_for_ever(string more)
+    {
+        _folder.Save(_guest, "guest");
+        using var command = CommandConnection.ReadFrom(MigrationUri.Parse($"exec:cat {_folder["guest"]}; {more}"));
+        var error = Failing.With(MigrationErrorId.PeerSilent, () => Patience.Within(() =>
+        {
+            command.Complete(TimeSpan.FromSeconds(1));
+            return true;
+        }, "the end"));
+        Assert.Contains("has not ended 1 s after", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_a_command_leaves_behind_does_not_hold_up_its_end()
+    {
+        if (!OperatingSystem.IsLinux()) return;
+        var left = _folder["left"];
+        using var command = CommandConnection.ReadFrom(MigrationUri.Parse($"exec:setsid sh -c 'echo $$ > {left}.new; mv {left}.new {left}; exec sleep 1000' & while ! test -e {left}; do sleep 0.1; done"));
+        try
+        {
+            Failing.With(MigrationErrorId.PeerSilent, () => Patience.Within(() =>
+            {
+                command.Complete(TimeSpan.FromSeconds(1));
+                return true;
+            }, "the end"));
+        }
+        finally
+        {
+            Patience.Until(() => File.Exists(left), "what it leaves behind");
+            using var kill = System.Diagnostics.Process.Start("kill", [File.ReadAllText(left).Trim()]);
+            kill.WaitForExit();
+        }
+    }
+
     [Fact]
     public void A_folder_that_is_not_there_stops_nothing()
     {

@@ -100,6 +100,18 @@ public sealed class SaveEarlyEndTests : IDisposable
     }
 
     [Fact]
+    public void Cancelled_before_its_thread_has_begun_it_lets_go_of_the_guest()
+    {
+        for (var round = 0; round < 200; round++)
+        {
+            var save = GuestSave.Start(_guest, new SaveOptions { Path = _folder["never"], Overwrite = true });
+            save.Dispose();
+            Assert.False(_guest.IsBusy, $"Round {round} left the guest claimed.");
+        }
+        AssertRunsOn();
+    }
+
+    [Fact]
     public void While_it_is_saved_no_migration_has_it()
     {
         using var save = GuestSave.Start(_guest, new SaveOptions { Path = _folder["busy"] });

@@ -18,7 +18,7 @@ public sealed partial class ArrowTests
         ["Qmp"] = ["Transport", "Model"],
         ["VmState"] = ["Protocol", "Guests", "Model"],
         ["Ram"] = ["Transport", "Protocol", "Guests", "Model"],
-        ["Streams"] = ["VmState", "Ram", "Protocol", "Guests", "Model"],
+        ["Streams"] = ["VmState", "Ram", "Transport", "Protocol", "Guests", "Model"],
         ["Files"] = ["Ram", "VmState", "Transport", "Protocol", "Guests", "Model"],
         ["Source"] = ["Qmp", "Ram", "VmState", "Transport", "Protocol", "Guests", "Convergence", "Journal", "Model"],
         ["Destination"] = ["Ram", "VmState", "Transport", "Protocol", "Guests", "Convergence", "Model"],

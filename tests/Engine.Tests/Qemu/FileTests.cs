@@ -1,5 +1,6 @@
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Streams;
 using PsMigrate.Engine.Tests.Files;
 using PsMigrate.Engine.Tests.Qemu.Machines;
 using PsMigrate.Engine.Tests.Support;
@@ -48,6 +49,40 @@ public sealed class FileTests : IDisposable
         // What came mapped can go as a stream too.
         _folder.Save(guest, "stream");
         AssertGoesOn(options.Awaiting($"exec:cat {_folder["stream"]}"), counter);
+    }
+
+    [QemuTheory]
+    [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
+    public void Mapped_RAM_that_several_channels_wrote_is_restored(string binary)
+    {
+        if (!HasMappedRam(binary)) return;
+        var options = new QemuOptions(binary) { Machine = "pc", Program = Program };
+        var (guest, counter) = Capture(options, $"file:{_folder["qemu"]}", "mapped-ram", "multifd");
+        var stream = StreamInspector.Read(_folder["qemu"]);
+        Assert.Null(stream.Error);
+        Assert.Equal(MigrationStreamKind.MappedRam, stream.Kind);
+        var raw = _folder["raw"];
+        Assert.Equal(0, BlockExtractor.Extract(_folder["qemu"], 0, "pc.ram", raw).MissingPages);
+        var ram = Assert.Single(guest.Memory.Blocks, block => block.Name == "pc.ram");
+        Assert.True(File.ReadAllBytes(raw).AsSpan().SequenceEqual(ram.Span(0, (int)ram.Length)));
+        _folder.Save(guest, "ours");
+        AssertGoesOn(options.Awaiting($"exec:cat {_folder["ours"]}"), counter);
+    }
+
+    [QemuTheory]
+    [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
+    public void A_machine_that_marks_no_section_is_saved_as_it_came(string binary)
+    {
+        // The later QEMU has no machine that is so old, but can be told to write as one.
+        var options = HasMappedRam(binary)
+            ? new QemuOptions(binary) { Machine = "pc", Program = Program, Arguments = ["-global", "migration.send-section-footer=off", "-global", "migration.store-global-state=off"] }
+            : new QemuOptions(binary) { Machine = "pc-i440fx-2.3", Program = Program };
+        var (guest, counter) = Capture(options, $"exec:cat > {_folder["qemu"]}");
+        Assert.False(guest.Machine!.HasFooters);
+        _folder.Save(guest, "ours");
+        _folder.Save(_folder.Restore("ours"), "again");
+        Assert.Equal(File.ReadAllBytes(_folder["ours"]), File.ReadAllBytes(_folder["again"]));
+        AssertGoesOn(options.Awaiting($"exec:cat {_folder["ours"]}"), counter);
     }
 
     [QemuTheory]

@@ -3,6 +3,7 @@ using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
 using PsMigrate.Engine.Streams;
 using PsMigrate.Engine.Tests.Support;
+using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Engine.Tests.Streams;
 
@@ -68,6 +69,23 @@ public sealed class MappedStreamTests : IDisposable
         var (bytes, _) = Build(bitmap: [ulong.MaxValue, 0]);
         File.WriteAllBytes(StreamPath, bytes[..(PagesOffset + (63 * 4096))]);
         Assert.Equal(MigrationErrorId.UnexpectedEnd, StreamInspector.Read(StreamPath).Error!.Id);
+    }
+
+    [Fact]
+    public void A_block_that_is_taken_out_is_its_owner_s_alone_and_replaces_no_device()
+    {
+        var (bytes, _) = Build(bitmap: [1, 0]);
+        File.WriteAllBytes(StreamPath, bytes);
+        var raw = StreamPath + ".raw";
+        BlockExtractor.Extract(StreamPath, 0, "ram", raw, overwrite: false);
+        if (!OperatingSystem.IsWindows()) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(raw));
+        Failing.With(MigrationErrorId.FileFailed, () => BlockExtractor.Extract(StreamPath, 0, "ram", raw, overwrite: false));
+        if (!OperatingSystem.IsLinux()) return;
+        // A FIFO stands for a device: the system's own must not be at stake.
+        var device = Path.Combine(_folder, "null");
+        using (var make = System.Diagnostics.Process.Start("mkfifo", [device])) make.WaitForExit();
+        Failing.With(MigrationErrorId.FileFailed, () => BlockExtractor.Extract(StreamPath, 0, "ram", device));
+        Assert.Equal(FileKind.Fifo, FileCalls.Default.KindOf(device));
     }
 
     /// <summary>Machine none with one block; gives where the block's header is.</summary>

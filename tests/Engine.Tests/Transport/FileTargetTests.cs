@@ -58,9 +58,74 @@ public sealed class FileTargetTests : IDisposable
         Assert.Equal("real", new FileInfo(_folder["link"]).LinkTarget);
     }
 
-    FileTarget Begin(string name, bool overwrite = true)
+    [Fact]
+    public void Where_there_are_no_nameless_files_it_is_whole_or_not_at_all_too()
     {
-        var file = FileTarget.Create(MigrationUri.ForFile(_folder[name]), overwrite);
+        var calls = new PortableFileCalls();
+        _folder.Write("old", [1]);
+        using (var file = Begin("old", calls: calls))
+        {
+            // Beside its path, its owner's alone.
+            var temporary = Assert.Single(_folder.Names, name => name != "old");
+            Assert.StartsWith(".old.", temporary, StringComparison.Ordinal);
+            if (!OperatingSystem.IsWindows()) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(_folder[temporary]));
+            Assert.Equal([1], File.ReadAllBytes(_folder["old"]));
+        }
+        Assert.Equal(["old"], _folder.Names);
+        Assert.Equal([1], File.ReadAllBytes(_folder["old"]));
+        using (var file = Begin("old", calls: calls)) file.Complete(Patience.Limit);
+        using (var late = Begin("late", overwrite: false, calls: calls))
+        {
+            _folder.Write("late", [2]);
+            Assert.Contains("already", Failing.With(MigrationErrorId.FileFailed, () => late.Complete(Patience.Limit)).Message, StringComparison.Ordinal);
+        }
+        Assert.Equal(["late", "old"], _folder.Names);
+        Assert.Equal("hello"u8.ToArray(), File.ReadAllBytes(_folder["old"]));
+        Assert.Equal([2], File.ReadAllBytes(_folder["late"]));
+    }
+
+    [Theory]
+    [InlineData("/dev/shm")]
+    [InlineData("/proc")]
+    [InlineData("/sys")]
+    public void Another_file_system_keeps_the_promise_or_refuses(string folder)
+    {
+        if (!Directory.Exists(folder)) return;
+        var path = Path.Combine(folder, $"psmigrate-{Guid.NewGuid():N}");
+        try
+        {
+            using var file = Begin(path);
+            Assert.False(File.Exists(path));
+            file.Complete(Patience.Limit);
+            Assert.Equal("hello"u8.ToArray(), File.ReadAllBytes(path));
+        }
+        catch (MigrationException e)
+        {
+            Assert.Equal(MigrationErrorId.FileFailed, e.Id);
+            Assert.NotEqual("/dev/shm", folder);
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    [Fact]
+    public void What_is_open_already_can_be_named_by_its_number()
+    {
+        if (!OperatingSystem.IsLinux()) return;
+        using var pipe = new System.IO.Pipes.AnonymousPipeServerStream(System.IO.Pipes.PipeDirection.In);
+        var path = $"/dev/fd/{pipe.ClientSafePipeHandle.DangerousGetHandle()}";
+        using (var file = Begin(path)) file.Complete(Patience.Limit);
+        pipe.DisposeLocalCopyOfClientHandle();
+        using var read = new MemoryStream();
+        pipe.CopyTo(read);
+        Assert.Equal("hello"u8.ToArray(), read.ToArray());
+    }
+
+    FileTarget Begin(string name, bool overwrite = true, IFileCalls? calls = null)
+    {
+        var file = FileTarget.Create(MigrationUri.ForFile(_folder[name]), overwrite, calls);
         var writer = new WireWriter(file.Output);
         writer.Bytes("hello"u8);
         writer.Flush();
