@@ -90,6 +90,7 @@ sealed class DrivenDestination : IDisposable
     public bool? TryContinue(TimeSpan limit, out MigrationException? refusal)
     {
         refusal = null;
+        var isInQuestion = false;
         var clock = Stopwatch.StartNew();
         do
         {
@@ -101,11 +102,14 @@ sealed class DrivenDestination : IDisposable
             }
             catch (MigrationException error) when (error.Id == MigrationErrorId.QemuRefused)
             {
+                // The guest may have run since one that was not answered, and stand for a reason of its own.
+                if (isInQuestion) return null;
                 refusal = new(MigrationErrorId.DestinationFailed, MigrationSide.Destination, $"The destination does not run the guest: {error.Message}", error);
                 return false;
             }
             catch (MigrationException)
             {
+                isInQuestion = true;
                 // The next round makes the connection anew; one that has ended will not come back.
                 if (Ask().HasEnded) return null;
             }

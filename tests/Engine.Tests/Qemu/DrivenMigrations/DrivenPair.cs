@@ -84,7 +84,7 @@ sealed class DrivenPair : IDisposable
 
     public void Dispose()
     {
-        Guest?.Disconnect();
+        Guest?.LetGo();
         Destination?.Dispose();
         Source.Dispose();
     }
