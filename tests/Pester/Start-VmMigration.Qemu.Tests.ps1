@@ -65,7 +65,7 @@ Describe 'Start-VmMigration of a guest of QEMU' {
         }
 
         It 'refuses to keep a copy' {
-            Start-VmMigration $name tcp:127.0.0.1:0 -KeepSource -ErrorVariable failed -ErrorAction SilentlyContinue
+            Start-VmMigration $name tcp:127.0.0.1:0 -DestinationQmp $target.Uri -KeepSource -ErrorVariable failed -ErrorAction SilentlyContinue
             $failed[0].FullyQualifiedErrorId | Should -BeLike 'UnsupportedByGuest,*'
             (Get-MigrationGuest $name).State | Should -Be 'Running'
         }

@@ -65,6 +65,10 @@ sealed partial class DrivenMigration
         if (present.Identity.RunState != QemuRunState.InMigrate)
             throw new MigrationException(MigrationErrorId.DestinationRefused, MigrationSide.Destination,
                 $"The QEMU at {client.Uri} does not wait for a migration: it is '{present.Identity.RunState}'. Start it with -incoming defer.");
+        var arriving = QemuMigrationInfo.Query(client);
+        if (arriving.Status is not (null or MigrationStatus.None or MigrationStatus.Setup))
+            throw new MigrationException(MigrationErrorId.DestinationRefused, MigrationSide.Destination,
+                $"The QEMU at {client.Uri} has had its incoming migration, which is '{arriving.StatusText}'; it takes one. Start it anew.");
         EndsAgreement.Check(_present!.Identity, present.Identity, _parameters);
         var settings = CapabilityPlan.ForDestination(_parameters, present);
         ThrowIfStopped();

@@ -177,6 +177,18 @@ public sealed class ScriptedTroubleTests : ScriptedPair
         Assert.False(Guest.IsBusy);
     }
 
+    [Theory]
+    [InlineData("active")]
+    [InlineData("failed")]
+    public void A_destination_that_has_had_its_migration_is_left_alone(string arrival)
+    {
+        Arrival = arrival;
+        var migration = Begin();
+        Assert.Equal((MigrationStatus.Failed, GuestLocation.Source), Outcome(migration));
+        Assert.Equal(MigrationErrorId.DestinationRefused, migration.Result!.Error!.Id);
+        Assert.Equal((0, 0), (Destination.CountOf("stop"), Source.CountOf("migrate")));
+    }
+
     static JsonNode Lost(Driven.FakeQemu qemu)
     {
         qemu.Server.Drop();
