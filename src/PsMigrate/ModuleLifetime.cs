@@ -20,14 +20,10 @@ public sealed class ModuleLifetime : IModuleAssemblyCleanup
         ReceiverRegistry.StopAll();
         foreach (var guest in GuestRegistry.All)
         {
-            if (guest is QemuGuest driven)
-            {
-                driven.Disconnect();
-                continue;
-            }
             try
             {
-                GuestRegistry.Remove(guest);
+                if (guest is QemuGuest driven) driven.Disconnect();
+                else GuestRegistry.Remove(guest);
             }
             catch (MigrationException error) when (error.Id == MigrationErrorId.GuestBusy)
             {

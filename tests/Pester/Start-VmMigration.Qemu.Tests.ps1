@@ -54,6 +54,22 @@ Describe 'Start-VmMigration of a guest of QEMU' {
             Invoke-TestMonitor $source 'info status' | Should -BeLike '*VM status: running*'
         }
 
+        It 'a guest that is on its way is not let go' {
+            $job = Start-VmMigration $name tcp:127.0.0.1:0 -DestinationQmp $target.Uri -PauseBeforeSwitchover -AsJob
+            $null = Wait-Until { (Get-MigrationState -Name $name).State -eq 'PreSwitchover' }
+            Disconnect-MigrationGuest $name -ErrorVariable failed -ErrorAction SilentlyContinue
+            $failed[0].FullyQualifiedErrorId | Should -BeLike 'GuestBusy,*'
+            $job | Stop-Job
+            Disconnect-MigrationGuest $name
+            Get-MigrationGuest "$name*" | Should -BeNullOrEmpty
+        }
+
+        It 'refuses to keep a copy' {
+            Start-VmMigration $name tcp:127.0.0.1:0 -DestinationQmp $target.Uri -KeepSource -ErrorVariable failed -ErrorAction SilentlyContinue
+            $failed[0].FullyQualifiedErrorId | Should -BeLike 'UnsupportedByGuest,*'
+            (Get-MigrationGuest $name).State | Should -Be 'Running'
+        }
+
         It 'a source that is its own destination is refused' {
             Start-VmMigration $name tcp:127.0.0.1:0 -DestinationQmp $source.Uri -ErrorVariable failed -ErrorAction SilentlyContinue
             $failed[0].FullyQualifiedErrorId | Should -BeLike 'InvalidParameter,*'

@@ -79,7 +79,16 @@ sealed class DrivenDestination : IDisposable
     /// <summary>The address to go on at, once both ends have stopped (migrate-recover).</summary>
     public MigrationUri Recover(MigrationUri at)
     {
-        Connect().ExecuteOutOfBand("migrate-recover", new JsonObject { ["uri"] = at.ToString() }, _answerTimeout);
+        try
+        {
+            Connect().ExecuteOutOfBand("migrate-recover", new JsonObject { ["uri"] = at.ToString() }, _answerTimeout);
+        }
+        catch (MigrationException error) when (error.Id == MigrationErrorId.QemuRefused
+            && QemuMigrationInfo.Query(Connect()) is { Status: MigrationStatus.PostcopyPaused, SocketAddresses: [var there, ..] })
+        {
+            // It was told before, and the source did not come: 7.2 takes no second address.
+            return there;
+        }
         return Address(at);
     }
 
@@ -90,6 +99,7 @@ sealed class DrivenDestination : IDisposable
     public bool? TryContinue(TimeSpan limit, out MigrationException? refusal)
     {
         refusal = null;
+        var isInQuestion = false;
         var clock = Stopwatch.StartNew();
         do
         {
@@ -101,11 +111,14 @@ sealed class DrivenDestination : IDisposable
             }
             catch (MigrationException error) when (error.Id == MigrationErrorId.QemuRefused)
             {
+                // The guest may have run since one that was not answered, and stand for a reason of its own.
+                if (isInQuestion) return null;
                 refusal = new(MigrationErrorId.DestinationFailed, MigrationSide.Destination, $"The destination does not run the guest: {error.Message}", error);
                 return false;
             }
             catch (MigrationException)
             {
+                isInQuestion = true;
                 // The next round makes the connection anew; one that has ended will not come back.
                 if (Ask().HasEnded) return null;
             }

@@ -53,7 +53,8 @@ sealed partial class DrivenMigration
     /// <summary>Nothing was on this side that has to be seen to, so that QEMU's word is the end of it.</summary>
     void ConcludeAdopted(QemuMigrationInfo end)
     {
-        if (end.Status == MigrationStatus.Completed) Commit();
+        // One that was started again is here, whoever else has it.
+        if (end.Status == MigrationStatus.Completed && RunState() != QemuRunState.Running) Commit();
         else if (end.Status == MigrationStatus.Failed) RecordFailure(DrivenErrors.Failed(end.ErrorDescription, null));
     }
 }

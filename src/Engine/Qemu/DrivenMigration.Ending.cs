@@ -49,7 +49,7 @@ sealed partial class DrivenMigration
     void HandOver()
     {
         // A limit that was over too late: it could not be kept, and nothing failed.
-        lock (_lock) _error = null;
+        lock (_lock) _error = _error?.Id == MigrationErrorId.Timeout ? null : _error;
         if (_far is null || _isContinueSent)
         {
             Commit();
@@ -85,9 +85,22 @@ sealed partial class DrivenMigration
     void TakeBack()
     {
         lock (_lock) (_isCommitted, _location) = (false, GuestLocation.Source);
+        _guest.Keep();
         if (!_runsAtSource) return;
-        _qmp.Execute("cont", timeout: AnswerTimeout);
-        Decide("Guest", "stopped at the source", "runs at the source", "The destination does not run it.");
+        try
+        {
+            if (_qmp.IsClosed) Reconnect(_qmp.ClosedBecause!);
+            _qmp.Execute("cont", timeout: AnswerTimeout);
+            Decide("Guest", "stopped at the source", "runs at the source", "The destination does not run it.");
+        }
+        catch (MigrationException error)
+        {
+            Decide("Guest", "stopped at the source", "could not be started there", error.Message);
+            lock (_lock)
+                _error = new MigrationException(_error?.Id ?? error.Id, _error?.Side ?? error.Side,
+                    $"{_error?.Message} The guest stands still at the source, which could not start it: {error.Message} Resume-MigrationGuest tries again.".TrimStart(), error)
+                { Phase = _phases.Current };
+        }
     }
 
     /// <summary>QEMU says failed or cancelled: it starts the guest again by itself, if it ran.</summary>

@@ -10,12 +10,16 @@ sealed partial class DrivenMigration
 {
     const double BytesPerMegabit = 1e6 / 8;
 
+    // A migration that is paused and recovered a hundred times has fewer.
+    const int MostReported = 1000;
+
     readonly List<string> _reported = [];
     MigrationUri _address = null!;
     PeerKind _peer;
     QemuMigrationInfo _info = QemuMigrationInfo.Parse(default);
     QemuRamInfo _ram = new();
     QemuRamInfo _passBegin = new();
+    long _xbzrlePages;
     long _passBeginXbzrle;
     TimeSpan _passStart;
     TimeSpan _waitStart;
@@ -31,7 +35,9 @@ sealed partial class DrivenMigration
         {
             if (_hasEvents && !isEvent) return;
             _hasEvents |= isEvent;
-            if (_reported.Count == 0 || _reported[^1] != status) _reported.Add(status);
+            if (_reported.Count > 0 && _reported[^1] == status) return;
+            if (_reported.Count == MostReported) _reported.RemoveAt(0);
+            _reported.Add(status);
         }
     }
 
@@ -59,18 +65,17 @@ sealed partial class DrivenMigration
     {
         _info = info;
         if (info.Ram is not { } ram) return;
-        _ram = ram;
+        (_ram, _xbzrlePages) = (ram, info.XbzrleCache?.Pages ?? _xbzrlePages);
         var syncs = (int)Math.Clamp(ram.DirtySyncCount, 0, int.MaxValue);
         if (syncs <= _pass) return;
         // A look at the log ends a pass. Of several since the last question only the last is known; the end makes a record of its own.
         if (syncs > 1 && !isEnd && !(IsAdopted && _pass == 0)) _journal.Add(Snapshot(syncs - 1));
         _pass = syncs;
-        if (!isEnd) (_passBegin, _passBeginXbzrle, _passStart) = (syncs == 1 ? new() : ram, info.XbzrleCache?.Pages ?? 0, _phases.Elapsed);
+        if (!isEnd) (_passBegin, _passBeginXbzrle, _passStart) = (syncs == 1 ? new() : ram, _xbzrlePages, _phases.Elapsed);
     }
 
     MigrationIteration Snapshot(int pass, MigrationResult? result = null)
     {
-        var xbzrle = _info.XbzrleCache?.Pages ?? 0;
         var isThrough = result?.State == MigrationStatus.Completed;
         return new MigrationIteration
         {
@@ -81,7 +86,7 @@ sealed partial class DrivenMigration
             Timestamp = DateTime.UtcNow,
             Iteration = Math.Max(1, pass),
             IsFinal = result is not null,
-            Pages = _ram.Normal + _ram.Duplicate + xbzrle - _passBegin.Normal - _passBegin.Duplicate - _passBeginXbzrle,
+            Pages = _ram.Normal + _ram.Duplicate + _xbzrlePages - _passBegin.Normal - _passBegin.Duplicate - _passBeginXbzrle,
             Bytes = _ram.Transferred - _passBegin.Transferred,
             Duration = _phases.Elapsed - _passStart,
             DirtyPages = _ram.Remaining / PageSize,
@@ -90,7 +95,7 @@ sealed partial class DrivenMigration
             RemainingBytes = isThrough ? 0 : _ram.Remaining,
             NormalPages = _ram.Normal,
             ZeroPages = _ram.Duplicate,
-            XbzrlePages = xbzrle,
+            XbzrlePages = _xbzrlePages,
             DirtyRate = (double)_ram.DirtyPagesRate * PageSize,
             Bandwidth = _ram.Mbps * BytesPerMegabit,
             // Before it knows a dirty rate, QEMU says the limit.

@@ -65,12 +65,22 @@ sealed partial class DrivenMigration
         {
             if (Ask() is { } info)
             {
+                if (_launchFailure is not null && IsAsBefore(info)) throw NotLaunched(_launchFailure);
                 if (info.Status is { } status && MigrationTransitions.IsEnded(status)) return Settled(info);
                 Observe(info);
                 Act(info);
             }
             _wake.WaitOne(IsContinueDue ? ShortPeriod : Period);
         }
+    }
+
+    /// <summary>Whether QEMU shows the migration before this one, or none: it did not take the command.</summary>
+    bool IsAsBefore(QemuMigrationInfo info) => (info.StatusText, info.TotalTime) == (_before!.StatusText, _before.TotalTime);
+
+    MigrationException NotLaunched(MigrationException why)
+    {
+        _isLaunched = false;
+        return why;
     }
 
     /// <summary>What query-migrate says; null when the connection was lost and could be made anew.</summary>
@@ -120,7 +130,7 @@ sealed partial class DrivenMigration
     /// <summary>On the thread that reads QMP.</summary>
     void Take(QmpEvent what)
     {
-        if (what.Name == "MIGRATION" && what.Data.Text("status") is { } status) Remember(status, isEvent: true);
+        if (what.Name == "MIGRATION" && what.Data.Text("status") is { } status) Remember(QmpErrors.Plain(status), isEvent: true);
         if (what.Name is "MIGRATION" or "MIGRATION_PASS") _wake.Set();
     }
 
@@ -128,8 +138,13 @@ sealed partial class DrivenMigration
     {
         var status = info.Status ?? Status;
         bool isToEnd;
-        lock (_lock) isToEnd = (_isCancelRequested || _error is not null) && !_isCancelSent && !DrivenPhases.IsPostcopy(status);
-        if (isToEnd) SendCancel();
+        lock (_lock)
+        {
+            isToEnd = (_isCancelRequested || _error is not null) && !_isCancelSent;
+            // Somebody else switched it.
+            if (_isCancelRequested && !_isCancelSent && DrivenPhases.IsPostcopy(status)) Refuse(TooLate().Reason);
+        }
+        if (isToEnd && !DrivenPhases.IsPostcopy(status)) SendCancel();
         if (status == MigrationStatus.PreSwitchover && _completeRequested) Continue();
         if (status == MigrationStatus.PostcopyActive && IsContinueDue) ContinueInPostcopy();
         if (status == MigrationStatus.PostcopyActive && _far is null) Commit();
@@ -139,7 +154,8 @@ sealed partial class DrivenMigration
     }
 
     /// <summary>Whether the guest stands at the destination and waits for leave.</summary>
-    bool IsContinueDue => _far is { IsHeld: true } && _runsAtSource && !_isContinueSent && DrivenPhases.IsPostcopy(Status);
+    bool IsContinueDue => _far is { IsHeld: true } && _runsAtSource && !_isContinueSent
+        && Status is MigrationStatus.PostcopyDevice or MigrationStatus.PostcopyActive;
 
     void SendCancel()
     {
@@ -152,11 +168,23 @@ sealed partial class DrivenMigration
         {
             lock (_lock)
             {
-                (_isCancelSent, _isCancelRequested, _error) = (false, false, null);
-                Volatile.Write(ref _cancelRefusal, refusal);
+                (_isCancelSent, _error) = (false, null);
+                Refuse(refusal.Message);
             }
-            Decide("Cancel", "asked for", "refused", refusal.Message);
         }
+        catch (MigrationException)
+        {
+            // Whether it came through the next question shows, over a new connection where that is why.
+            _isCancelSent = false;
+        }
+    }
+
+    // The caller holds the lock.
+    void Refuse(string reason)
+    {
+        _isCancelRequested = false;
+        Volatile.Write(ref _cancelRefusal, reason);
+        Decide("Cancel", "asked for", "refused", reason);
     }
 
     void Continue()
@@ -170,6 +198,11 @@ sealed partial class DrivenMigration
         catch (MigrationException refusal) when (refusal.Id == MigrationErrorId.QemuRefused)
         {
             Decide("Switch over", "waiting", "refused", refusal.Message);
+        }
+        catch (MigrationException)
+        {
+            // As with a cancel.
+            _completeRequested = true;
         }
     }
 

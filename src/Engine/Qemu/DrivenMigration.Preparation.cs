@@ -11,6 +11,8 @@ sealed partial class DrivenMigration
     DrivenDestination? _far;
     EndPresent? _present;
     bool _isLaunched;
+    MigrationException? _launchFailure;
+    QemuMigrationInfo? _before;
 
     /// <summary>What can be known without changing anything, and without the destination.</summary>
     void Check()
@@ -24,6 +26,9 @@ sealed partial class DrivenMigration
         if (_parameters.Verify)
             throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
                 $"Guest {_guest.Name} is a QEMU's, which gives no digest of its memory: -Verify can't be kept.");
+        if (_parameters.KeepSource)
+            throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
+                $"Guest {_guest.Name} is a QEMU's: what stays there afterwards is QEMU's affair, and -KeepSource can't be kept.");
         if (_parameters.DestinationQmp is { } address)
         {
             var uri = MigrationUri.Parse(address);
@@ -33,7 +38,12 @@ sealed partial class DrivenMigration
         _present = EndPresent.Query(_qmp);
         if (_present.Identity.RunState == QemuRunState.InMigrate)
             throw DrivenErrors.State($"Guest {_guest.Name} waits for a migration to come in; it can't go away before.");
-        if (QemuMigrationInfo.Query(_qmp).BlockedReasons is { Length: > 0 } reasons) throw DrivenErrors.Blocked(_guest.Name, reasons);
+        var info = _before = QemuMigrationInfo.Query(_qmp);
+        // Our settings would change it, long before QEMU refuses another one.
+        if (info.Status is { } status && status != MigrationStatus.None && !MigrationTransitions.IsEnded(status))
+            throw new MigrationException(MigrationErrorId.GuestBusy, MigrationSide.User,
+                $"Guest {_guest.Name} is being migrated by somebody else: its QEMU is '{info.StatusText}'. Connect-MigrationGuest anew follows that.");
+        if (info.BlockedReasons is { Length: > 0 } reasons) throw DrivenErrors.Blocked(_guest.Name, reasons);
         CapabilityPlan.ForSource(_parameters, _present);
     }
 
@@ -55,6 +65,10 @@ sealed partial class DrivenMigration
         if (present.Identity.RunState != QemuRunState.InMigrate)
             throw new MigrationException(MigrationErrorId.DestinationRefused, MigrationSide.Destination,
                 $"The QEMU at {client.Uri} does not wait for a migration: it is '{present.Identity.RunState}'. Start it with -incoming defer.");
+        var arriving = QemuMigrationInfo.Query(client);
+        if (arriving.Status is not (null or MigrationStatus.None or MigrationStatus.Setup))
+            throw new MigrationException(MigrationErrorId.DestinationRefused, MigrationSide.Destination,
+                $"The QEMU at {client.Uri} has had its incoming migration, which is '{arriving.StatusText}'; it takes one. Start it anew.");
         EndsAgreement.Check(_present!.Identity, present.Identity, _parameters);
         var settings = CapabilityPlan.ForDestination(_parameters, present);
         ThrowIfStopped();
@@ -89,11 +103,10 @@ sealed partial class DrivenMigration
             throw error.Message.Contains("block", StringComparison.OrdinalIgnoreCase) ? DrivenErrors.Blocked(_guest.Name, [error.Message])
                 : new MigrationException(MigrationErrorId.QemuRefused, MigrationSide.Source, error.Message, error);
         }
-        catch (MigrationException)
+        catch (MigrationException error)
         {
-            // Whether QEMU has begun is not known, so that it is followed.
-            _isLaunched = true;
-            throw;
+            // Whether QEMU has begun is not known, so that it is asked; it answers in order.
+            _launchFailure = error;
         }
         _isLaunched = true;
     }

@@ -28,7 +28,7 @@ sealed partial class DrivenMigration : IMigrationRun
     MigrationParameters _parameters;
     MigrationStatus _status;
     MigrationException? _error;
-    MigrationException? _cancelRefusal;
+    string? _cancelRefusal;
     Timer? _timer;
     bool _isCancelRequested;
     bool _isPostcopyAsked;
@@ -92,7 +92,7 @@ sealed partial class DrivenMigration : IMigrationRun
         lock (_lock)
         {
             if (Result is not null) return Answer(CancelOutcome.AlreadyEnded, $"The migration had ended before: {_status}.");
-            if (_isCommitted || _isPostcopyAsked || DrivenPhases.IsPostcopy(_status)) return TooLate();
+            if (Result is not null || _isCommitted || _isPostcopyAsked || DrivenPhases.IsPostcopy(_status)) return TooLate();
             if (_error is null)
             {
                 (_isCancelRequested, _cancelRefusal) = (true, null);
@@ -104,7 +104,7 @@ sealed partial class DrivenMigration : IMigrationRun
         if (!wait) return Answer(CancelOutcome.Requested, "The migration is being cancelled.");
         while (!_journal.Wait(Period))
         {
-            if (Volatile.Read(ref _cancelRefusal) is { } refusal) return Answer(CancelOutcome.TooLate, refusal.Message);
+            if (Volatile.Read(ref _cancelRefusal) is { } refusal) return Answer(CancelOutcome.TooLate, refusal);
         }
         return Result!.State switch
         {
@@ -171,6 +171,8 @@ sealed partial class DrivenMigration : IMigrationRun
         {
             if (!_parameters.Postcopy && !IsAdopted) throw DrivenErrors.State("The migration was started without -Postcopy, so that QEMU can't go over to it.");
             if (!DrivenPhases.IsBeforeSwitchover(_status)) throw DrivenErrors.State($"A migration that is {_status} can't go over to postcopy.");
+            // QEMU 7.2 would take both, and lose the guest.
+            if (_error is not null) throw DrivenErrors.State("The migration is being given up, and can't go over to postcopy any more.");
             _isPostcopyAsked = true;
         }
         try

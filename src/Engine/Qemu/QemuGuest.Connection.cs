@@ -44,9 +44,22 @@ public sealed partial class QemuGuest
     }
 
     /// <summary>
-    /// Closes the connection and forgets the guest; in QEMU it goes on as it is, and so does a migration there.
+    /// Closes the connection and forgets the guest; in QEMU it goes on as it is, and so does a migration that somebody else began. Throws
+    /// GuestBusy while one of ours runs: nobody would tell the destination to run the guest.
     /// </summary>
     public void Disconnect()
+    {
+        lock (_gate)
+        {
+            if (_owner is DrivenMigration { IsAdopted: false } && IsConnected)
+                throw new MigrationException(MigrationErrorId.GuestBusy, MigrationSide.User,
+                    $"Guest {Name} is being migrated from here, and its destination waits for this session. Wait-Migration or Stop-Migration first.");
+        }
+        LetGo();
+    }
+
+    /// <summary>The same, whatever it leaves behind.</summary>
+    internal void LetGo()
     {
         GuestRegistry.TakeOut(this);
         Qmp.Dispose();

@@ -15,6 +15,9 @@ public sealed partial class QemuGuest
     string? _movedTo;
     Func<TimeSpan, SettleOutcome>? _settle;
 
+    // QEMU calls it postmigrate, and the destination is known not to have it.
+    bool _isKept;
+
     /// <summary>Where it went, or may have gone, by a migration of ours; null while it is here.</summary>
     public override string? MovedTo
     {
@@ -60,7 +63,7 @@ public sealed partial class QemuGuest
                 return;
             case GuestState.FinishMigrate:
                 throw Busy("resumed", runState);
-            case GuestState.PostMigrate when !force && _location != GuestLocation.RamOnly:
+            case GuestState.PostMigrate when !force && !IsHere:
                 throw RunsElsewhere("With -Force it would run twice.");
             case GuestState.InDoubt when !force:
                 throw InDoubt("Look there first; -Force runs it here all the same.");
@@ -81,7 +84,7 @@ public sealed partial class QemuGuest
             if (_owner is not null)
                 throw new MigrationException(MigrationErrorId.GuestBusy, MigrationSide.User, $"Guest {Name} is being migrated already.");
             if (state == GuestState.InDoubt) throw InDoubt("Settle that with Resume-MigrationGuest first.");
-            if (state == GuestState.PostMigrate && _location != GuestLocation.RamOnly) throw RunsElsewhere("What is here is a copy.");
+            if (state == GuestState.PostMigrate && !IsHere) throw RunsElsewhere("What is here is a copy.");
             _owner = owner;
         }
     }
@@ -98,6 +101,9 @@ public sealed partial class QemuGuest
     /// <summary>The destination has it.</summary>
     internal void HandOver(string destination, bool ramOnly) => MoveTo(ramOnly ? GuestLocation.RamOnly : GuestLocation.Destination, destination);
 
+    /// <summary>The destination does not have it, whatever QEMU calls it.</summary>
+    internal void Keep() => MoveTo(GuestLocation.Source, null, isKept: true);
+
     /// <summary>Nobody knows who has it; <paramref name="settle"/> asks the destination.</summary>
     internal void PutInDoubt(string destination, Func<TimeSpan, SettleOutcome>? settle) => MoveTo(GuestLocation.InDoubt, destination, settle);
 
@@ -112,7 +118,7 @@ public sealed partial class QemuGuest
             // An answer about an earlier migration says nothing about a later one.
             if (_location != GuestLocation.InDoubt || _settle != asked) return outcome;
             if (outcome == SettleOutcome.RunsThere) MoveTo(GuestLocation.Destination, _movedTo);
-            if (outcome == SettleOutcome.Discarded) MoveTo(GuestLocation.Source, null);
+            if (outcome == SettleOutcome.Discarded) Keep();
             return outcome;
         }
     }
@@ -125,7 +131,7 @@ public sealed partial class QemuGuest
     {
         if (before is not QemuGuest { IsConnected: false } lost) return false;
         if (lost.Uuid != Uuid || _runState is QemuRunState.Prelaunch or QemuRunState.InMigrate) return true;
-        lock (lost._gate) (_location, _movedTo, _settle) = (lost._location, lost._movedTo, lost._settle);
+        lock (lost._gate) (_location, _movedTo, _settle, _isKept) = (lost._location, lost._movedTo, lost._settle, lost._isKept);
         return true;
     }
 
@@ -140,13 +146,15 @@ public sealed partial class QemuGuest
         }
     }
 
-    void MoveTo(GuestLocation location, string? destination, Func<TimeSpan, SettleOutcome>? settle = null)
+    bool IsHere => _isKept || _location == GuestLocation.RamOnly;
+
+    void MoveTo(GuestLocation location, string? destination, Func<TimeSpan, SettleOutcome>? settle = null, bool isKept = false)
     {
         lock (_gate)
         {
             // An answer that is under way is about what was before.
             _changes++;
-            (_location, _movedTo, _settle) = (location, destination, settle);
+            (_location, _movedTo, _settle, _isKept) = (location, destination, settle, isKept);
         }
     }
 
@@ -155,7 +163,7 @@ public sealed partial class QemuGuest
     {
         _runState = runState;
         // Somebody else may have started it.
-        if (runState == QemuRunState.Running && _owner is null) (_location, _movedTo, _settle) = (GuestLocation.Source, null, null);
+        if (runState == QemuRunState.Running && _owner is null) (_location, _movedTo, _settle, _isKept) = (GuestLocation.Source, null, null, false);
     }
 
     GuestState StateOf(string runState)

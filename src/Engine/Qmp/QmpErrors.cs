@@ -82,6 +82,9 @@ static class QmpErrors
 
     static MigrationException Timeout(string message) => new(MigrationErrorId.QmpTimeout, MigrationSide.Link, message);
 
+    /// <summary>QEMU's words, fit to be shown.</summary>
+    public static string Plain(string text) => Plain(text, MaxDescription);
+
     static string Plain(string text, int length) =>
         string.Concat(text.Take(length).Select(c => char.IsControl(c) || c == '\uFFFD' ? '.' : c)) + (text.Length > length ? "…" : "");
 

@@ -67,7 +67,7 @@ sealed record QemuMigrationInfo
     /// <summary>Reads what query-migrate returned; never throws.</summary>
     public static QemuMigrationInfo Parse(JsonElement from) => new()
     {
-        StatusText = from.Text("status") ?? QemuStatus.NameOf(MigrationStatus.None),
+        StatusText = from.Text("status") is { } status ? QmpErrors.Plain(status) : QemuStatus.NameOf(MigrationStatus.None),
         Ram = QemuRamInfo.Parse(from.Field("ram")),
         TotalTime = from.Milliseconds("total-time"),
         SetupTime = from.Milliseconds("setup-time"),
@@ -75,8 +75,8 @@ sealed record QemuMigrationInfo
         Downtime = from.Milliseconds("downtime"),
         Remaining = from.Number("remaining"),
         CpuThrottlePercentage = from.Number("cpu-throttle-percentage"),
-        ErrorDescription = from.Text("error-desc"),
-        BlockedReasons = from.Texts("blocked-reasons"),
+        ErrorDescription = from.Text("error-desc") is { } words ? QmpErrors.Plain(words) : null,
+        BlockedReasons = [.. from.Texts("blocked-reasons").Select(QmpErrors.Plain)],
         XbzrleCache = QemuXbzrleInfo.Parse(from.Field("xbzrle-cache")),
         VfioTransferred = from.Field("vfio").Number("transferred"),
         Postcopy = QemuPostcopyInfo.Parse(from),

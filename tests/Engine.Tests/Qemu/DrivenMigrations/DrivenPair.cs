@@ -45,9 +45,9 @@ sealed class DrivenPair : IDisposable
         Migration.Start(Guest, MigrationUri.Parse(destination), parameters ?? Parameters);
 
     /// <summary>Starts, and returns when so many passes have ended.</summary>
-    public Migration StartAndPass(int passes, MigrationParameters? parameters = null)
+    public Migration StartAndPass(int passes, MigrationParameters? parameters = null, string destination = "tcp:127.0.0.1:0")
     {
-        var migration = Start(parameters);
+        var migration = Start(parameters, destination);
         for (var i = 0; i < passes; i++)
         {
             Assert.True(migration.TryTakeIteration(out var iteration, Patience.Limit), "No pass.");
@@ -84,7 +84,7 @@ sealed class DrivenPair : IDisposable
 
     public void Dispose()
     {
-        Guest?.Disconnect();
+        Guest?.LetGo();
         Destination?.Dispose();
         Source.Dispose();
     }

@@ -65,6 +65,22 @@ public sealed class PostcopyTests
 
     [QemuTheory]
     [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
+    public void A_destination_that_listens_again_already_is_met_there(string binary)
+    {
+        using var pair = new DrivenPair(binary);
+        var migration = InPostcopy(pair);
+        migration.Pause();
+        DrivenPair.Await(migration, MigrationStatus.PostcopyPaused);
+        Poll.Until(() => pair.Destination.MigrationStatus == "postcopy-paused", "the destination is paused too");
+        pair.Destination.Execute("migrate-recover", new { uri = "tcp:127.0.0.1:0" });
+        migration.Recover();
+        migration.SetLimits(new MigrationLimits(MaxPostcopyBandwidth: 0));
+        Assert.Equal(MigrationStatus.Completed, DrivenPair.End(migration).State);
+        DrivenPair.AssertRunsOnlyAt(pair.Destination, pair.Source);
+    }
+
+    [QemuTheory]
+    [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
     public void A_destination_that_ends_takes_the_guest_with_it(string binary)
     {
         using var pair = new DrivenPair(binary);

@@ -114,25 +114,4 @@ public sealed class TroubleTests
         Assert.Contains(migration.GetState().Decisions, one => one.To == "left out");
         DrivenPair.AssertRunsOnlyAt(pair.Destination, pair.Source);
     }
-
-    [QemuTheory]
-    [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
-    public void A_new_session_takes_up_what_runs(string binary)
-    {
-        using var pair = new DrivenPair(binary);
-        var address = pair.Destination.Listen();
-        pair.Source.SetParameters(("max-bandwidth", 20_000_000), ("downtime-limit", 1));
-        Assert.Null(Migration.Adopt(pair.Guest));
-        pair.Source.Migrate(address);
-        Poll.Until(() => pair.Source.MigrationStatus == "active", "it is active");
-        var migration = Migration.Adopt(pair.Guest)!;
-        Assert.True(migration.IsAdopted && migration.GetState().IsAdopted && pair.Guest.IsBusy);
-        Assert.Null(Migration.Adopt(pair.Guest));
-        Assert.Equal(20_000_000, migration.GetState().Parameters.MaxBandwidth);
-        migration.SetLimits(new MigrationLimits(MaxDowntime: TimeSpan.FromSeconds(2), MaxBandwidth: 0));
-        var result = DrivenPair.End(migration);
-        Assert.Equal((MigrationStatus.Completed, GuestLocation.Destination), (result.State, result.Location));
-        Assert.True(result.TransferredBytes > 8192 * 4096);
-        DrivenPair.AssertRunsOnlyAt(pair.Destination, pair.Source);
-    }
 }

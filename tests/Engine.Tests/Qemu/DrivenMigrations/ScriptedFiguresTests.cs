@@ -1,0 +1,79 @@
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Tests.Support;
+using PsMigrate.Engine.Transport;
+
+namespace PsMigrate.Engine.Tests.Qemu.DrivenMigrations;
+
+/// <summary>What is shown of what a QEMU says, at the end and beyond it.</summary>
+public sealed class ScriptedFiguresTests
+{
+    [Fact]
+    public void Figures_that_QEMU_forgets_at_a_cancel_stay_as_they_were()
+    {
+        using var qemu = new ScriptedSource();
+        var migration = qemu.Start();
+        qemu.Pass(1, transferred: 1000, normal: 10, xbzrle: 1);
+        Patience.Until(() => migration.GetState().Current.TransferredBytes == 1000, "the first figures");
+        qemu.Pass(2, transferred: 3000, normal: 25, xbzrle: 7);
+        Assert.True(migration.TryTakeIteration(out _, Patience.Limit));
+        migration.Cancel();
+        Assert.True(migration.TryTakeIteration(out var last, Patience.Limit) && last.IsFinal);
+        Assert.Equal((0, 7, 25, 3000), (last.Pages, last.XbzrlePages, last.NormalPages, last.TransferredBytes));
+    }
+
+    [Fact]
+    public void Words_of_QEMU_are_fit_to_be_shown()
+    {
+        using var qemu = new ScriptedSource { Error = "\u001b[31m" + new string('x', 100_000) };
+        var migration = qemu.Start();
+        qemu.Report("failed");
+        var message = DrivenPair.End(migration).Error!.Message;
+        Assert.DoesNotContain('\u001b', message);
+        Assert.InRange(message.Length, 1, 2000);
+    }
+
+    [Fact]
+    public void A_migration_that_is_given_up_does_not_go_over_to_postcopy()
+    {
+        using var qemu = new ScriptedSource();
+        qemu.Fake.Answer("migrate_cancel", () => new System.Text.Json.Nodes.JsonObject());
+        var migration = qemu.Start(new MigrationParameters { Postcopy = true, Timeout = TimeSpan.FromMilliseconds(200) });
+        qemu.Report("active");
+        Patience.Until(() => qemu.Fake.CountOf("migrate_cancel") == 1, "it is given up");
+        Assert.Equal(MigrationErrorId.InvalidState, Assert.Throws<MigrationException>(migration.SwitchToPostcopy).Id);
+        Assert.Equal(0, qemu.Fake.CountOf("migrate-start-postcopy"));
+        qemu.Report("cancelled");
+        Assert.Equal(MigrationErrorId.Timeout, DrivenPair.End(migration).Error!.Id);
+    }
+
+    [Fact]
+    public void A_copy_can_not_be_kept_here()
+    {
+        using var qemu = new ScriptedSource();
+        var error = Assert.Throws<MigrationException>(() =>
+            Migration.Start(qemu.Guest, MigrationUri.Parse("tcp:127.0.0.1:9"), new MigrationParameters { KeepSource = true }));
+        Assert.Equal(MigrationErrorId.UnsupportedByGuest, error.Id);
+        Assert.False(qemu.Guest.IsBusy);
+    }
+
+    [Theory]
+    [InlineData("completed", "postmigrate", MigrationStatus.Completed, GuestLocation.Destination)]
+    [InlineData("completed", "running", MigrationStatus.Completed, GuestLocation.Source)]
+    [InlineData("failed", "running", MigrationStatus.Failed, GuestLocation.Source)]
+    [InlineData("cancelled", "running", MigrationStatus.Cancelled, GuestLocation.Source)]
+    public void One_that_was_over_before_is_taken_up_as_it_ended(string status, string runState, MigrationStatus state, GuestLocation location)
+    {
+        using var qemu = new ScriptedSource();
+        qemu.Pass(2, transferred: 3000, normal: 25);
+        qemu.Report(status);
+        qemu.RunState = runState;
+        var migration = Migration.Adopt(qemu.Guest)!;
+        var result = DrivenPair.End(migration);
+        Assert.Equal((state, location), (result.State, result.Location));
+        Assert.True(migration.IsAdopted && !qemu.Guest.IsBusy);
+        if (runState == "running") qemu.Guest.Suspend();
+        if (location == GuestLocation.Source) qemu.Guest.Resume();
+        else Assert.Equal(MigrationErrorId.GuestRunsElsewhere, Assert.Throws<MigrationException>(() => qemu.Guest.Resume()).Id);
+    }
+}
