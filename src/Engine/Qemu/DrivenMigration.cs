@@ -169,6 +169,7 @@ sealed partial class DrivenMigration : IMigrationRun
     {
         lock (_lock)
         {
+            if (MigrationTransitions.IsEnded(_status)) throw DrivenErrors.State($"The migration has ended: {_status}.");
             if (!_parameters.Postcopy && !IsAdopted) throw DrivenErrors.State("The migration was started without -Postcopy, so that QEMU can't go over to it.");
             if (!DrivenPhases.IsBeforeSwitchover(_status)) throw DrivenErrors.State($"A migration that is {_status} can't go over to postcopy.");
             _isPostcopyAsked = true;

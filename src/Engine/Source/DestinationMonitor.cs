@@ -7,14 +7,16 @@ using PsMigrate.Engine.Transport;
 namespace PsMigrate.Engine.Source;
 
 /// <summary>The QMP of the QEMU that takes a captured guest in, to let the guest run once it is there for certain.</summary>
-sealed class DestinationMonitor(string address) : IDisposable
+/// <param name="address">Its QMP socket.</param>
+/// <param name="shared">A connection of this process to it, which stays open; null makes one.</param>
+sealed class DestinationMonitor(string address, QmpClient? shared = null) : IDisposable
 {
     static readonly TimeSpan Period = TimeSpan.FromMilliseconds(20);
 
     QmpClient? _client;
 
     /// <summary>Before anything is sent: an address at which nobody answers must not cost a guest. Throws what the client throws.</summary>
-    public void Connect(TimeSpan timeout, CancellationToken cancel) => _client = QmpClient.Connect(MigrationUri.Parse(address), timeout, cancel);
+    public void Connect(TimeSpan timeout, CancellationToken cancel) => _client = shared ?? QmpClient.Connect(MigrationUri.Parse(address), timeout, cancel);
 
     /// <summary>
     /// Tells it to go on, and returns when it runs. While a migration comes in, QEMU takes <c>cont</c> for a wish that the run state of the
@@ -28,7 +30,10 @@ sealed class DestinationMonitor(string address) : IDisposable
         for (; Status() != "running"; Thread.Sleep(Period)) ThrowIfLate(clock, timeout, "does not run it");
     }
 
-    public void Dispose() => _client?.Dispose();
+    public void Dispose()
+    {
+        if (shared is null) _client?.Dispose();
+    }
 
     string? Status() => JsonObject.Create(_client!.Execute("query-status"))?["status"]?.GetValue<string>();
 
