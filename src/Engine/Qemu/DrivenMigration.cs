@@ -191,8 +191,18 @@ sealed partial class DrivenMigration : IMigrationRun
         var status = Status;
         if (status is not (MigrationStatus.PostcopyActive or MigrationStatus.PostcopyRecover))
             throw DrivenErrors.State($"Only a migration in postcopy can be paused, and this one is {status}.");
+        AwaitTaken();
         _qmp.ExecuteOutOfBand("migrate-pause", timeout: AnswerTimeout);
         _wake.Set();
+    }
+
+    // Until the destination has got as far as RUN (POSTCOPY_INCOMING_RUNNING) a broken link does not pause it: it exits, and the guest is lost.
+    void AwaitTaken()
+    {
+        if (_far is null) return;
+        for (var clock = System.Diagnostics.Stopwatch.StartNew(); _far.Ask().RunState == QemuRunState.InMigrate; Thread.Sleep(10))
+            if (clock.Elapsed > AnswerTimeout)
+                throw DrivenErrors.State("The destination has not taken the guest over yet, and would lose it if the link broke now. Try again later.");
     }
 
     void Set(JsonObject parameters)
