@@ -39,7 +39,7 @@ public sealed class GuestSave : GuestFileOperation
     public static GuestSave Start(Guest guest, SaveOptions options) => guest is MemoryGuest memory
         ? new GuestSave(memory, options)
         : throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
-            $"Guest {guest.Name} lives in a QEMU, which writes its state itself: migrate it to file:PATH, or capture it first.");
+            $"Guest {guest.Name} lives in a QEMU, which writes its state itself (migrate file:PATH). To write it here, migrate it to a receiver and save the captured guest.");
 
     /// <inheritdoc/>
     public override long TotalBytes { get; }

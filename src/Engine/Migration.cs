@@ -20,7 +20,8 @@ public sealed class Migration
     Migration(int id, Guest guest, MigrationUri destination, MigrationParameters parameters)
         : this(id, guest, destination, guest switch
         {
-            MemoryGuest memory => new OutgoingMigration(id, memory, destination.ToString(), parameters, cancel => Connect(destination, parameters, cancel)),
+            MemoryGuest memory => new OutgoingMigration(id, memory, destination.ToString(), parameters, cancel => Connect(destination, parameters, cancel),
+                parameters.DestinationQmp is { } qmp ? QemuGuest.ConnectionTo(MigrationUri.Parse(qmp)) : null),
             QemuGuest driven => new DrivenMigration(id, driven, destination, parameters),
             _ => throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User, $"A guest of kind {guest.Kind} can't be migrated."),
         })

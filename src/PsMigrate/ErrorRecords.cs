@@ -86,7 +86,7 @@ public static class ErrorRecords
             (ErrorCategory.InvalidOperation, "This is a fault of PsMigrate. Report it with the whole text of the error."),
 
         MigrationErrorId.ConnectionRefused =>
-            (ErrorCategory.ConnectionError, "Check that a receiver listens there, and try again."),
+            (ErrorCategory.ConnectionError, "Check the address and that a receiver or a QEMU listens there, and try again."),
         MigrationErrorId.ConnectTimeout =>
             (ErrorCategory.OperationTimeout, "Check address and firewall, or raise -ConnectTimeout."),
         MigrationErrorId.NameNotResolved =>
@@ -108,9 +108,9 @@ public static class ErrorRecords
         MigrationErrorId.UnsupportedByPeer =>
             (ErrorCategory.NotImplemented, "Leave out what the other end can't do, or migrate to a PsMigrate receiver."),
         MigrationErrorId.DestinationRefused =>
-            (ErrorCategory.PermissionDenied, "See the reason; -AllowedName and -MaxMemory of the receiver may have to change."),
+            (ErrorCategory.PermissionDenied, "See the reason. A receiver takes what its -AllowedName and -MaxMemory allow, a QEMU needs -incoming defer."),
         MigrationErrorId.DestinationFailed =>
-            (ErrorCategory.DeviceError, "See the reason and look at the destination, for example with Get-MigrationReceiver."),
+            (ErrorCategory.DeviceError, "See the reason and look at the destination: Get-MigrationReceiver there, or the log of its QEMU."),
 
         MigrationErrorId.BadMagic or MigrationErrorId.UnsupportedVersion or MigrationErrorId.WrongMachine
             or MigrationErrorId.UnknownRecord or MigrationErrorId.UnknownSection or MigrationErrorId.UnsupportedSectionVersion
@@ -130,13 +130,13 @@ public static class ErrorRecords
         MigrationErrorId.QmpProtocolError =>
             (ErrorCategory.ProtocolError, "Check that the address is the QMP socket of a QEMU (-qmp), and not its monitor or console."),
         MigrationErrorId.QmpTimeout =>
-            (ErrorCategory.OperationTimeout, "Look whether that QEMU hangs, and try again."),
+            (ErrorCategory.OperationTimeout, "Look whether another client holds that socket (Get-MigrationGuest shows those of this process) or QEMU hangs, and try again."),
         MigrationErrorId.QemuRefused =>
             (ErrorCategory.InvalidOperation, "See the reason that QEMU gives."),
         MigrationErrorId.UnsupportedByQemu =>
             (ErrorCategory.NotImplemented, "Leave it out, or use a QEMU that has it."),
         MigrationErrorId.EndsDisagree =>
-            (ErrorCategory.InvalidArgument, "Start both ends with the same machine, memory and uuid; nothing was changed."),
+            (ErrorCategory.InvalidArgument, "Start both ends with the same machine, memory, vCPUs and uuid; nothing was changed."),
         MigrationErrorId.QemuMigrationFailed =>
             (ErrorCategory.DeviceError, "See the reason that QEMU gives, and the log of both ends."),
         MigrationErrorId.MigrationBlocked =>

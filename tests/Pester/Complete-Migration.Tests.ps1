@@ -1,5 +1,11 @@
+BeforeDiscovery {
+    . $PSScriptRoot/qemu.ps1
+    $qemu = Find-TestQemu
+}
+
 BeforeAll {
     . $PSScriptRoot/common.ps1
+    . $PSScriptRoot/qemu.ps1
 }
 
 Describe 'Complete-Migration' {
@@ -72,5 +78,39 @@ Describe 'Complete-Migration' {
         Complete-Migration -Name $name -PassThru -WhatIf | Should -BeNullOrEmpty
         [System.Threading.Thread]::Sleep(100)
         (Get-MigrationState -Name $name).State | Should -BeIn 'Setup', 'Active'
+    }
+}
+
+Describe 'Complete-Migration of a guest of QEMU' -Skip:(-not $qemu) {
+    BeforeEach {
+        $failed = $null
+        $pair = Start-TestPair
+        $name = $pair.Name
+    }
+
+    AfterEach { Stop-TestPair $pair }
+
+    It 'switches over now, whatever the downtime, by <By>' -ForEach @{ By = 'name' }, @{ By = 'job' }, @{ By = 'record' } {
+        $job = Start-VmMigration $name tcp:127.0.0.1:0 -DestinationQmp $pair.Target.Uri -MaxBandwidth 20MB -MaxDowntime 1ms -AsJob
+        $null = Wait-Until { (Get-MigrationState -Name $name).Current.Iteration -gt 1 }
+        switch ($By) {
+            'name' { Complete-Migration -Name $name | Should -BeNullOrEmpty }
+            'job' { $job | Complete-Migration }
+            'record' { Get-MigrationState -Running | Where-Object { $_.Name -eq $name } | Complete-Migration }
+        }
+        (Wait-Migration $name -Timeout 60s).State | Should -Be 'Completed'
+        Invoke-TestMonitor $pair.Target 'info status' | Should -BeLike '*VM status: running*'
+        Invoke-TestMonitor $pair.Source 'info status' | Should -BeLike '*postmigrate*'
+    }
+
+    It 'lets a migration go on that waits before its switch-over' {
+        $null = Start-VmMigration $name tcp:127.0.0.1:0 -DestinationQmp $pair.Target.Uri -MaxDowntime 2s -PauseBeforeSwitchover -AsJob
+        $null = Wait-Until { (Get-MigrationState -Name $name).State -eq 'PreSwitchover' }
+        Invoke-TestMonitor $pair.Source 'info status' | Should -Not -BeLike '*VM status: running*'
+        (Complete-Migration -Name $name -PassThru).Name | Should -Be $name
+        $state = Wait-Migration $name -Timeout 60s
+        $state.State | Should -Be 'Completed'
+        $state.QemuStates | Should -Contain 'pre-switchover'
+        Invoke-TestMonitor $pair.Target 'info status' | Should -BeLike '*VM status: running*'
     }
 }

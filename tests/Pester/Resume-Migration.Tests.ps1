@@ -1,5 +1,12 @@
+BeforeDiscovery {
+    . $PSScriptRoot/qemu.ps1
+    $qemu = Find-TestQemu
+    $postcopy = $qemu -and (Test-Postcopy)
+}
+
 BeforeAll {
     . $PSScriptRoot/common.ps1
+    . $PSScriptRoot/qemu.ps1
 }
 
 Describe 'Resume-Migration' {
@@ -35,6 +42,53 @@ Describe 'Resume-Migration' {
         It 'says what would happen with -WhatIf, and does nothing' {
             Resume-Migration -Name $name -PassThru -WhatIf | Should -BeNullOrEmpty
             (Get-MigrationState -Name $name).State | Should -BeIn 'Setup', 'Active'
+        }
+    }
+}
+
+Describe 'Resume-Migration of a guest of QEMU' -Skip:(-not $postcopy) {
+    BeforeEach {
+        $failed = $null
+        $pair = Start-TestPair -Slow
+        $name = $pair.Name
+        $job = Start-VmMigration $name tcp:127.0.0.1:0 -DestinationQmp $pair.Target.Uri -MaxBandwidth 4MB -MaxDowntime 1ms -Postcopy -MaxPostcopyBandwidth 2MB -AsJob
+        $null = Wait-Until { (Get-MigrationState -Name $name).Current.TransferredBytes -gt 1MB }
+    }
+
+    AfterEach { Stop-TestPair $pair }
+
+    It 'refuses a migration that is not paused, and it goes on' {
+        Resume-Migration -Name $name -ErrorVariable failed -ErrorAction SilentlyContinue
+        $failed[0].FullyQualifiedErrorId | Should -BeLike 'InvalidState,*'
+        (Get-MigrationState -Name $name).State | Should -Be 'Active'
+    }
+
+    Context 'with a postcopy whose link broke' {
+        BeforeEach {
+            Switch-Migration -Name $name
+            $null = Wait-Until { (Get-MigrationState -Name $name).State -eq 'PostcopyActive' }
+            Suspend-Migration -Name $name
+            $null = Wait-Until { (Get-MigrationState -Name $name).State -eq 'PostcopyPaused' }
+            Set-Migration -Name $name -MaxPostcopyBandwidth 0
+        }
+
+        It 'goes on to the end, by <By>' -ForEach @{ By = 'name' }, @{ By = 'number' }, @{ By = 'job' }, @{ By = 'record' } {
+            switch ($By) {
+                'name' { Resume-Migration -Name $name -Destination tcp:127.0.0.1:0 | Should -BeNullOrEmpty }
+                'number' { Resume-Migration (Get-MigrationState -Name $name).Id -Destination tcp:127.0.0.1:0 }
+                'job' { $job | Resume-Migration -Destination tcp:127.0.0.1:0 }
+                'record' { Get-MigrationState -Running | Where-Object { $_.Name -eq $name } | Resume-Migration -Destination tcp:127.0.0.1:0 }
+            }
+            $state = Wait-Migration $name -Timeout 60s
+            $state.State | Should -Be 'Completed'
+            $state.QemuStates | Should -Contain 'postcopy-paused'
+            Invoke-TestMonitor $pair.Target 'info status' | Should -BeLike '*VM status: running*'
+        }
+
+        It 'goes on where it was, and says so with -PassThru' {
+            $state = Resume-Migration -Name $name -PassThru
+            $state.Name | Should -Be $name
+            (Wait-Migration $name -Timeout 60s).State | Should -Be 'Completed'
         }
     }
 }

@@ -1,5 +1,11 @@
+BeforeDiscovery {
+    . $PSScriptRoot/qemu.ps1
+    $qemu = Find-TestQemu
+}
+
 BeforeAll {
     . $PSScriptRoot/common.ps1
+    . $PSScriptRoot/qemu.ps1
 }
 
 Describe 'Set-Migration' {
@@ -100,5 +106,33 @@ Describe 'Set-Migration' {
     It 'changes nothing with -WhatIf' {
         Set-Migration -Name $name -MaxDowntime 2s -PassThru -WhatIf | Should -BeNullOrEmpty
         (Get-MigrationState -Name $name).Parameters.MaxDowntime.TotalMilliseconds | Should -Be 1
+    }
+}
+
+Describe 'Set-Migration of a guest of QEMU' -Skip:(-not $qemu) {
+    BeforeEach {
+        $failed = $null
+        $pair = Start-TestPair
+        $name = $pair.Name
+        $job = Start-VmMigration $name tcp:127.0.0.1:0 -DestinationQmp $pair.Target.Uri -MaxBandwidth 20MB -MaxDowntime 1ms -AsJob
+    }
+
+    AfterEach { Stop-TestPair $pair }
+
+    It 'lets a migration end that would not have, by <By>' -ForEach @{ By = 'name' }, @{ By = 'job' }, @{ By = 'record' } {
+        $null = Wait-Until { (Get-MigrationState -Name $name).Current.Iteration -gt 1 }
+        switch ($By) {
+            'name' { Set-Migration -Name $name -MaxDowntime 2s -MaxBandwidth 0 | Should -BeNullOrEmpty }
+            'job' { $job | Set-Migration -MaxDowntime 2s -MaxBandwidth 0 }
+            'record' { Get-MigrationState -Running | Where-Object { $_.Name -eq $name } | Set-Migration -MaxDowntime 2s -MaxBandwidth 0 }
+        }
+        (Wait-Migration $name -Timeout 60s).State | Should -Be 'Completed'
+        Invoke-TestMonitor $pair.Target 'info status' | Should -BeLike '*VM status: running*'
+    }
+
+    It 'is QEMU''s own limit' {
+        $null = Wait-Until { (Get-MigrationState -Name $name).Current.Iteration -gt 1 }
+        (Set-Migration -Name $name -MaxBandwidth 5MB -PassThru).Parameters.MaxBandwidth | Should -Be 5MB
+        Invoke-TestMonitor $pair.Source 'info migrate_parameters' | Should -BeLike '*max-bandwidth: 5242880 *'
     }
 }

@@ -76,4 +76,54 @@ Describe 'Start-VmMigration of a guest of QEMU' {
             (Get-MigrationGuest $name).State | Should -Be 'Running'
         }
     }
+
+    Context 'with a guest that writes faster than the link carries' -Skip:(-not $qemu) {
+        BeforeEach {
+            $pair = Start-TestPair
+            $name = $pair.Name
+        }
+
+        AfterEach { Stop-TestPair $pair }
+
+        It 'Ctrl+C cancels it, and the guest goes on at the source' {
+            $output = @(Invoke-WithStop {
+                    param($name, $target)
+                    Start-VmMigration $name tcp:127.0.0.1:0 -DestinationQmp $target -MaxBandwidth 20MB -MaxDowntime 1ms
+                } -ArgumentList $name, $pair.Target.Uri -Until { $args[0].Output.Count -ge 2 })
+            $output[0].Iteration | Should -Be 1
+            (Get-MigrationState -Name $name).State | Should -Be 'Cancelled'
+            (Get-MigrationState -Name $name).Location | Should -Be 'Source'
+            Invoke-TestMonitor $pair.Source 'info status' | Should -BeLike '*VM status: running*'
+        }
+
+        It 'a break ends it, and the guest goes on at the source' {
+            $seen = 0
+            foreach ($once in 1) {
+                Start-VmMigration $name tcp:127.0.0.1:0 -DestinationQmp $pair.Target.Uri -MaxBandwidth 20MB -MaxDowntime 1ms |
+                    ForEach-Object { $seen++; if ($_.Iteration -ge 2) { break } }
+            }
+            $seen | Should -BeGreaterThan 0
+            (Get-MigrationState -Name $name).State | Should -Be 'Cancelled'
+            Invoke-TestMonitor $pair.Source 'info status' | Should -BeLike '*VM status: running*'
+        }
+
+        It 'takes the guest from the pipeline, and the destination as a guest' {
+            $there = Connect-MigrationGuest $pair.Target.Uri -Name "$name-there"
+            $there.State | Should -Be 'InMigrate'
+            $last = @(Get-MigrationGuest $name | Start-VmMigration -Destination tcp:127.0.0.1:0 -DestinationQmp $there -MaxDowntime 2s)[-1]
+            $last.Result.State | Should -Be 'Completed'
+            $null = Wait-Until { $there.State -eq 'Running' }
+        }
+
+        It 'a job gives the passes' {
+            $job = Start-VmMigration $name tcp:127.0.0.1:0 -DestinationQmp $pair.Target.Uri -MaxBandwidth 20MB -MaxDowntime 1ms -AsJob
+            $null = Wait-Until { (Get-MigrationState -Name $name).Current.Iteration -gt 1 }
+            Set-Migration -Name $name -MaxBandwidth 0 -MaxDowntime 2s
+            $passes = @($job | Receive-Job -Wait)
+            $job.State | Should -Be 'Completed'
+            $passes.Count | Should -BeGreaterThan 1
+            $passes[0].NormalPages | Should -BeGreaterThan 0
+            $passes[-1].Result.Location | Should -Be 'Destination'
+        }
+    }
 }

@@ -1,5 +1,11 @@
+BeforeDiscovery {
+    . $PSScriptRoot/qemu.ps1
+    $qemu = Find-TestQemu
+}
+
 BeforeAll {
     . $PSScriptRoot/common.ps1
+    . $PSScriptRoot/qemu.ps1
 }
 
 Describe 'Stop-Migration' {
@@ -99,5 +105,29 @@ Describe 'Stop-Migration' {
 
     It 'is known by its alias' {
         (Get-Command Stop-VmMigration).ResolvedCommand.Name | Should -Be 'Stop-Migration'
+    }
+}
+
+Describe 'Stop-Migration of a guest of QEMU' -Skip:(-not $qemu) {
+    BeforeEach {
+        $failed = $null
+        $pair = Start-TestPair
+        $name = $pair.Name
+        $job = Start-VmMigration $name tcp:127.0.0.1:0 -DestinationQmp $pair.Target.Uri -MaxBandwidth 20MB -MaxDowntime 1ms -AsJob
+        $null = Wait-Until { (Get-MigrationState -Name $name).Current.Iteration -gt 1 }
+    }
+
+    AfterEach { Stop-TestPair $pair }
+
+    It 'leaves the guest where it was, by <By>' -ForEach @{ By = 'name' }, @{ By = 'job' }, @{ By = 'record' } {
+        $stopped = switch ($By) {
+            'name' { Stop-Migration $name }
+            'job' { $job | Stop-Migration }
+            'record' { Get-MigrationState -Running | Where-Object { $_.Name -eq $name } | Stop-Migration }
+        }
+        $stopped.Outcome | Should -Be 'Cancelled'
+        $stopped.Location | Should -Be 'Source'
+        (Get-MigrationGuest $name).State | Should -Be 'Running'
+        Invoke-TestMonitor $pair.Source 'info status' | Should -BeLike '*VM status: running*'
     }
 }

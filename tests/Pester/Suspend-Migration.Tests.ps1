@@ -1,5 +1,12 @@
+BeforeDiscovery {
+    . $PSScriptRoot/qemu.ps1
+    $qemu = Find-TestQemu
+    $postcopy = $qemu -and (Test-Postcopy)
+}
+
 BeforeAll {
     . $PSScriptRoot/common.ps1
+    . $PSScriptRoot/qemu.ps1
 }
 
 Describe 'Suspend-Migration' {
@@ -32,5 +39,38 @@ Describe 'Suspend-Migration' {
             Suspend-Migration -Name $name -PassThru -WhatIf | Should -BeNullOrEmpty
             (Get-MigrationState -Name $name).State | Should -BeIn 'Setup', 'Active'
         }
+    }
+}
+
+Describe 'Suspend-Migration of a guest of QEMU' -Skip:(-not $postcopy) {
+    BeforeEach {
+        $failed = $null
+        $pair = Start-TestPair -Slow
+        $name = $pair.Name
+        $job = Start-VmMigration $name tcp:127.0.0.1:0 -DestinationQmp $pair.Target.Uri -MaxBandwidth 4MB -MaxDowntime 1ms -Postcopy -MaxPostcopyBandwidth 2MB -AsJob
+        $null = Wait-Until { (Get-MigrationState -Name $name).Current.TransferredBytes -gt 1MB }
+    }
+
+    AfterEach { Stop-TestPair $pair }
+
+    It 'breaks the link of a postcopy, by <By>' -ForEach @{ By = 'name' }, @{ By = 'number' }, @{ By = 'job' }, @{ By = 'record' } {
+        Switch-Migration -Name $name
+        $null = Wait-Until { (Get-MigrationState -Name $name).State -eq 'PostcopyActive' }
+        $state = switch ($By) {
+            'name' { Suspend-Migration -Name $name -PassThru }
+            'number' { Suspend-Migration (Get-MigrationState -Name $name).Id -PassThru }
+            'job' { $job | Suspend-Migration -PassThru }
+            'record' { Get-MigrationState -Running | Where-Object { $_.Name -eq $name } | Suspend-Migration -PassThru }
+        }
+        $state | Should -BeOfType 'PsMigrate.Engine.Model.MigrationState'
+        $null = Wait-Until { (Get-MigrationState -Name $name).State -eq 'PostcopyPaused' }
+        (Get-MigrationState -Name $name).Location | Should -Be 'Destination'
+        Invoke-TestMonitor $pair.Source 'info status' | Should -Not -BeLike '*VM status: running*'
+    }
+
+    It 'refuses a migration before postcopy, and it goes on' {
+        Suspend-Migration -Name $name -ErrorVariable failed -ErrorAction SilentlyContinue
+        $failed[0].FullyQualifiedErrorId | Should -BeLike 'InvalidState,*'
+        (Get-MigrationState -Name $name).State | Should -Be 'Active'
     }
 }

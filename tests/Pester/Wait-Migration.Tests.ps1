@@ -1,5 +1,11 @@
+BeforeDiscovery {
+    . $PSScriptRoot/qemu.ps1
+    $qemu = Find-TestQemu
+}
+
 BeforeAll {
     . $PSScriptRoot/common.ps1
+    . $PSScriptRoot/qemu.ps1
 }
 
 Describe 'Wait-Migration' {
@@ -79,5 +85,34 @@ Describe 'Wait-Migration' {
         $null = Start-VmMigration $name "local:$name-to"
         Wait-Migration "$name*" -ErrorVariable failed | Should -BeNullOrEmpty
         $failed | Should -BeNullOrEmpty
+    }
+}
+
+Describe 'Wait-Migration of a guest of QEMU' -Skip:(-not $qemu) {
+    BeforeEach {
+        $failed = $null
+        $pair = Start-TestPair
+        $name = $pair.Name
+        $job = Start-VmMigration $name tcp:127.0.0.1:0 -DestinationQmp $pair.Target.Uri -MaxBandwidth 20MB -MaxDowntime 1ms -AsJob
+    }
+
+    AfterEach { Stop-TestPair $pair }
+
+    It 'gives the state at the end' {
+        Set-Migration -Name $name -MaxDowntime 2s -MaxBandwidth 0
+        $state = $job | Wait-Migration -Timeout 60s
+        $state.State | Should -Be 'Completed'
+        $state.Location | Should -Be 'Destination'
+    }
+
+    It 'gives up after -Timeout, and the migration goes on' {
+        Wait-Migration $name -Timeout 200ms -ErrorVariable failed -ErrorAction SilentlyContinue | Should -BeNullOrEmpty
+        $failed[0].FullyQualifiedErrorId | Should -Be 'Timeout,PsMigrate.Commands.WaitMigrationCommand'
+        (Get-MigrationState -Name $name).State | Should -BeIn 'Setup', 'Active'
+    }
+
+    It 'leaves the migration alone when the wait is stopped' {
+        $null = Invoke-WithStop { param($name) 'waits'; Wait-Migration $name } -ArgumentList $name -Until { $args[0].Output.Count -ge 1 }
+        (Get-MigrationState -Name $name).State | Should -BeIn 'Setup', 'Active'
     }
 }

@@ -13,8 +13,13 @@ function Find-TestQemu {
 
 function Start-TestQemu {
     # Starts a QEMU and returns when its QMP socket, Uri, listens. Stop-TestQemu ends it.
-    param([string[]] $ArgumentList = @('-M', 'none', '-m', '16M'))
+    # -Walks: its guest writes to 32 MB over and over. Both ends of a migration need it, and more than 34 MB. A longer -Delay writes less.
+    param([string[]] $ArgumentList = @('-M', 'none', '-m', '16M'), [switch] $Walks, [int] $Delay = 5000)
     $folder = [System.IO.Directory]::CreateTempSubdirectory('psmigrate-qemu-').FullName
+    if ($Walks) {
+        $ArgumentList += '-drive', "if=none,id=boot,format=raw,read-only=on,file=$(& $PSScriptRoot/../../examples/new-boot-image.ps1 "$folder/boot" -Delay $Delay)",
+        '-device', 'virtio-blk-pci,drive=boot', '-debugcon', "file:$folder/progress"
+    }
     $start = [System.Diagnostics.ProcessStartInfo]::new((Find-TestQemu))
     $sockets = @('-qmp', "unix:$folder/qmp,server=on,wait=off", '-monitor', "unix:$folder/monitor,server=on,wait=off")
     foreach ($argument in @('-nodefaults', '-display', 'none', '-accel', 'tcg') + $sockets + $ArgumentList) {
@@ -47,6 +52,56 @@ function Invoke-TestMonitor {
         $answer
     }
     finally { $socket.Dispose() }
+}
+
+function Start-TestPair {
+    # Two QEMUs: Source with a guest that writes faster than 20 MB/s, connected as Name; Target waits for it. Stop-TestPair ends both.
+    # With -Slow it writes 2 MB/s, so that it needs its memory in a postcopy no faster than that.
+    param([switch] $Slow)
+    $delay = if ($Slow) { 1000000 } else { 5000 }
+    $pair = [pscustomobject]@{ Name = New-TestName; Source = $null; Target = $null }
+    try {
+        $pair.Source = Start-TestQemu -Walks -Delay $delay -ArgumentList '-M', 'pc', '-m', '64M'
+        $pair.Target = Start-TestQemu -Walks -Delay $delay -ArgumentList '-M', 'pc', '-m', '64M', '-incoming', 'defer'
+        $null = Connect-MigrationGuest $pair.Source.Uri -Name $pair.Name
+        Wait-TestWalk $pair.Source
+    }
+    catch {
+        Stop-TestPair $pair
+        throw
+    }
+    $pair
+}
+
+function Reset-TestTarget {
+    # A QEMU takes in one migration, also one that is cancelled: another Target.
+    param($Pair)
+    Stop-TestQemu $Pair.Target
+    $Pair.Target = $null
+    $Pair.Target = Start-TestQemu -Walks -ArgumentList '-M', 'pc', '-m', '64M', '-incoming', 'defer'
+}
+
+function Wait-TestWalk {
+    # Until the guest of a QEMU that was started with -Walks has filled its working set and writes.
+    param($Qemu)
+    $progress = "$($Qemu.Folder)/progress"
+    $null = Wait-Until { [System.IO.File]::Exists($progress) -and [System.IO.File]::ReadAllText($progress).Contains('W') } -What 'the guest to walk'
+}
+
+function Stop-TestPair {
+    param($Pair)
+    if (-not $Pair) { return }
+    # First the QEMUs: a job can't cancel a postcopy.
+    Stop-TestQemu $Pair.Source
+    Stop-TestQemu $Pair.Target
+    Get-Job | Where-Object { $_ -is [PsMigrate.Jobs.MigrationJob] } | Remove-Job -Force
+    Get-MigrationGuest "$($Pair.Name)*" -Kind Qemu | Disconnect-MigrationGuest
+}
+
+function Test-Postcopy {
+    # QEMU needs userfaultfd, also for faults of the kernel: for root, or with this setting.
+    $setting = '/proc/sys/vm/unprivileged_userfaultfd'
+    [Environment]::IsPrivilegedProcess -or ([System.IO.File]::Exists($setting) -and [System.IO.File]::ReadAllText($setting).Trim() -eq '1')
 }
 
 function Stop-TestQemu {

@@ -51,9 +51,9 @@ sealed class DrivenDestination : IDisposable
             if (_client is { IsClosed: false } present) return present;
             if (_isOwn) _client?.Dispose();
             // QEMU serves one client per socket: where that is a guest of this process, its connection is shared.
-            var known = GuestRegistry.All.OfType<QemuGuest>().FirstOrDefault(guest => guest.IsConnected && guest.Uri == _uri);
+            var known = QemuGuest.ConnectionTo(_uri);
             _isOwn = known is null;
-            return _client = known?.Qmp ?? QmpReconnection.Connect(_uri, _connectTimeout, cancel);
+            return _client = known ?? QmpReconnection.Connect(_uri, _connectTimeout, cancel);
         }
     }
 

@@ -28,13 +28,19 @@ sealed partial class DrivenMigration
         }
         else
         {
-            if (end.Status == MigrationStatus.Failed) RecordFailure(DrivenErrors.Failed(end.ErrorDescription, _far?.AwaitEnd(ShortWait).Trouble));
+            if (end.Status == MigrationStatus.Failed)
+            {
+                var failure = DrivenErrors.Failed(end.ErrorDescription, _far?.AwaitEnd(ShortWait).Trouble);
+                failure.Phase = _lastPhase;
+                RecordFailure(failure);
+            }
             StayAtSource();
         }
         switch (_location)
         {
             case GuestLocation.Destination:
-                _guest.HandOver(_destination.ToString(), ramOnly: false);
+                // The port that was listened at, where the destination chose one.
+                _guest.HandOver((_address ?? _destination).ToString(), ramOnly: false);
                 break;
             case GuestLocation.InDoubt:
                 _guest.PutInDoubt(_destination.ToString(), Settle);
@@ -130,7 +136,7 @@ sealed partial class DrivenMigration
         {
             lock (_lock)
                 _error = new MigrationException(MigrationErrorId.QmpConnectionLost, MigrationSide.Source,
-                    $"The source's QEMU at {_guest.Uri} has ended; its log says why.", _lost) { Phase = _error?.Phase };
+                    $"The source's QEMU at {_guest.Uri} has ended, and the guest with it; its log says why.", _lost) { Phase = _error?.Phase };
         }
         var word = _far?.AwaitEnd(ShortWait);
         if (word is { IsLoaded: true } && hasEnded) Rescue();

@@ -24,6 +24,7 @@ sealed partial class DrivenMigration
     bool _runsAtSource;
     bool _isCancelSent;
     bool _isContinueSent;
+    MigrationPhase _lastPhase;
 
     void Run()
     {
@@ -45,6 +46,7 @@ sealed partial class DrivenMigration
         }
         try
         {
+            _lastPhase = _phases.Current;
             _phases.MoveTo(MigrationPhase.Finish);
             Conclude(end);
         }

@@ -169,6 +169,7 @@ sealed partial class DrivenMigration : IMigrationRun
     {
         lock (_lock)
         {
+            if (MigrationTransitions.IsEnded(_status)) throw DrivenErrors.State($"The migration has ended: {_status}.");
             if (!_parameters.Postcopy && !IsAdopted) throw DrivenErrors.State("The migration was started without -Postcopy, so that QEMU can't go over to it.");
             if (!DrivenPhases.IsBeforeSwitchover(_status)) throw DrivenErrors.State($"A migration that is {_status} can't go over to postcopy.");
             // QEMU 7.2 would take both, and lose the guest.
@@ -192,8 +193,18 @@ sealed partial class DrivenMigration : IMigrationRun
         var status = Status;
         if (status is not (MigrationStatus.PostcopyActive or MigrationStatus.PostcopyRecover))
             throw DrivenErrors.State($"Only a migration in postcopy can be paused, and this one is {status}.");
+        AwaitTaken();
         _qmp.ExecuteOutOfBand("migrate-pause", timeout: AnswerTimeout);
         _wake.Set();
+    }
+
+    // Until the destination has got as far as RUN (POSTCOPY_INCOMING_RUNNING) a broken link does not pause it: it exits, and the guest is lost.
+    void AwaitTaken()
+    {
+        if (_far is null) return;
+        for (var clock = System.Diagnostics.Stopwatch.StartNew(); _far.Ask().RunState == QemuRunState.InMigrate; Thread.Sleep(10))
+            if (clock.Elapsed > AnswerTimeout)
+                throw DrivenErrors.State("The destination has not taken the guest over yet, and would lose it if the link broke now. Try again later.");
     }
 
     void Set(JsonObject parameters)

@@ -14,7 +14,7 @@ static class EndsAgreement
     {
         var found = new List<string>();
         Compare(found, "machine type", source.MachineType, destination.MachineType);
-        Compare(found, "RAM in bytes", source.RamSize, destination.RamSize);
+        Compare(found, "RAM", Size(source.RamSize), Size(destination.RamSize));
         Compare(found, "number of vCPUs", source.CpuCount, destination.CpuCount);
         if (source.Uuid is not null && destination.Uuid is not null) Compare(found, "uuid", source.Uuid, destination.Uuid);
         else if (asked.ValidateUuid && source.Uuid != destination.Uuid)
@@ -34,6 +34,14 @@ static class EndsAgreement
             throw new MigrationException(MigrationErrorId.EndsDisagree, MigrationSide.Destination,
                 $"The two QEMUs do not fit together: {string.Join("; ", found)}.");
     }
+
+    // As in -m.
+    static string? Size(long? bytes) => bytes switch
+    {
+        null => null,
+        { } whole when whole % (1 << 20) == 0 => $"{whole >> 20} MB",
+        { } odd => $"{odd} bytes",
+    };
 
     static void Compare<T>(List<string> found, string what, T? source, T? destination)
     {

@@ -29,7 +29,7 @@ public sealed partial class QemuGuest
         var limit = timeout ?? QmpClient.DefaultTimeout;
         if (limit <= TimeSpan.Zero) throw MigrationException.Invalid($"A time to connect is more than nothing, and is {limit}.");
         var end = new Deadline(limit);
-        var client = QmpClient.Connect(qmp, limit, cancel);
+        var client = Open(qmp, limit, cancel);
         try
         {
             var (identity, accelerator) = Identify(client, end, limit, cancel);
@@ -65,10 +65,27 @@ public sealed partial class QemuGuest
         Qmp.Dispose();
     }
 
+    /// <summary>The connection that a guest of this process has to that QMP socket; null where none has.</summary>
+    internal static QmpClient? ConnectionTo(MigrationUri qmp) => At(qmp)?.Qmp;
+
+    static QemuGuest? At(MigrationUri qmp) => GuestRegistry.All.OfType<QemuGuest>().FirstOrDefault(guest => guest.IsConnected && guest.Uri == qmp);
+
     static void CheckFree(string host, string name)
     {
         GuestOptions.CheckName(name);
         if (GuestRegistry.Find(host, name) is { } present && !IsLost(present)) GuestRegistry.CheckFree(host, name);
+    }
+
+    static QmpClient Open(MigrationUri qmp, TimeSpan limit, CancellationToken cancel)
+    {
+        try
+        {
+            return QmpClient.Connect(qmp, limit, cancel);
+        }
+        catch (MigrationException error) when (error.Id == MigrationErrorId.QmpTimeout && At(qmp) is { } present)
+        {
+            throw new MigrationException(error.Id, error.Side, $"{error.Message} Guest {present.Name} on host {present.Host} of this process has it.", error);
+        }
     }
 
     // Null where QEMU has none.

@@ -8,7 +8,9 @@ using PsMigrate.Engine.Transport;
 namespace PsMigrate.Engine.Source;
 
 /// <summary>The QMP of the QEMU that takes a captured guest in, to let the guest run once it is there for certain.</summary>
-sealed class DestinationMonitor(string address) : IDisposable
+/// <param name="address">Its QMP socket.</param>
+/// <param name="shared">A connection of this process to it, which stays open; null makes one.</param>
+sealed class DestinationMonitor(string address, QmpClient? shared = null) : IDisposable
 {
     static readonly TimeSpan Period = TimeSpan.FromMilliseconds(20);
 
@@ -20,7 +22,7 @@ sealed class DestinationMonitor(string address) : IDisposable
     /// </summary>
     public void Connect(TimeSpan timeout, CancellationToken cancel)
     {
-        _client = QmpClient.Connect(MigrationUri.Parse(address), timeout, cancel);
+        _client = shared ?? QmpClient.Connect(MigrationUri.Parse(address), timeout, cancel);
         if (Status() is not "inmigrate" and var status)
             throw new MigrationException(MigrationErrorId.QemuRefused, MigrationSide.User,
                 $"The QEMU at {address} waits for no guest: it is {Printable.Text(status ?? "of no state")}. Is it the one that is migrated to?");
@@ -38,7 +40,10 @@ sealed class DestinationMonitor(string address) : IDisposable
         for (; Status() != "running"; Thread.Sleep(Period)) ThrowIfLate(clock, timeout, "does not run it");
     }
 
-    public void Dispose() => _client?.Dispose();
+    public void Dispose()
+    {
+        if (shared is null) _client?.Dispose();
+    }
 
     string? Status() => JsonObject.Create(_client!.Execute("query-status"))?["status"]?.GetValue<string>();
 

@@ -1,12 +1,13 @@
-using System.Diagnostics;
-using System.Diagnostics.CodeAnalysis;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Journal;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
+using PsMigrate.Engine.Qmp;
 using PsMigrate.Engine.Ram;
 using PsMigrate.Engine.Transport;
 using PsMigrate.Engine.VmState;
+using System.Diagnostics.CodeAnalysis;
+using System.Diagnostics;
 
 namespace PsMigrate.Engine.Source;
 
@@ -49,7 +50,8 @@ sealed partial class OutgoingMigration : IMigrationRun
     bool _isCommitted;
 
     public OutgoingMigration(
-        int id, MemoryGuest guest, string destination, MigrationParameters parameters, Func<CancellationToken, IConnection> connect)
+        int id, MemoryGuest guest, string destination, MigrationParameters parameters, Func<CancellationToken, IConnection> connect,
+        QmpClient? destinationQmp = null)
     {
         Id = id;
         _guest = guest;
@@ -59,7 +61,8 @@ sealed partial class OutgoingMigration : IMigrationRun
         if (guest.Machine is { } captured)
         {
             // One that did not run needs nobody to let it run.
-            if (parameters.DestinationQmp is { } qmp && captured.RunState == GlobalState.Running) _monitor = new DestinationMonitor(qmp);
+            if (parameters.DestinationQmp is { } qmp && captured.RunState == GlobalState.Running)
+                _monitor = new DestinationMonitor(qmp, destinationQmp);
             _machine = new CapturedMachineState(captured, sendsPaused: _monitor is not null);
         }
         else
@@ -128,7 +131,7 @@ sealed partial class OutgoingMigration : IMigrationRun
         };
         if (what is not null)
             throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
-                $"Guest {_guest.Name} lives in this process, and {what} is for guests of a QEMU only.");
+                $"Guest {_guest.Name} {(_own is null ? "was captured and is sent by this process" : "lives in this process")}, and {what} is for guests of a QEMU only.");
         if (_own is null && _parameters.Verify)
             throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
                 $"Guest {_guest.Name} was captured from a QEMU, and is sent as a QEMU sends: nobody gives a digest at the other end, and -Verify can't be kept.");

@@ -97,7 +97,8 @@ public sealed record MigrationUri
             "UNIX" => new MigrationUri { Kind = MigrationUriKind.Unix, Path = CheckUnixPath(text, rest) },
             "FILE" => ParseFile(text, rest),
             "EXEC" => new MigrationUri { Kind = MigrationUriKind.Exec, Path = CheckPath(text, rest, "command") },
-            _ => throw Invalid(text, "it starts with none of local, tcp:, unix:, file: and exec:"),
+            _ => throw Invalid(text, "it starts with none of local, tcp:, unix:, file: and exec:"
+                + (text.Contains('/', StringComparison.Ordinal) ? $"; a socket in the file system is unix:{text}" : "")),
         };
     }
 
