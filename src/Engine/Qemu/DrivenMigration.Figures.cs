@@ -91,6 +91,7 @@ sealed partial class DrivenMigration
             NormalPages = _ram.Normal,
             ZeroPages = _ram.Duplicate,
             XbzrlePages = xbzrle,
+            Xbzrle = _info.XbzrleCache,
             DirtyRate = (double)_ram.DirtyPagesRate * PageSize,
             Bandwidth = _ram.Mbps * BytesPerMegabit,
             // Before it knows a dirty rate, QEMU says the limit.
