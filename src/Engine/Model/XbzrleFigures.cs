@@ -15,5 +15,5 @@ public sealed record XbzrleFigures(
 {
     /// <summary>One line, without the size of the cache.</summary>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
-        $"{Pages:N0} found, {CacheMiss:N0} missed ({CacheMissRate:0.#%}), {Overflow:N0} sent whole, {EncodingRate:0.##} to 1");
+        $"{Pages:N0} found, {CacheMiss:N0} missed, {Overflow:N0} sent whole; lately {CacheMissRate * 100:0.#} % missed, {EncodingRate:0.#} to 1");
 }
