@@ -113,18 +113,6 @@ Describe 'Get-MigrationGuest' {
         BeforeAll {
             $machine = Start-TestQemu -ArgumentList '-M', 'pc', '-m', '32M', '-object', 'memory-backend-ram,id=peer,size=1M,share=on', '-device', 'ivshmem-plain,memdev=peer'
             $guest = Connect-MigrationGuest $machine.Uri -Name "$name-d"
-
-            function Read-View {
-                # The values of one entry of the module's views: what Format-List or Format-Table would show.
-                param([string] $Path, $InputObject)
-                $views = [xml][System.IO.File]::ReadAllText([System.IO.Path]::Combine([System.IO.Path]::GetDirectoryName($ModulePath), 'PsMigrate.Format.ps1xml'))
-                foreach ($item in $views.SelectNodes($Path)) {
-                    $script = $item.SelectSingleNode('ScriptBlock')
-                    $value = if ($script) { $InputObject | ForEach-Object ([scriptblock]::Create($script.InnerText)) }
-                    else { $InputObject.($item.SelectSingleNode('PropertyName').InnerText) }
-                    "$value"
-                }
-            }
         }
 
         AfterAll {

@@ -131,6 +131,27 @@ Describe 'Start-VmMigration' {
             (Start-VmMigration $name "local:$to" -MaxDowntime $Given)[-1].MaxDowntime.TotalMilliseconds | Should -Be 70
         }
 
+        It 'sends differences of pages with -Xbzrle' {
+            New-MigrationGuest $name 16MB -Workload HotSpot -DirtyRate 60MB -Content Random
+            $last = (Start-VmMigration $name "local:$to" -Xbzrle -XbzrleCacheSize 8MB -MaxBandwidth 40MB -MaxDowntime 2ms -Verify)[-1]
+            $last.Result.Verified | Should -BeTrue
+            $last.Xbzrle.CacheSize | Should -Be 8MB
+            $last.XbzrlePages | Should -BeGreaterThan 0
+            $last.Xbzrle.Pages | Should -Be $last.XbzrlePages
+            $last.Xbzrle.EncodingRate | Should -BeGreaterThan 1
+            $shown = "$($last.Xbzrle); cache 8 MB"
+            $shown | Should -Match '^[\d,]+ found, [\d,]+ missed, [\d,]+ sent whole; lately '
+            Read-View "//View[Name='MigrationState']//ListItem[Label='XBZRLE']" (Get-MigrationState -Name $name) | Should -Be $shown
+            Read-View "//View[Name='MigrationIteration']//ListItem[Label='XBZRLE']" $last | Should -Be $shown
+        }
+
+        It 'takes no larger cache for -Xbzrle than the guest has memory, and says so' {
+            $null = New-Writer $name
+            $state = (Start-VmMigration $name "local:$to" -Xbzrle)[-1] | Get-MigrationState
+            $state.Current.Xbzrle.CacheSize | Should -Be 16MB
+            @($state.Decisions | Where-Object What -EQ 'XbzrleCacheSize') | Should -HaveCount 1
+        }
+
         It 'keeps a suspended copy with -KeepSource' {
             $guest = New-Writer $name
             $null = Start-VmMigration $name "local:$to" -KeepSource
@@ -320,6 +341,7 @@ Describe 'Start-VmMigration' {
             @{ What = 'a negative bandwidth'; Arguments = @{ MaxBandwidth = -1 }; Id = 'InvalidParameter' }
             @{ What = 'a timeout of 0'; Arguments = @{ Timeout = 0 }; Id = 'InvalidParameter' }
             @{ What = 'a connect timeout of 0'; Arguments = @{ ConnectTimeout = 0 }; Id = 'InvalidParameter' }
+            @{ What = 'a cache for -Xbzrle that is no power of two'; Arguments = @{ Xbzrle = $true; XbzrleCacheSize = 12KB }; Id = 'InvalidParameter' }
         ) {
             $all = @{ Destination = "local:$to" }
             foreach ($key in $Arguments.Keys) { $all[$key] = $Arguments[$key] }

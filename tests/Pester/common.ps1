@@ -103,3 +103,15 @@ function Invoke-WithStop {
     finally { $output = Stop-InRunspace $run -TimeoutSeconds $TimeoutSeconds }
     $output
 }
+
+function Read-View {
+    # The values of one entry of the module's views: what Format-List or Format-Table would show.
+    param([string] $Path, $InputObject)
+    $views = [xml][System.IO.File]::ReadAllText([System.IO.Path]::Combine([System.IO.Path]::GetDirectoryName($ModulePath), 'PsMigrate.Format.ps1xml'))
+    foreach ($item in $views.SelectNodes($Path)) {
+        $script = $item.SelectSingleNode('ScriptBlock')
+        $value = if ($script) { $InputObject | ForEach-Object ([scriptblock]::Create($script.InnerText)) }
+        else { $InputObject.($item.SelectSingleNode('PropertyName').InnerText) }
+        "$value"
+    }
+}

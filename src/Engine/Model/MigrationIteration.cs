@@ -51,8 +51,11 @@ public sealed record MigrationIteration
     /// <summary>Zero pages sent, since the start.</summary>
     public long ZeroPages { get; init; }
 
-    /// <summary>Pages sent as a difference, since the start.</summary>
+    /// <summary>Pages of which a difference was made, since the start, also where it was empty or too long (QEMU's xbzrle-cache.pages).</summary>
     public long XbzrlePages { get; init; }
+
+    /// <summary>The counters of differences (QEMU's xbzrle-cache); null without -Xbzrle.</summary>
+    public XbzrleFigures? Xbzrle { get; init; }
 
     /// <summary>How fast the guest dirties distinct pages, bytes/s, over this pass.</summary>
     public double DirtyRate { get; init; }

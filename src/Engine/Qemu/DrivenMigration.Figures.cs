@@ -19,7 +19,7 @@ sealed partial class DrivenMigration
     QemuMigrationInfo _info = QemuMigrationInfo.Parse(default);
     QemuRamInfo _ram = new();
     QemuRamInfo _passBegin = new();
-    long _xbzrlePages;
+    XbzrleFigures? _xbzrle;
     long _passBeginXbzrle;
     TimeSpan _passStart;
     TimeSpan _waitStart;
@@ -27,6 +27,8 @@ sealed partial class DrivenMigration
     int _pass;
     int _percent;
     bool _hasEvents;
+
+    long XbzrlePages => _xbzrle?.Pages ?? 0;
 
     /// <summary>The states in the order in which QEMU reported them; from query-migrate where there are no events.</summary>
     void Remember(string status, bool isEvent)
@@ -65,13 +67,13 @@ sealed partial class DrivenMigration
     {
         _info = info;
         if (info.Ram is not { } ram) return;
-        (_ram, _xbzrlePages) = (ram, info.XbzrleCache?.Pages ?? _xbzrlePages);
+        (_ram, _xbzrle) = (ram, info.XbzrleCache ?? _xbzrle);
         var syncs = (int)Math.Clamp(ram.DirtySyncCount, 0, int.MaxValue);
         if (syncs <= _pass) return;
         // A look at the log ends a pass. Of several since the last question only the last is known; the end makes a record of its own.
         if (syncs > 1 && !isEnd && !(IsAdopted && _pass == 0)) _journal.Add(Snapshot(syncs - 1));
         _pass = syncs;
-        if (!isEnd) (_passBegin, _passBeginXbzrle, _passStart) = (syncs == 1 ? new() : ram, _xbzrlePages, _phases.Elapsed);
+        if (!isEnd) (_passBegin, _passBeginXbzrle, _passStart) = (syncs == 1 ? new() : ram, XbzrlePages, _phases.Elapsed);
     }
 
     MigrationIteration Snapshot(int pass, MigrationResult? result = null)
@@ -86,7 +88,7 @@ sealed partial class DrivenMigration
             Timestamp = DateTime.UtcNow,
             Iteration = Math.Max(1, pass),
             IsFinal = result is not null,
-            Pages = _ram.Normal + _ram.Duplicate + _xbzrlePages - _passBegin.Normal - _passBegin.Duplicate - _passBeginXbzrle,
+            Pages = _ram.Normal + _ram.Duplicate + XbzrlePages - _passBegin.Normal - _passBegin.Duplicate - _passBeginXbzrle,
             Bytes = _ram.Transferred - _passBegin.Transferred,
             Duration = _phases.Elapsed - _passStart,
             DirtyPages = _ram.Remaining / PageSize,
@@ -95,7 +97,8 @@ sealed partial class DrivenMigration
             RemainingBytes = isThrough ? 0 : _ram.Remaining,
             NormalPages = _ram.Normal,
             ZeroPages = _ram.Duplicate,
-            XbzrlePages = _xbzrlePages,
+            XbzrlePages = XbzrlePages,
+            Xbzrle = _xbzrle,
             DirtyRate = (double)_ram.DirtyPagesRate * PageSize,
             Bandwidth = _ram.Mbps * BytesPerMegabit,
             // Before it knows a dirty rate, QEMU says the limit.

@@ -152,7 +152,7 @@ sealed class PageRecords
     void ReadDifference(WireReader reader, (ArrivingBlock Block, long Page) to)
     {
         var method = reader.Byte();
-        if (method != 1) throw reader.Error(MigrationErrorId.InvalidValue, $"Difference method {method} is not known.");
+        if (method != Xbzrle.Method) throw reader.Error(MigrationErrorId.InvalidValue, $"Difference method {method} is not known.");
         int length = reader.UInt16();
         if (length > GuestMemory.PageSize) throw reader.Error(MigrationErrorId.InvalidLength, $"A difference of {length} bytes can't be.");
         if (!to.Block.HasCome(to.Page))

@@ -9,7 +9,10 @@ namespace PsMigrate.Engine.Ram;
 /// <summary>
 /// Sends RAM: the block list, then dirty pages pass by pass, block by block (ram.c of QEMU). Nothing is allocated per page.
 /// </summary>
-sealed class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.DefaultSectionId) : IIterableState
+/// <param name="guest">Whose RAM.</param>
+/// <param name="sectionId">The section's number.</param>
+/// <param name="xbzrleCacheSize">Bytes for pages as they were sent, of which differences are made; 0 sends none.</param>
+sealed partial class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.DefaultSectionId, long xbzrleCacheSize = 0) : IIterableState
 {
     /// <summary>The section's number where nothing else claims it.</summary>
     public const uint DefaultSectionId = 1;
@@ -23,7 +26,7 @@ sealed class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.DefaultSectio
     // Word and fill byte, when the block goes on.
     const int ZeroRecord = 8 + 1;
 
-    Part[] _parts = [.. guest.Memory.Blocks.Select(block => new Part(block))];
+    Part[] _parts = Part.Of(guest.Memory);
     int _part;
     int _word;
     long _pending;
@@ -47,6 +50,7 @@ sealed class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.DefaultSectio
 
     public void SaveSetup(WireWriter writer)
     {
+        if (xbzrleCacheSize > 0) _xbzrle = new XbzrleSaver(XbzrleCache.Fit(xbzrleCacheSize, guest.Memory.Length));
         // The first pass sends everything, so what was logged before it is of no interest.
         guest.AtTickBoundary(() =>
         {
@@ -78,6 +82,7 @@ sealed class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.DefaultSectio
     public void SaveComplete(WireWriter writer)
     {
         PendingExact();
+        _isLastStage = true;
         SavePages(writer, long.MaxValue, long.MaxValue);
         writer.UInt64(RamFlags.Eos);
     }
@@ -89,14 +94,19 @@ sealed class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.DefaultSectio
             if (part.Block.Log is { } log) DirtyPagesFound += part.Dirty.Collect(log);
         _pending += DirtyPagesFound;
         SyncCount++;
+        _xbzrle?.EndPeriod(HandledPages);
         return PendingEstimate;
     }
 
-    public void Cleanup() => guest.AtTickBoundary(() =>
+    public void Cleanup()
     {
-        guest.Memory.StopLog();
-        return true;
-    });
+        ReleaseCache();
+        guest.AtTickBoundary(() =>
+        {
+            guest.Memory.StopLog();
+            return true;
+        });
+    }
 
     /// <summary>Lets go of the bitmaps; only the counters are of use from here on.</summary>
     public void Forget() => (_parts, _pending) = ([], 0);
@@ -119,7 +129,9 @@ sealed class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.DefaultSectio
             }
             if (++_word < part.Dirty.WordCount) continue;
             _word = 0;
-            if (++_part == _parts.Length) _part = 0;
+            if (++_part < _parts.Length) continue;
+            _part = 0;
+            EndRound();
         }
     }
 
@@ -170,8 +182,10 @@ sealed class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.DefaultSectio
         if (PageContent.IsZero(bytes))
         {
             SaveZero(writer, part, page);
+            _differences?.SaveZero(part.AddressOf(page), SyncCount, _isLastStage);
             return;
         }
+        if (_differences is not null && TrySaveDifference(writer, part, page, ref bytes)) return;
         var record = writer.Pipe.GetSpan(MaxRecord);
         var length = WriteWord(record, part, page, RamFlags.Page);
         bytes.CopyTo(record[length..]);
@@ -205,12 +219,21 @@ sealed class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.DefaultSectio
     }
 
     /// <summary>One block, and which of its pages are still to be sent.</summary>
-    sealed class Part(RamBlock block)
+    sealed class Part(RamBlock block, long address)
     {
+        public static Part[] Of(GuestMemory memory)
+        {
+            long address = 0;
+            return [.. memory.Blocks.Select(block => new Part(block, (address += block.Length) - block.Length))];
+        }
+
         public RamBlock Block => block;
 
         public byte[] Name { get; } = System.Text.Encoding.UTF8.GetBytes(block.Name);
 
         public PageBitmap Dirty { get; } = new(block.Pages);
+
+        /// <summary>Where a page lies when the blocks lie one behind the other (ram_addr_t of QEMU).</summary>
+        public long AddressOf(long page) => address + (page * GuestMemory.PageSize);
     }
 }

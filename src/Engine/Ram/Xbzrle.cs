@@ -5,6 +5,9 @@ namespace PsMigrate.Engine.Ram;
 /// </summary>
 static class Xbzrle
 {
+    /// <summary>The byte before the length of a difference (ENCODING_FLAG_XBZRLE).</summary>
+    public const byte Method = 1;
+
     /// <summary>
     /// Applies a difference to a page. False, with the page in an undefined state, when the encoding is not valid: an empty run,
     /// a run of no change that is not the first and is empty, or one that leaves page or input.

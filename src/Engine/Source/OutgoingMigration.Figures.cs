@@ -24,7 +24,7 @@ sealed partial class OutgoingMigration
 
     long SentBytes => _writer?.Position ?? _sentBytes;
 
-    long SentPages => _ram.NormalPages + _ram.ZeroPages;
+    long SentPages => _ram.HandledPages;
 
     void BeginPass()
     {
@@ -66,6 +66,7 @@ sealed partial class OutgoingMigration
         var elapsed = result?.TotalTime ?? _phases.Elapsed;
         var remaining = result?.State == MigrationStatus.Completed ? 0 : _ram.PendingEstimate;
         var sent = SentBytes;
+        var xbzrle = _ram.Xbzrle;
         return new MigrationIteration
         {
             Id = Id,
@@ -84,6 +85,8 @@ sealed partial class OutgoingMigration
             RemainingBytes = remaining,
             NormalPages = _ram.NormalPages,
             ZeroPages = _ram.ZeroPages,
+            XbzrlePages = xbzrle?.Pages ?? 0,
+            Xbzrle = xbzrle,
             DirtyRate = _dirtyRate ?? 0,
             Bandwidth = _window.Bandwidth,
             EstimatedDowntime = result is null ? _estimate : null,

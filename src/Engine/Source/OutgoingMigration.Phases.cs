@@ -2,6 +2,7 @@ using PsMigrate.Engine.Convergence;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
+using PsMigrate.Engine.Ram;
 using PsMigrate.Engine.Transport;
 using PsMigrate.Engine.VmState;
 
@@ -100,9 +101,20 @@ sealed partial class OutgoingMigration
         _ram.SaveSetup(_writer!);
         WriteRamFooter();
         _writer!.Flush();
+        if (_ram.Xbzrle is { } xbzrle && xbzrle.CacheSize < XbzrleCacheSize)
+            Decide("XbzrleCacheSize", $"{XbzrleCacheSize} bytes", $"{xbzrle.CacheSize} bytes",
+                $"Guest {_guest.Name} has {_guest.MemorySize} bytes; the rest would stay empty.");
         BeginPass();
         _setupTime = _phases.Elapsed;
     }
+
+    /// <summary>What is asked for, bytes; 0 without xbzrle.</summary>
+    long XbzrleCacheSize => _parameters switch
+    {
+        { Xbzrle: false } => 0,
+        { XbzrleCacheSize: 0 } => XbzrleCache.DefaultSize,
+        _ => _parameters.XbzrleCacheSize,
+    };
 
     void Announce(OwnMachineState own)
     {

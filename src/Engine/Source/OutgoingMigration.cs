@@ -70,7 +70,7 @@ sealed partial class OutgoingMigration : IMigrationRun
             _own = new OwnMachineState(guest);
             _machine = _own;
         }
-        _ram = new RamSaver(guest, _machine.RamSection);
+        _ram = new RamSaver(guest, _machine.RamSection, XbzrleCacheSize);
     }
 
     public int Id { get; }
@@ -120,7 +120,6 @@ sealed partial class OutgoingMigration : IMigrationRun
         var what = _parameters switch
         {
             { Channels: > 0 } => "-Channels",
-            { Xbzrle: true } => "-Xbzrle",
             { AutoConverge: true } => "-AutoConverge",
             { Postcopy: true } => "-Postcopy",
             { ReturnPath: false } => "a migration without return path",

@@ -12,16 +12,28 @@ public sealed class IntoQemuTests
 {
     [QemuTheory]
     [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
-    public void A_dirtying_guest_arrives_in_several_passes_byte_for_byte(string binary)
+    public void A_dirtying_guest_arrives_in_several_passes_byte_for_byte(string binary) =>
+        Arrives(binary, 512, new MigrationParameters { MaxBandwidth = 400L << 20, MaxDowntime = TimeSpan.FromMilliseconds(20) });
+
+    [QemuTheory]
+    [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
+    public void In_differences_of_pages_too(string binary)
     {
-        const int Megabytes = 512;
+        var state = Arrives(binary, 128, new MigrationParameters
+        {
+            Xbzrle = true, XbzrleCacheSize = 32 << 20, MaxBandwidth = 100L << 20, MaxDowntime = TimeSpan.FromMilliseconds(2),
+        });
+        Assert.True(state.Current.Xbzrle!.Pages - state.Current.Xbzrle.Overflow > 100, $"Hardly a page went as a difference: {state.Current.Xbzrle}.");
+    }
+
+    static MigrationState Arrives(string binary, int megabytes, MigrationParameters parameters)
+    {
         var port = FreePort();
-        using var qemu = new QemuMachine(binary, Megabytes, "-incoming", $"tcp:127.0.0.1:{port}");
-        var guest = NewGuest(Megabytes, GuestWorkload.HotSpot);
+        using var qemu = new QemuMachine(binary, megabytes, "-incoming", $"tcp:127.0.0.1:{port}");
+        var guest = NewGuest(megabytes, GuestWorkload.HotSpot);
         try
         {
-            var migration = Migration.Start(guest, MigrationUri.Parse($"tcp:127.0.0.1:{port}"),
-                new MigrationParameters { MaxBandwidth = 400L << 20, MaxDowntime = TimeSpan.FromMilliseconds(20) });
+            var migration = Migration.Start(guest, MigrationUri.Parse($"tcp:127.0.0.1:{port}"), parameters);
             Assert.True(migration.Wait(TimeSpan.FromSeconds(120)), "The migration does not end.");
 
             var state = migration.GetState();
@@ -33,6 +45,7 @@ public sealed class IntoQemuTests
             Poll.Until(() => qemu.MigrationStatus == "completed", "QEMU says completed");
             AssertSameMemory(guest, qemu.Memory());
             Assert.Equal(GuestState.PostMigrate, guest.State);
+            return state;
         }
         finally
         {

@@ -45,7 +45,7 @@ public sealed class AnswerTests
             Total = 268967936, Remaining = 217047040, Transferred = 245227, Duplicate = 12644, Normal = 32, NormalBytes = 131072, PageSize = 4096,
             Mbps = 1.60128, DirtySyncCount = 1, PagesPerSecond = 22220, PrecopyBytes = 245227,
         }, info.Ram);
-        Assert.Equal(new QemuXbzrleInfo(67108864, 0, 0, 0, 0, 0, 0), info.XbzrleCache);
+        Assert.Equal(new XbzrleFigures(67108864, 0, 0, 0, 0, 0, 0), info.XbzrleCache);
     }
 
     [Fact]
@@ -97,7 +97,7 @@ public sealed class AnswerTests
         Assert.Equal([900, 1100], info.Postcopy.VcpuLatency);
         Assert.Equal(2500, info.DirtyLimitThrottleTimePerRound!.Value.TotalMicroseconds);
         Assert.Equal(3, info.DirtyLimitRingFullTime!.Value.TotalMicroseconds);
-        Assert.Equal(new QemuXbzrleInfo(1, 2, 3, 4, 0.5, 6.25, 7), info.XbzrleCache);
+        Assert.Equal(new XbzrleFigures(1, 2, 3, 4, 0.5, 6.25, 7), info.XbzrleCache);
         Assert.Equal(["tcp:[::1]:4444", "unix:/run/x"], info.SocketAddresses.Select(one => one.ToString()));
     }
 

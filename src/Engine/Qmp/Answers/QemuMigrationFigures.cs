@@ -79,23 +79,6 @@ sealed record QemuRamInfo
     };
 }
 
-/// <summary>The part <c>xbzrle-cache</c> of query-migrate (XBZRLECacheStats).</summary>
-/// <param name="CacheSize">Bytes.</param>
-/// <param name="Bytes">Encoded and sent, bytes.</param>
-/// <param name="Pages">Pages found in the cache.</param>
-/// <param name="CacheMiss">Pages not found.</param>
-/// <param name="CacheMissRate">0 to 1, last period.</param>
-/// <param name="EncodingRate">Bytes of pages per byte sent, last period; 0 if there were none.</param>
-/// <param name="Overflow">Pages that did not become smaller.</param>
-sealed record QemuXbzrleInfo(
-    long CacheSize, long Bytes, long Pages, long CacheMiss, double CacheMissRate, double EncodingRate, long Overflow)
-{
-    /// <summary>Null where this is no object; never throws.</summary>
-    public static QemuXbzrleInfo? Parse(JsonElement from) => from.ValueKind != JsonValueKind.Object ? null : new(
-        from.Number("cache-size") ?? 0, from.Number("bytes") ?? 0, from.Number("pages") ?? 0, from.Number("cache-miss") ?? 0,
-        from.Real("cache-miss-rate") ?? 0, from.Real("encoding-rate") ?? 0, from.Number("overflow") ?? 0);
-}
-
 /// <summary>How long vCPUs waited for pages at the destination of a postcopy.</summary>
 /// <param name="Blocktime">During which all vCPUs were blocked.</param>
 /// <param name="VcpuBlocktime">Of each vCPU, ms.</param>

@@ -43,8 +43,8 @@ sealed record QemuMigrationInfo
     /// <summary>Why this guest can't be migrated.</summary>
     public string[] BlockedReasons { get; init; } = [];
 
-    /// <summary>Where xbzrle is on.</summary>
-    public QemuXbzrleInfo? XbzrleCache { get; init; }
+    /// <summary>Page differences, where xbzrle is on.</summary>
+    public XbzrleFigures? XbzrleCache { get; init; }
 
     /// <summary>Of VFIO devices, bytes.</summary>
     public long? VfioTransferred { get; init; }
@@ -77,13 +77,17 @@ sealed record QemuMigrationInfo
         CpuThrottlePercentage = from.Number("cpu-throttle-percentage"),
         ErrorDescription = from.Text("error-desc") is { } words ? QmpErrors.Plain(words) : null,
         BlockedReasons = [.. from.Texts("blocked-reasons").Select(QmpErrors.Plain)],
-        XbzrleCache = QemuXbzrleInfo.Parse(from.Field("xbzrle-cache")),
+        XbzrleCache = Xbzrle(from.Field("xbzrle-cache")),
         VfioTransferred = from.Field("vfio").Number("transferred"),
         Postcopy = QemuPostcopyInfo.Parse(from),
         SocketAddresses = [.. from.Field("socket-address").Items().Select(Address).OfType<MigrationUri>()],
         DirtyLimitThrottleTimePerRound = from.Microseconds("dirty-limit-throttle-time-per-round"),
         DirtyLimitRingFullTime = from.Microseconds("dirty-limit-ring-full-time"),
     };
+
+    static XbzrleFigures? Xbzrle(JsonElement from) => from.ValueKind != JsonValueKind.Object ? null : new(
+        from.Number("cache-size") ?? 0, from.Number("bytes") ?? 0, from.Number("pages") ?? 0, from.Number("cache-miss") ?? 0,
+        from.Real("cache-miss-rate") ?? 0, from.Real("encoding-rate") ?? 0, from.Number("overflow") ?? 0);
 
     static MigrationUri? Address(JsonElement from)
     {

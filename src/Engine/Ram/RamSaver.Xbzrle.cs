@@ -1,0 +1,50 @@
+using System.Buffers.Binary;
+using System.Diagnostics.CodeAnalysis;
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Protocol;
+
+namespace PsMigrate.Engine.Ram;
+
+/// <summary>Differences instead of pages, from the second pass on (xbzrle of QEMU).</summary>
+[SuppressMessage("Design", "CA1001", Justification = "Cleanup releases the cache.")]
+sealed partial class RamSaver
+{
+    // The method, and the length of the difference.
+    const int DifferenceHeader = 1 + 2;
+
+    XbzrleSaver? _xbzrle;
+    XbzrleSaver? _differences;
+    bool _isLastStage;
+
+    /// <summary>The counters of differences; null when there are none to be, and before the setup.</summary>
+    public XbzrleFigures? Xbzrle => _xbzrle?.Figures;
+
+    /// <summary>Pages done with, however: sent whole, as zero, as a difference, or found unchanged.</summary>
+    public long HandledPages => NormalPages + ZeroPages + (_xbzrle?.Pages ?? 0);
+
+    /// <summary>The cache is of no use, and not filled, before all pages went once (xbzrle_started).</summary>
+    void EndRound() => _differences = _xbzrle;
+
+    /// <summary>True when the page needs no record of its own any more; else <paramref name="bytes"/> is what is to be sent.</summary>
+    bool TrySaveDifference(WireWriter writer, Part part, long page, ref ReadOnlySpan<byte> bytes)
+    {
+        var outcome = _differences!.Save(part.AddressOf(page), SyncCount, _isLastStage, ref bytes, out var encoded);
+        if (outcome != XbzrleOutcome.Difference) return outcome == XbzrleOutcome.Nothing;
+        var record = writer.Pipe.GetSpan(MaxRecord + DifferenceHeader);
+        var length = WriteWord(record, part, page, RamFlags.Xbzrle);
+        record[length] = Engine.Ram.Xbzrle.Method;
+        BinaryPrimitives.WriteUInt16BigEndian(record[(length + 1)..], (ushort)encoded.Length);
+        encoded.CopyTo(record[(length + DifferenceHeader)..]);
+        length += DifferenceHeader + encoded.Length;
+        writer.Advance(length);
+        _differences.Sent(length - 8);
+        return true;
+    }
+
+    void ReleaseCache()
+    {
+        _differences = null;
+        _xbzrle?.Dispose();
+    }
+}

@@ -1,0 +1,101 @@
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+
+namespace PsMigrate.Engine.Ram;
+
+/// <summary>What is to be sent of a page.</summary>
+enum XbzrleOutcome
+{
+    /// <summary>All of it.</summary>
+    Whole,
+
+    /// <summary>What has changed.</summary>
+    Difference,
+
+    /// <summary>Nothing: the destination has it.</summary>
+    Nothing,
+}
+
+/// <summary>
+/// Makes differences of pages that were sent before (save_xbzrle_page of QEMU), and counts. What is in the cache is what the destination
+/// has: vCPUs may write while a page is looked at, so it is copied once, and the copy is encoded, sent and kept.
+/// </summary>
+sealed class XbzrleSaver(long cacheSize) : IDisposable
+{
+    static readonly byte[] ZeroPage = new byte[GuestMemory.PageSize];
+
+    readonly XbzrleCache _cache = new(cacheSize);
+    readonly byte[] _current = new byte[GuestMemory.PageSize];
+    readonly byte[] _encoded = new byte[GuestMemory.PageSize];
+    long _bytes;
+    long _found;
+    long _missed;
+    long _overflows;
+    double _missRate;
+    double _encodingRate;
+    (long Handled, long Bytes, long Found, long Missed) _period;
+
+    /// <summary>Pages found in the cache that were not sent whole: as a difference, or not at all.</summary>
+    public long Pages => _found - _overflows;
+
+    public XbzrleFigures Figures => new(_cache.Size, _bytes, _found, _missed, _missRate, _encodingRate, _overflows);
+
+    /// <summary>Decides how a page goes that is not zero.</summary>
+    /// <param name="address">Of the page, over all blocks.</param>
+    /// <param name="generation">How often the dirty log was collected.</param>
+    /// <param name="isLastStage">Whether the guest stands and each page goes for the last time: then nothing is kept.</param>
+    /// <param name="page">The page; on return what is to be sent where it goes whole.</param>
+    /// <param name="encoded">The difference, until the next call.</param>
+    public XbzrleOutcome Save(
+        long address, int generation, bool isLastStage, ref ReadOnlySpan<byte> page, out ReadOnlySpan<byte> encoded)
+    {
+        encoded = default;
+        var cached = _cache.Find(address, generation);
+        if (cached.IsEmpty)
+        {
+            _missed++;
+            if (isLastStage) return XbzrleOutcome.Whole;
+            var copy = _cache.Insert(address, page, generation);
+            if (!copy.IsEmpty) page = copy;
+            return XbzrleOutcome.Whole;
+        }
+        _found++;
+        page.CopyTo(_current);
+        page = _current;
+        var length = XbzrleEncoder.Encode(cached, _current, _encoded);
+        if (length == 0) return XbzrleOutcome.Nothing;
+        if (!isLastStage) _current.CopyTo(cached);
+        if (length == XbzrleEncoder.Overflow)
+        {
+            _overflows++;
+            _bytes += GuestMemory.PageSize;
+            return XbzrleOutcome.Whole;
+        }
+        encoded = _encoded.AsSpan(0, length);
+        return XbzrleOutcome.Difference;
+    }
+
+    /// <summary>A page goes as zero: a copy of what it was would be out of date (xbzrle_cache_zero_page).</summary>
+    public void SaveZero(long address, int generation, bool isLastStage)
+    {
+        if (!isLastStage) _ = _cache.Insert(address, ZeroPage, generation);
+    }
+
+    /// <summary>Counts a difference that was sent.</summary>
+    /// <param name="bytes">Of its record, without the word.</param>
+    public void Sent(int bytes) => _bytes += bytes;
+
+    /// <summary>Ends a period (migration_update_rates): rates are of what was handled since the last.</summary>
+    /// <param name="handled">Pages of any kind since the start.</param>
+    public void EndPeriod(long handled)
+    {
+        var pages = handled - _period.Handled;
+        if (pages == 0) return;
+        _missRate = (double)(_missed - _period.Missed) / pages;
+        var bytes = _bytes - _period.Bytes;
+        _encodingRate = bytes == 0 ? 0 : (double)(_found - _period.Found) * GuestMemory.PageSize / bytes;
+        _period = (handled, _bytes, _found, _missed);
+    }
+
+    public void Dispose() => _cache.Dispose();
+}

@@ -1,0 +1,208 @@
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Protocol;
+using PsMigrate.Engine.Ram;
+using PsMigrate.Engine.Tests.Support;
+
+namespace PsMigrate.Engine.Tests.Ram;
+
+/// <summary>Differences pass by pass, of a guest that writes only in between: every byte is known.</summary>
+public sealed class RamSaverXbzrleTests : IDisposable
+{
+    const int Page = GuestMemory.PageSize;
+    const int Word = 8;
+
+    readonly GuestMemory _memory = new([("pc.ram", 128 * Page), ("vga.vram", 64 * Page)]);
+    readonly GuestMemory _arrived = new([("pc.ram", 128 * Page), ("vga.vram", 64 * Page)]);
+    readonly MemoryGuest _guest;
+    readonly BytesWriter _bytes = new();
+    readonly WireWriter _writer;
+    RamSaver _saver;
+
+    public RamSaverXbzrleTests()
+    {
+        _guest = new MemoryGuest(Guid.NewGuid(), "differences", "local", _memory, new CapturedMachine { Name = "pc-i440fx-7.2" });
+        foreach (var block in _memory.Blocks)
+            for (var page = 0; page < block.Pages; page++) Write(block, page, 0, (byte)(page + 1));
+        _writer = new WireWriter(_bytes);
+        _saver = FirstPass(XbzrleCache.DefaultSize);
+    }
+
+    [Fact]
+    public void A_difference_goes_once_a_page_went_after_the_first_pass()
+    {
+        Assert.Equal((192, 0, 0), Counts());
+        // Went in the first pass, which keeps nothing.
+        Write(_memory.Ram, 9, 100, 1, 2, 3);
+        Assert.Equal(Word + 1 + "pc.ram".Length + Page, NextPass());
+        Assert.Equal((193, 0, 1), Counts());
+        Write(_memory.Ram, 9, 101, 7, 8);
+        // The word, method and length, then 101 bytes that are kept and two new ones.
+        Assert.Equal(Word + 3 + 4, NextPass());
+        Write(_memory.Ram, 9, 101, 7, 8);
+        Assert.Equal(0, NextPass());
+        Assert.Equal((193, 2, 1), Counts());
+        Assert.Equal(3 + 4, _saver.Xbzrle!.Bytes);
+        AssertSame();
+    }
+
+    [Fact]
+    public void It_is_far_less_than_the_pages_and_the_same_memory()
+    {
+        var random = new Random(1);
+        for (var pass = 0; pass < 6; pass++)
+        {
+            for (var page = 0; page < 128; page++) Write(_memory.Ram, page, 8 * random.Next(500), (byte)(pass + 1), (byte)page, 5, 6);
+            var sent = NextPass();
+            Assert.True(pass == 0 ? sent > 128 * Page : sent < 128 * (Word + 3 + 7 + 1), $"Pass {pass} has {sent} bytes.");
+        }
+        Assert.Equal((192 + 128, 5 * 128, 128), Counts());
+        AssertSame();
+    }
+
+    [Fact]
+    public void A_page_that_turns_zero_goes_as_zero_and_then_as_a_difference_to_that()
+    {
+        Pass(() => Write(_memory.Ram, 3, 0, 9));
+        Pass(() => Write(_memory.Ram, 3, 0, 0));
+        Assert.Equal(1, _saver.ZeroPages);
+        Write(_memory.Ram, 3, 7, 5);
+        Assert.Equal(Word + 3 + 3, NextPass());
+        AssertSame();
+    }
+
+    [Fact]
+    public void A_page_that_is_all_new_goes_whole_and_the_next_time_as_a_difference()
+    {
+        Pass(() => Write(_memory.Ram, 3, 0, Noise(1)));
+        Write(_memory.Ram, 3, 0, Noise(2));
+        Assert.Equal(Word + Page, NextPass());
+        Assert.Equal(1, _saver.Xbzrle!.Overflow);
+        Assert.Equal((194, 1, 1), Counts());
+        Assert.Equal(194, _saver.HandledPages);
+        Pass(() => Write(_memory.Ram, 3, 12, (byte)~Noise(2)[12]));
+        Assert.Equal(Page + 3 + 3, _saver.Xbzrle!.Bytes);
+        Assert.Equal((194, 2, 1), Counts());
+        AssertSame();
+    }
+
+    [Fact]
+    public void Pages_of_two_blocks_are_two_pages()
+    {
+        Pass(() => Write(_memory.Blocks[0], 1, 0, 0x11), () => Write(_memory.Blocks[1], 1, 0, 0x22));
+        Pass(() => Write(_memory.Blocks[0], 1, 1, 0x33), () => Write(_memory.Blocks[1], 1, 1, 0x44));
+        Assert.Equal((194, 2, 2), Counts());
+        AssertSame();
+    }
+
+    [Fact]
+    public void Pages_that_share_a_slot_go_whole_while_it_is_kept()
+    {
+        _saver.Cleanup();
+        _saver = FirstPass(64 * Page);
+        Pass(() => Write(_memory.Ram, 0, 8, 1), () => Write(_memory.Ram, 64, 8, 1));
+        Pass(() => Write(_memory.Ram, 0, 8, 2), () => Write(_memory.Ram, 64, 8, 2));
+        Assert.Equal((195, 1, 3), Counts());
+        // Two generations without the first: then the other takes its slot.
+        for (byte step = 3; step < 6; step++) Pass(() => Write(_memory.Ram, 64, 8, step));
+        Assert.Equal((197, 2, 5), Counts());
+        Pass(() => Write(_memory.Ram, 0, 8, 9));
+        Assert.Equal((198, 2, 6), Counts());
+        AssertSame();
+    }
+
+    [Fact]
+    public void The_last_stage_sends_differences_and_keeps_nothing()
+    {
+        Pass(() => Write(_memory.Ram, 3, 0, 1), () => Write(_memory.Ram, 4, 0, 1));
+        Write(_memory.Ram, 3, 0, 2);
+        Write(_memory.Ram, 4, 0, 0);
+        Write(_memory.Ram, 5, 0, 2);
+        _saver.SaveComplete(_writer);
+        Assert.Equal((194 + 1, 1, 3), Counts());
+        Assert.Equal(1, _saver.ZeroPages);
+        AssertSame();
+    }
+
+    [Fact]
+    public void Rates_are_of_the_last_pass_in_which_pages_went()
+    {
+        Pass(() => Write(_memory.Ram, 3, 0, 1), () => Write(_memory.Ram, 4, 0, 1));
+        _saver.PendingExact();
+        Assert.Equal((1, 0), (_saver.Xbzrle!.CacheMissRate, _saver.Xbzrle.EncodingRate));
+        Pass(() => Write(_memory.Ram, 3, 0, 2), () => Write(_memory.Ram, 5, 0, 2));
+        _saver.PendingExact();
+        _saver.PendingExact();
+        Assert.Equal((0.5, Page / 6d), (_saver.Xbzrle!.CacheMissRate, _saver.Xbzrle.EncodingRate));
+    }
+
+    [Fact]
+    public void Without_a_cache_there_are_whole_pages_and_no_figures()
+    {
+        _saver.Cleanup();
+        _saver = FirstPass(0);
+        for (byte step = 1; step < 4; step++) Pass(() => Write(_memory.Ram, 3, 0, step));
+        Assert.Null(_saver.Xbzrle);
+        Assert.Equal(195, _saver.NormalPages);
+        AssertSame();
+    }
+
+    public void Dispose()
+    {
+        _saver.Cleanup();
+        _guest.Remove();
+        _arrived.Release();
+    }
+
+    RamSaver FirstPass(long cacheSize)
+    {
+        var saver = new RamSaver(_guest, xbzrleCacheSize: cacheSize);
+        saver.SaveSetup(new WireWriter(new BytesWriter(keep: false)));
+        while (saver.PendingEstimate > 0) saver.SaveIterate(_writer, 5 * Page);
+        return saver;
+    }
+
+    void Pass(params ReadOnlySpan<Action> writes)
+    {
+        foreach (var write in writes) write();
+        NextPass();
+    }
+
+    /// <summary>Sends what was written, and returns the bytes of the records.</summary>
+    long NextPass()
+    {
+        _saver.PendingExact();
+        var before = _writer.Position;
+        _saver.SaveIterate(_writer, long.MaxValue);
+        Assert.Equal(0, _saver.PendingEstimate);
+        return _writer.Position - before - Word;
+    }
+
+    (long Normal, long Found, long Missed) Counts() => (_saver.NormalPages, _saver.Xbzrle!.Pages, _saver.Xbzrle.CacheMiss);
+
+    /// <summary>All that was sent, loaded by the receiver's reader, is the guest's memory.</summary>
+    void AssertSame()
+    {
+        _writer.Flush();
+        var list = new BytesWriter();
+        var setup = new RamSaver(_guest);
+        setup.SaveSetup(new WireWriter(list));
+        var reader = new WireReader(new BytesReader((byte[])[.. list.Written, .. _bytes.Written], 4 * Page), MigrationSide.Source);
+        var loader = new RamLoader(_ => _arrived);
+        while (!reader.IsAtEnd()) loader.ReadBody(reader);
+        Assert.Equal(RamDigest.Compute(_memory), RamDigest.Compute(_arrived));
+    }
+
+    static byte[] Noise(int seed)
+    {
+        var page = new byte[Page];
+        new Random(seed).NextBytes(page);
+        return page;
+    }
+
+    static unsafe void Write(RamBlock block, long page, int at, params ReadOnlySpan<byte> bytes)
+    {
+        bytes.CopyTo(new Span<byte>(block.PageForWrite(page) + at, bytes.Length));
+        block.Wrote(page);
+    }
+}
