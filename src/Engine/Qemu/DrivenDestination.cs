@@ -79,16 +79,7 @@ sealed class DrivenDestination : IDisposable
     /// <summary>The address to go on at, once both ends have stopped (migrate-recover).</summary>
     public MigrationUri Recover(MigrationUri at)
     {
-        try
-        {
-            Connect().ExecuteOutOfBand("migrate-recover", new JsonObject { ["uri"] = at.ToString() }, _answerTimeout);
-        }
-        catch (MigrationException error) when (error.Id == MigrationErrorId.QemuRefused
-            && QemuMigrationInfo.Query(Connect()) is { Status: MigrationStatus.PostcopyPaused, SocketAddresses: [var there, ..] })
-        {
-            // It was told before, and the source did not come: 7.2 takes no second address.
-            return there;
-        }
+        Connect().ExecuteOutOfBand("migrate-recover", new JsonObject { ["uri"] = at.ToString() }, _answerTimeout);
         return Address(at);
     }
 

@@ -104,7 +104,8 @@ sealed partial class DrivenMigration
             Decide("Guest", "stopped at the source", "could not be started there", error.Message);
             lock (_lock)
                 _error = new MigrationException(_error?.Id ?? error.Id, _error?.Side ?? error.Side,
-                    $"{_error?.Message} The guest stands still at the source, which could not start it: {error.Message} Resume-MigrationGuest tries again.".TrimStart(), error)
+                    $"{_error?.Message} The guest stands still at the source, which could not start it: {error.Message} "
+                    + "Resume-MigrationGuest tries again.", error)
                 { Phase = _phases.Current };
         }
     }

@@ -42,7 +42,8 @@ sealed partial class DrivenMigration
         // Our settings would change it, long before QEMU refuses another one.
         if (info.Status is { } status && status != MigrationStatus.None && !MigrationTransitions.IsEnded(status))
             throw new MigrationException(MigrationErrorId.GuestBusy, MigrationSide.User,
-                $"Guest {_guest.Name} is being migrated by somebody else: its QEMU is '{info.StatusText}'. Connect-MigrationGuest anew follows that.");
+                $"Guest {_guest.Name} is being migrated by somebody else: its QEMU is '{info.StatusText}'. "
+                + "Connect-MigrationGuest anew follows that.");
         if (info.BlockedReasons is { Length: > 0 } reasons) throw DrivenErrors.Blocked(_guest.Name, reasons);
         CapabilityPlan.ForSource(_parameters, _present);
     }

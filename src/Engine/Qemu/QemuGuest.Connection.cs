@@ -53,7 +53,8 @@ public sealed partial class QemuGuest
         {
             if (_owner is DrivenMigration { IsAdopted: false } && IsConnected)
                 throw new MigrationException(MigrationErrorId.GuestBusy, MigrationSide.User,
-                    $"Guest {Name} is being migrated from here, and its destination waits for this session. Wait-Migration or Stop-Migration first.");
+                    $"Guest {Name} is being migrated from here, and its destination waits for this session. "
+                    + "Wait-Migration or Stop-Migration first.");
         }
         LetGo();
     }

@@ -163,7 +163,8 @@ public sealed partial class QemuGuest
     {
         _runState = runState;
         // Somebody else may have started it.
-        if (runState == QemuRunState.Running && _owner is null) (_location, _movedTo, _settle, _isKept) = (GuestLocation.Source, null, null, false);
+        if (runState == QemuRunState.Running && _owner is null)
+            (_location, _movedTo, _settle, _isKept) = (GuestLocation.Source, null, null, false);
     }
 
     GuestState StateOf(string runState)

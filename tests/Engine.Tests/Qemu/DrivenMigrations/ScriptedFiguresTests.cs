@@ -57,6 +57,20 @@ public sealed class ScriptedFiguresTests
         Assert.False(qemu.Guest.IsBusy);
     }
 
+    [Fact]
+    public void One_of_somebody_else_ends_here_with_its_guest_let_go()
+    {
+        using var qemu = new ScriptedSource();
+        qemu.Pass(2, transferred: 3000, normal: 25);
+        var migration = Migration.Adopt(qemu.Guest)!;
+        Patience.Until(() => migration.Status == MigrationStatus.Active, "it is followed");
+        qemu.Guest.Disconnect();
+        var result = DrivenPair.End(migration);
+        Assert.Equal((MigrationErrorId.QmpConnectionLost, GuestLocation.InDoubt), (result.Error!.Id, result.Location));
+        Assert.Equal(0, qemu.Fake.CountOf("migrate_cancel"));
+        Patience.Until(() => !qemu.Fake.Server.HasClient, "the socket is free");
+    }
+
     [Theory]
     [InlineData("completed", "postmigrate", MigrationStatus.Completed, GuestLocation.Destination)]
     [InlineData("completed", "running", MigrationStatus.Completed, GuestLocation.Source)]
