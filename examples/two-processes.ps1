@@ -14,8 +14,9 @@ $ErrorActionPreference = 'Stop'
 if (-not (Get-Module PsMigrate)) { Import-Module "$PSScriptRoot/../output/Debug/PsMigrate/PsMigrate.psd1" }
 $name = "moving-$([guid]::NewGuid().ToString('N').Substring(0, 6))"
 
-# The program that runs this script: pwsh or psmigrate.
+# The program that runs this script: pwsh or psmigrate, or dotnet with psmigrate's assembly.
 $start = [System.Diagnostics.ProcessStartInfo]::new([Environment]::ProcessPath)
+if ([System.IO.Path]::GetFileNameWithoutExtension([Environment]::ProcessPath) -eq 'dotnet') { $start.ArgumentList.Add([Environment]::GetCommandLineArgs()[0]) }
 foreach ($argument in '-File', "$PSScriptRoot/receiver.ps1") { $start.ArgumentList.Add($argument) }
 $start.RedirectStandardOutput = $true
 $receiver = [System.Diagnostics.Process]::Start($start)
