@@ -15,7 +15,7 @@ public sealed class TroubleTests
             var rows = new TheoryData<string, string, string>();
             foreach (var binary in QemuBinaries.All.DefaultIfEmpty("none"))
             {
-                rows.Add(binary, "RAM", "RAM in bytes");
+                rows.Add(binary, "RAM", "the RAM is 64 MB at the source and ");
                 rows.Add(binary, "machine", "machine type");
                 rows.Add(binary, "vCPUs", "number of vCPUs");
                 rows.Add(binary, "uuid", "uuid");

@@ -64,7 +64,7 @@ public sealed class CapabilityPlanTests
         var one = new QemuIdentity { Version = new(7, 2, 22), MachineType = "pc-i440fx-7.2", RamSize = 1 << 26, CpuCount = 2, Uuid = Guid.NewGuid() };
         Assert.Empty(EndsAgreement.Differences(one, one with { Version = new(10, 0, 2), Uuid = null, RamSize = null }, new()));
         var found = EndsAgreement.Differences(one, one with { MachineType = "pc-q35-7.2", RamSize = 5, CpuCount = 1, Uuid = Guid.NewGuid() }, new());
-        Assert.Equal(["machine type", "RAM in bytes", "number of vCPUs", "uuid"], found.Select(text => text.Split(" is ")[0]["the ".Length..]));
+        Assert.Equal(["machine type", "RAM", "number of vCPUs", "uuid"], found.Select(text => text.Split(" is ")[0]["the ".Length..]));
         Assert.Single(EndsAgreement.Differences(one, one with { Uuid = null }, new() { ValidateUuid = true }));
         var unversioned = one with { MachineType = "microvm" };
         Assert.Contains("has no version", Assert.Single(EndsAgreement.Differences(unversioned, unversioned with { Version = new(6, 2, 0) }, new())), StringComparison.Ordinal);
