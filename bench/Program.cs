@@ -13,7 +13,7 @@ static class Program
     static readonly IReadOnlyList<IQuestion> Questions =
     [
         new GateQuestion(), new ThroughputQuestion(), new QemuQuestion(), new UntouchedQuestion(), new DirtyLogQuestion(),
-        new RatesQuestion(), new HostedQuestion(),
+        new RatesQuestion(), new HostedQuestion(), new XbzrleQuestion(),
     ];
 
     static int Main(string[] args)

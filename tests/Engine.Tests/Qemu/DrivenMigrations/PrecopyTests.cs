@@ -130,6 +130,7 @@ public sealed class PrecopyTests
         var migration = pair.Start(parameters);
         var result = DrivenPair.End(migration);
         Assert.True(result.State == MigrationStatus.Completed, $"{result} {DrivenPair.Story(migration)}");
+        Assert.Equal(way == "xbzrle" ? parameters.XbzrleCacheSize : null, migration.GetState().Current.Xbzrle?.CacheSize);
         DrivenPair.AssertRunsOnlyAt(pair.Destination, pair.Source);
     }
 }
