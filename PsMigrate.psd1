@@ -11,7 +11,9 @@
     PowerShellVersion    = '7.6'
     CompatiblePSEditions = @('Core')
 
-    FormatsToProcess     = @('PsMigrate.Format.ps1xml', 'PsMigrate.Streams.Format.ps1xml')
+    FormatsToProcess     = @(
+        'PsMigrate.Guests.Format.ps1xml', 'PsMigrate.Migrations.Format.ps1xml', 'PsMigrate.Receivers.Format.ps1xml',
+        'PsMigrate.Streams.Format.ps1xml')
     TypesToProcess       = @('PsMigrate.Types.ps1xml')
 
     # Explicit, so that PowerShell can load the module by a command's name without opening the assembly.

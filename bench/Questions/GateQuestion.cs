@@ -99,11 +99,12 @@ sealed class GateQuestion : IQuestion
     {
         var reader = new WireReader(link.Input, MigrationSide.Source);
         var loader = new RamLoader(_ => memory);
-        var before = GC.GetAllocatedBytesForCurrentThread();
+        var before = 0L;
         try
         {
-            // The bodies of START and END.
+            // The bodies of START, which allocates the bitmap of what has come, one bit a page, and of END.
             loader.ReadBody(reader);
+            before = GC.GetAllocatedBytesForCurrentThread();
             loader.ReadBody(reader);
             return null;
         }

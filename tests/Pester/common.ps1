@@ -107,11 +107,12 @@ function Invoke-WithStop {
 function Read-View {
     # The values of one entry of the module's views: what Format-List or Format-Table would show.
     param([string] $Path, $InputObject)
-    $views = [xml][System.IO.File]::ReadAllText([System.IO.Path]::Combine([System.IO.Path]::GetDirectoryName($ModulePath), 'PsMigrate.Format.ps1xml'))
-    foreach ($item in $views.SelectNodes($Path)) {
-        $script = $item.SelectSingleNode('ScriptBlock')
-        $value = if ($script) { $InputObject | ForEach-Object ([scriptblock]::Create($script.InnerText)) }
-        else { $InputObject.($item.SelectSingleNode('PropertyName').InnerText) }
-        "$value"
+    foreach ($file in [System.IO.Directory]::GetFiles([System.IO.Path]::GetDirectoryName($ModulePath), '*.Format.ps1xml')) {
+        foreach ($item in ([xml][System.IO.File]::ReadAllText($file)).SelectNodes($Path)) {
+            $script = $item.SelectSingleNode('ScriptBlock')
+            $value = if ($script) { $InputObject | ForEach-Object ([scriptblock]::Create($script.InnerText)) }
+            else { $InputObject.($item.SelectSingleNode('PropertyName').InnerText) }
+            "$value"
+        }
     }
 }

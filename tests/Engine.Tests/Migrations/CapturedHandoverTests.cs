@@ -71,7 +71,7 @@ public sealed class CapturedHandoverTests : IDisposable
     public void A_QEMU_that_says_yes_and_does_not_go_on_is_told()
     {
         _qemu.Commands["cont"] = _ => new JsonObject();
-        var result = Migrate(driven: true, answer: TimeSpan.FromMilliseconds(300));
+        var result = Migrate(driven: true, answer: TimeSpan.FromSeconds(2));
         Assert.Equal((MigrationErrorId.QmpTimeout, GuestLocation.Destination), (result.Error!.Id, result.Location));
         AssertIsACopyHere();
     }
