@@ -33,7 +33,8 @@ sealed class XbzrleQuestion : IQuestion
                 vectors.Add(Rate(XbzrleEncoder.Encode, before, after));
                 Progress.Show(round, runs, ("plain GB/s", plain[^1]), ("vectors", vectors[^1]));
             }
-            yield return Row.OfRates($"differences of pages with {writes} {(writes == 1 ? "write" : "writes")} of 8 bytes each", "byte by byte", "GB/s", vectors, plain, 2.0);
+            var work = $"differences of pages with {writes} {(writes == 1 ? "write" : "writes")} of {WriteSize} bytes each";
+            yield return Row.OfRates(work, "byte by byte", "GB/s", vectors, plain, 2.0);
         }
     }
 
@@ -45,7 +46,10 @@ sealed class XbzrleQuestion : IQuestion
         var after = before.ToArray();
         for (var page = 0; page < Pages; page++)
             for (var write = 0; write < writes; write++)
-                random.NextBytes(after.AsSpan((page * GuestMemory.PageSize) + (WriteSize * random.Next(GuestMemory.PageSize / WriteSize)), WriteSize));
+            {
+                var at = (page * GuestMemory.PageSize) + (WriteSize * random.Next(GuestMemory.PageSize / WriteSize));
+                random.NextBytes(after.AsSpan(at, WriteSize));
+            }
         return (before, after);
     }
 

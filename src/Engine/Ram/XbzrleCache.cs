@@ -25,7 +25,8 @@ sealed unsafe class XbzrleCache : IDisposable
     /// <param name="host">Where the memory comes from.</param>
     public XbzrleCache(long size, IHostMemory? host = null)
     {
-        if (size < GuestMemory.PageSize || !long.IsPow2(size)) throw new ArgumentOutOfRangeException(nameof(size), size, "No cache has this size.");
+        if (size < GuestMemory.PageSize || !long.IsPow2(size))
+            throw new ArgumentOutOfRangeException(nameof(size), size, "No cache has this size.");
         Size = size;
         _slots = size / GuestMemory.PageSize;
         _host = host ?? HostMemory.Default;

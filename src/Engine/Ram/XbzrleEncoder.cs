@@ -106,7 +106,7 @@ static class XbzrleEncoder
         return ~equal;
     }
 
-    /// <summary>The first byte from <paramref name="at"/> on whose bit, turned by <paramref name="turn"/>, is set; else the page's end.</summary>
+    /// <summary>The first byte from <paramref name="at"/> on whose bit, xor <paramref name="turn"/>, is set; else the page's end.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     static int Next(ReadOnlySpan<ulong> changed, int at, ulong turn)
     {
