@@ -12,7 +12,7 @@ sealed partial class DrivenMigration
     DrivenMigration(int id, QemuGuest guest, MigrationParameters parameters, QemuMigrationInfo info)
         : this(id, guest, MigrationUri.Unknown, parameters)
     {
-        (IsAdopted, _isLaunched, _runsAtSource) = (true, true, true);
+        (IsAdopted, _isLaunched, _hasSettings, _runsAtSource) = (true, true, true, true);
         _wasOver = info.Status is { } status && MigrationTransitions.IsEnded(status);
         _status = info.Status is { } running && !_wasOver ? running : MigrationStatus.Setup;
         _isPostcopyAsked = DrivenPhases.IsPostcopy(_status);

@@ -11,6 +11,7 @@ sealed partial class DrivenMigration
     DrivenDestination? _far;
     EndPresent? _present;
     bool _isLaunched;
+    bool _hasSettings;
     MigrationException? _launchFailure;
     QemuMigrationInfo? _before;
 
@@ -55,7 +56,12 @@ sealed partial class DrivenMigration
         _runsAtSource = _present!.Identity.IsRunning;
         _address = _destination;
         if (_far is not null) PrepareDestination(_far);
-        Apply(_qmp, CapabilityPlan.ForSource(_parameters, _present), MigrationSide.Source);
+        lock (_settingsLock)
+        {
+            Apply(_qmp, CapabilityPlan.ForSource(_parameters, _present), MigrationSide.Source);
+            _hasSettings = true;
+            if (_completeRequested) Set(Unlimited());
+        }
     }
 
     void PrepareDestination(DrivenDestination far)

@@ -18,6 +18,8 @@ sealed partial class DrivenMigration : IMigrationRun
     const int LongestDowntime = 2_000_000;
 
     readonly object _lock = new();
+    // Taken before the other one: QEMU gets settings from one thread at a time.
+    readonly object _settingsLock = new();
     readonly int _id;
     readonly QemuGuest _guest;
     readonly MigrationUri _destination;
@@ -138,11 +140,20 @@ sealed partial class DrivenMigration : IMigrationRun
             _wake.Set();
             return;
         }
-        Set(new JsonObject { ["downtime-limit"] = LongestDowntime });
+        lock (_settingsLock)
+        {
+            if (_hasSettings) Set(Unlimited());
+        }
         Decide("downtime-limit", $"{_parameters.MaxDowntime.TotalMilliseconds:0} ms", $"{LongestDowntime} ms", "Complete-Migration was called: it switches over now.");
     }
 
     public void SetLimits(MigrationLimits limits)
+    {
+        lock (_settingsLock) ChangeLimits(limits);
+        if (limits.Timeout is { } limit) ArmTimer(limit - _phases.Elapsed);
+    }
+
+    void ChangeLimits(MigrationLimits limits)
     {
         MigrationParameters changed;
         lock (_lock)
@@ -160,9 +171,9 @@ sealed partial class DrivenMigration : IMigrationRun
         if (limits.MaxDowntime is { } downtime) arguments["downtime-limit"] = EndSettings.Milliseconds(downtime);
         if (limits.MaxBandwidth is { } bandwidth) arguments["max-bandwidth"] = bandwidth;
         if (limits.MaxPostcopyBandwidth is { } postcopy) arguments["max-postcopy-bandwidth"] = postcopy;
-        if (arguments.Count > 0) Set(arguments);
+        // Before the preparation sends the settings it has only to know these.
+        if (arguments.Count > 0 && _hasSettings) Set(arguments);
         lock (_lock) _parameters = changed;
-        if (limits.Timeout is { } limit) ArmTimer(limit - _phases.Elapsed);
     }
 
     public void SwitchToPostcopy()
@@ -206,6 +217,8 @@ sealed partial class DrivenMigration : IMigrationRun
             if (clock.Elapsed > AnswerTimeout)
                 throw DrivenErrors.State("The destination has not taken the guest over yet, and would lose it if the link broke now. Try again later.");
     }
+
+    static JsonObject Unlimited() => new() { ["downtime-limit"] = LongestDowntime };
 
     void Set(JsonObject parameters)
     {

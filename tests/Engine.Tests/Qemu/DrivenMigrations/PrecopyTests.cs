@@ -7,6 +7,21 @@ namespace PsMigrate.Engine.Tests.Qemu.DrivenMigrations;
 /// <summary>Real QEMUs at both ends, driven over QMP: the guest stays in one place and whole.</summary>
 public sealed class PrecopyTests
 {
+    /// <summary>With the limits of the start the guest writes faster than is sent, and never goes over.</summary>
+    [QemuTheory]
+    [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
+    public void Limits_and_leave_that_come_before_QEMU_has_its_settings_are_not_lost(string binary)
+    {
+        foreach (var toComplete in new[] { false, true })
+        {
+            using var pair = new DrivenPair(binary);
+            var migration = pair.Start();
+            if (toComplete) migration.Complete();
+            else migration.SetLimits(new MigrationLimits(MaxDowntime: TimeSpan.FromSeconds(2)));
+            Assert.Equal(MigrationStatus.Completed, DrivenPair.End(migration).State);
+        }
+    }
+
     [QemuTheory]
     [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
     public void A_running_guest_goes_over_pass_by_pass(string binary)
