@@ -49,4 +49,14 @@ interface IMigrationRun
 /// <param name="Timeout">From the start of the migration.</param>
 /// <param name="MaxPostcopyBandwidth">Bytes per second for what follows a guest that runs at the destination already; 0 is no limit.</param>
 public sealed record MigrationLimits(
-    TimeSpan? MaxDowntime = null, long? MaxBandwidth = null, TimeSpan? Timeout = null, long? MaxPostcopyBandwidth = null);
+    TimeSpan? MaxDowntime = null, long? MaxBandwidth = null, TimeSpan? Timeout = null, long? MaxPostcopyBandwidth = null)
+{
+    /// <summary>The parameters with these limits. Throws InvalidParameter.</summary>
+    internal MigrationParameters ApplyTo(MigrationParameters parameters) => (parameters with
+    {
+        MaxDowntime = MaxDowntime ?? parameters.MaxDowntime,
+        MaxBandwidth = MaxBandwidth ?? parameters.MaxBandwidth,
+        Timeout = Timeout ?? parameters.Timeout,
+        MaxPostcopyBandwidth = MaxPostcopyBandwidth ?? parameters.MaxPostcopyBandwidth,
+    }).Validate();
+}

@@ -159,13 +159,7 @@ sealed partial class DrivenMigration : IMigrationRun
         lock (_lock)
         {
             if (Result is not null) throw DrivenErrors.State($"The migration has ended: {_status}.");
-            changed = (_parameters with
-            {
-                MaxDowntime = limits.MaxDowntime ?? _parameters.MaxDowntime,
-                MaxBandwidth = limits.MaxBandwidth ?? _parameters.MaxBandwidth,
-                MaxPostcopyBandwidth = limits.MaxPostcopyBandwidth ?? _parameters.MaxPostcopyBandwidth,
-                Timeout = limits.Timeout ?? _parameters.Timeout,
-            }).Validate();
+            changed = limits.ApplyTo(_parameters);
         }
         var arguments = new JsonObject();
         if (limits.MaxDowntime is { } downtime) arguments["downtime-limit"] = EndSettings.Milliseconds(downtime);

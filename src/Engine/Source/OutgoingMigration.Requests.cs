@@ -60,12 +60,7 @@ sealed partial class OutgoingMigration
         {
             if (MigrationTransitions.IsEnded(_status))
                 throw new MigrationException(MigrationErrorId.InvalidState, MigrationSide.User, $"The migration has ended: {_status}.");
-            _parameters = (_parameters with
-            {
-                MaxDowntime = limits.MaxDowntime ?? _parameters.MaxDowntime,
-                MaxBandwidth = limits.MaxBandwidth ?? _parameters.MaxBandwidth,
-                Timeout = limits.Timeout ?? _parameters.Timeout,
-            }).Validate();
+            _parameters = limits.ApplyTo(_parameters);
         }
         if (limits.Timeout is { } limit) ArmTimer(limit - _phases.Elapsed);
     }
