@@ -20,13 +20,18 @@ sealed class Capture : IDisposable
         using var qemu = new QemuMachine(binary, megabytes, ["-M", machine, .. arguments ?? []]);
         var on = (capabilities ?? []).Select(name => new { capability = name, state = true });
         qemu.Execute("migrate-set-capabilities", new { capabilities = on });
-        // The firmware has begun, so that RAM and registers are not all zero.
-        if (machine != "none") Poll.Until(() => Registers(qemu).Eip is not (0 or 0xfff0), "the firmware runs");
+        // The firmware has begun: it has left its first instruction and has written RAM, which comes some time later.
+        if (machine != "none") Poll.Until(() => Registers(qemu).Eip is not (0 or 0xfff0) && LowMemoryIsWritten(qemu), "the firmware runs");
         qemu.Execute("stop");
         Eip = machine == "none" ? 0 : Registers(qemu).Eip;
+        // A command goes on for a while after QEMU has completed: the file is whole when the command has ended.
+        var command = uri.StartsWith("exec:", StringComparison.Ordinal);
+        var ended = Path + ".ended";
+        if (command) uri += $";touch {ended}";
         qemu.Execute("migrate", new { uri = string.Format(System.Globalization.CultureInfo.InvariantCulture, uri, Path) });
         Poll.Until(() => qemu.MigrationStatus is "completed" or "failed", "QEMU has migrated");
         Assert.Equal("completed", qemu.MigrationStatus);
+        if (command) Poll.Until(() => File.Exists(ended), "the command has written all");
         Ram = qemu.Execute("query-migrate").GetProperty("ram").Clone();
         Memory = machine == "none" ? [] : qemu.Memory(0, megabytes << 20);
     }
@@ -63,6 +68,8 @@ sealed class Capture : IDisposable
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    static bool LowMemoryIsWritten(QemuMachine qemu) => qemu.Memory(0, 0xA0000).AsSpan().ContainsAnyExcept((byte)0);
 
     static (ulong Eip, string Text) Registers(QemuMachine qemu)
     {
