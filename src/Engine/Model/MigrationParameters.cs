@@ -13,6 +13,16 @@ public enum MigrationCompression
     Zstd,
 }
 
+/// <summary>By what means a guest of ours is sent.</summary>
+public enum MigrationMeans
+{
+    /// <summary>What serves best, as the migration goes: each choice is recorded as a decision. Only means that the peer understands.</summary>
+    Adaptive,
+
+    /// <summary>What the parameters ask for and nothing else, as QEMU does.</summary>
+    Qemu,
+}
+
 /// <summary>What the user asks of one migration. Names follow QEMU's parameters; sizes are bytes, rates bytes per second.</summary>
 public sealed record MigrationParameters
 {
@@ -39,6 +49,12 @@ public sealed record MigrationParameters
 
     /// <summary>QEMU's <c>multifd-channels</c>, 1 to 255, with capability multifd; 0 (the default) is the main channel alone.</summary>
     public int Channels { get; init; }
+
+    /// <summary>The release of the QEMU at the destination, which no stream tells: with channels to a QEMU it must be known.</summary>
+    public Version? PeerVersion { get; init; }
+
+    /// <summary>By what means guests of ours are sent; a QEMU sends its own by its own.</summary>
+    public MigrationMeans Means { get; init; }
 
     /// <summary>QEMU's <c>multifd-compression</c>.</summary>
     public MigrationCompression Compression { get; init; }
