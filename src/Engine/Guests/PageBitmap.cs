@@ -29,6 +29,30 @@ sealed class PageBitmap(long pages)
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int NextWord(int from) => BitWords.Next(_words, from);
 
+    /// <summary>How many words from there on have all their bits, up to so many.</summary>
+    public int FullWords(int from, int max)
+    {
+        var words = _words.AsSpan(from, Math.Min(max, _words.Length - from));
+        var end = words.IndexOfAnyExcept(ulong.MaxValue);
+        return end < 0 ? words.Length : end;
+    }
+
+    /// <summary>Clears words of which all bits are set.</summary>
+    public void ClearWords(int first, int count)
+    {
+        _words.AsSpan(first, count).Clear();
+        Count -= count * 64L;
+    }
+
+    /// <summary>Sets bits of one word, and returns how many were not set.</summary>
+    public int SetBits(int word, ulong bits)
+    {
+        var found = BitOperations.PopCount(bits & ~_words[word]);
+        _words[word] |= bits;
+        Count += found;
+        return found;
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void ClearBits(int word, ulong bits)
     {

@@ -86,6 +86,44 @@ public sealed class ContentTests
     }
 
     [Fact]
+    public void The_digest_of_a_guest_larger_than_one_window_of_it_sees_each_touched_chunk()
+    {
+        // 3 GiB, of which few chunks are there.
+        var (first, second) = (new GuestMemory(3L << 30), new GuestMemory(3L << 30));
+        foreach (var page in new[] { 5, (1L << 18) - 1, 1L << 18, (3L << 18) - 1 })
+        {
+            unsafe
+            {
+                first.Ram.PageForWrite(page)[9] = 3;
+                Assert.NotEqual(RamDigest.Compute(first), RamDigest.Compute(second));
+                second.Ram.PageForWrite(page)[9] = 3;
+            }
+            Assert.Equal(RamDigest.Compute(first), RamDigest.Compute(second));
+        }
+        first.Release();
+        second.Release();
+    }
+
+    [Fact]
+    public void Chunks_that_were_never_written_are_counted_up_to_the_first_that_was()
+    {
+        var random = new Random(9);
+        var memory = new GuestMemory(400L * RamBlock.PagesPerChunk * GuestMemory.PageSize);
+        unsafe
+        {
+            for (var write = 0; write < 6; write++) memory.Ram.PageForWrite(random.NextInt64(memory.Ram.Pages));
+        }
+        for (var from = 0; from < 400; from++)
+            for (var max = 0; max < 500; max += 50)
+            {
+                var expected = 0;
+                while (expected < max && from + expected < 400 && !memory.Ram.IsTouched(from + expected)) expected++;
+                Assert.Equal(expected, memory.Ram.UntouchedChunks(from, max));
+            }
+        memory.Release();
+    }
+
+    [Fact]
     public void Zero_memory_of_another_size_has_another_digest()
     {
         var (first, second) = (new GuestMemory(Size), new GuestMemory(Size + 4096));

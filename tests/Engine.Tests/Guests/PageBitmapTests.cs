@@ -29,6 +29,9 @@ public sealed class PageBitmapTests
                     var count = random.Next(1, bitmap.WordCount + 2);
                     Assert.Equal(PlainClearLog(plainLog, plain, first, count), bitmap.ClearLog(log, first, count));
                     break;
+                case 3:
+                    SendFull(random, bitmap, plain);
+                    break;
                 case 2 when random.Next(6) == 0:
                     bitmap.SetAll();
                     Array.Fill(plain, true);
@@ -182,6 +185,24 @@ public sealed class PageBitmapTests
             for (var bit = 0; bit < 64; bit++)
                 if ((sent & (1UL << bit)) != 0) plain[(word * 64) + bit] = false;
         }
+    }
+
+    static void SendFull(Random random, PageBitmap bitmap, bool[] plain)
+    {
+        var first = random.Next(bitmap.WordCount);
+        var count = bitmap.FullWords(first, random.Next(1, 100));
+        bitmap.ClearWords(first, count);
+        Array.Fill(plain, false, first * 64, count * 64);
+        if (first + count == bitmap.WordCount) return;
+        var added = (ulong)random.NextInt64() & (first + count == bitmap.WordCount - 1 ? 1UL : ulong.MaxValue);
+        var found = 0;
+        for (var bit = 0; bit < 64; bit++)
+        {
+            if ((added & (1UL << bit)) == 0 || plain[((first + count) * 64) + bit]) continue;
+            plain[((first + count) * 64) + bit] = true;
+            found++;
+        }
+        Assert.Equal(found, bitmap.SetBits(first + count, added));
     }
 
     static long PlainCollect(bool[] log, bool[] bitmap)
