@@ -8,7 +8,7 @@ namespace PsMigrate.Engine.Ram;
 /// A RAM block that fills up, and which of its pages have come (QEMU's receivedmap). Pages of one block may come from several threads
 /// at a time, each page from one. A page counts as received only when all of it is there.
 /// </summary>
-sealed unsafe class ArrivingBlock(RamBlock block)
+sealed unsafe partial class ArrivingBlock(RamBlock block)
 {
     readonly ulong[] _received = new ulong[BitWords.Count(block.Pages)];
     int _complete;

@@ -18,6 +18,24 @@ public sealed class ContentTests
     }
 
     [Fact]
+    public void Random_content_is_the_same_with_vectors_and_without()
+    {
+        var random = new Random(10);
+        for (var round = 0; round < 300; round++)
+        {
+            var state = (ulong)random.NextInt64(long.MinValue, long.MaxValue);
+            var (fast, plain) = (new ulong[random.Next(600)], new ulong[600]);
+            ContentFill.Random(System.Runtime.InteropServices.MemoryMarshal.AsBytes(fast.AsSpan()), state);
+            ContentFill.RandomPlain(plain.AsSpan(0, fast.Length), state);
+            Assert.Equal(plain[..fast.Length], fast);
+            // Also where the processor has no such vectors.
+            var done = ContentFill.RandomVectors(fast, state);
+            Assert.Equal(fast.Length / 8 * 8, done);
+            Assert.Equal(plain[..fast.Length], fast);
+        }
+    }
+
+    [Fact]
     public void Mixed_content_has_zero_random_and_text_pages()
     {
         var memory = new GuestMemory(Size);
