@@ -30,15 +30,17 @@ sealed partial class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.Defau
     int _part;
     int _word;
     long _pending;
+    long _normalPages;
+    long _zeroPages;
     Part? _named;
 
     public SectionHeader Section { get; } = new(sectionId, StreamConstants.RamSection, 0, StreamConstants.RamVersion);
 
     /// <summary>Pages sent as they are.</summary>
-    public long NormalPages { get; private set; }
+    public long NormalPages => _normalPages + (Outlets?.NormalPages ?? 0);
 
     /// <summary>Pages sent as zero.</summary>
-    public long ZeroPages { get; private set; }
+    public long ZeroPages => _zeroPages + (Outlets?.ZeroPages ?? 0);
 
     /// <summary>How often the dirty log was collected; the one of the setup counts.</summary>
     public int SyncCount { get; private set; }
@@ -70,12 +72,15 @@ sealed partial class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.Defau
             writer.Name(block.Name);
             writer.UInt64((ulong)block.Length);
         }
+        if (Outlets is { } outlets) Mark(outlets, writer);
         writer.UInt64(RamFlags.Eos);
     }
 
     public void SaveIterate(WireWriter writer, long maxBytes)
     {
-        SavePages(writer, maxBytes, Stopwatch.GetTimestamp() + MaxPart);
+        var until = Stopwatch.GetTimestamp() + MaxPart;
+        if (Outlets is { } outlets) GivePart(outlets, writer, maxBytes, until);
+        else SavePages(writer, maxBytes, until);
         writer.UInt64(RamFlags.Eos);
     }
 
@@ -83,12 +88,14 @@ sealed partial class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.Defau
     {
         PendingExact();
         _isLastStage = true;
-        SavePages(writer, long.MaxValue, long.MaxValue);
+        if (Outlets is { } outlets) GiveRest(outlets, writer);
+        else SavePages(writer, long.MaxValue, long.MaxValue);
         writer.UInt64(RamFlags.Eos);
     }
 
     public long PendingExact()
     {
+        if (Outlets is { } outlets) EndPass(outlets);
         DirtyPagesFound = 0;
         foreach (var part in _parts)
             if (part.Block.Log is { } log) DirtyPagesFound += part.Dirty.Collect(log);
@@ -108,8 +115,12 @@ sealed partial class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.Defau
         });
     }
 
-    /// <summary>Lets go of the bitmaps; only the counters are of use from here on.</summary>
-    public void Forget() => (_parts, _pending) = ([], 0);
+    /// <summary>Lets go of the bitmaps and channels; only the counters are of use from here on.</summary>
+    public void Forget()
+    {
+        (_parts, _pending) = ([], 0);
+        ForgetOutlets();
+    }
 
     /// <summary>Goes on where it stopped, wraps round, and ends when nothing is dirty or one of the limits is reached.</summary>
     void SavePages(WireWriter writer, long maxBytes, long until)
@@ -173,7 +184,7 @@ sealed partial class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.Defau
             at += ZeroRecord;
         }
         writer.Advance(at);
-        ZeroPages += BitOperations.PopCount(bits);
+        _zeroPages += BitOperations.PopCount(bits);
     }
 
     void SavePage(WireWriter writer, Part part, long page)
@@ -190,7 +201,7 @@ sealed partial class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.Defau
         var length = WriteWord(record, part, page, RamFlags.Page);
         bytes.CopyTo(record[length..]);
         writer.Advance(length + GuestMemory.PageSize);
-        NormalPages++;
+        _normalPages++;
     }
 
     void SaveZero(WireWriter writer, Part part, long page)
@@ -199,7 +210,7 @@ sealed partial class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.Defau
         var length = WriteWord(record, part, page, RamFlags.Zero);
         record[length] = 0;
         writer.Advance(length + 1);
-        ZeroPages++;
+        _zeroPages++;
     }
 
     /// <summary>The word of a record, with the block's name unless the record before was of the same block (QEMU's last_sent_block).</summary>
