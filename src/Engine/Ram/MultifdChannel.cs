@@ -107,6 +107,7 @@ sealed class MultifdChannel(IConnection connection, bool findsZeros, IPacketEnco
         return count;
     }
 
+    /// <summary>Pages that lie together leave from where they lie; few of them are copied, which costs less than a call to the system.</summary>
     void SendPlain(RamBlock block, ulong number, ReadOnlySpan<long> normal)
     {
         WriteHeader(block, number, normal, normal.Length * GuestMemory.PageSize);
@@ -114,7 +115,7 @@ sealed class MultifdChannel(IConnection connection, bool findsZeros, IPacketEnco
         {
             var first = i++;
             while (i < normal.Length && normal[i] == normal[i - 1] + GuestMemory.PageSize) i++;
-            _writer.Bytes(block.Span(normal[first], (i - first) * GuestMemory.PageSize));
+            _writer.WriteThrough(block.Span(normal[first], (i - first) * GuestMemory.PageSize));
         }
         _writer.Flush();
     }

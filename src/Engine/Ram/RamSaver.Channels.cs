@@ -46,6 +46,7 @@ sealed partial class RamSaver
     /// <summary>The channels send all and SYNC; where EOS, which follows, is no mark, the main stream gets one.</summary>
     void Mark(IPageOutlets outlets, WireWriter writer)
     {
+        EndRun(writer);
         outlets.Synchronize();
         (_isMarkDue, _hasGiven) = (false, false);
         if (!outlets.MarksSections) writer.UInt64(RamFlags.MultifdFlush);
@@ -59,21 +60,19 @@ sealed partial class RamSaver
         while (_pending > 0 && HasRoom(outlets, writer, end))
         {
             var part = _parts[_part];
-            var bits = part.Dirty.Word(_word);
-            if (bits != 0)
+            _word = part.Dirty.NextWord(_word);
+            if (_word < part.Dirty.WordCount)
             {
-                if (until != long.MaxValue && Stopwatch.GetTimestamp() > until) return;
-                if (_isMarkDue && !TryPassMark(outlets, writer)) return;
-                var given = GiveWord(outlets, writer, part, bits, end);
-                part.Dirty.ClearBits(_word, given);
-                _pending -= BitOperations.PopCount(given);
-                if (given != bits) continue;
+                if (until != long.MaxValue && Stopwatch.GetTimestamp() > until) break;
+                if (_isMarkDue && !TryPassMark(outlets, writer)) break;
+                _hasGiven = true;
+                if (!SaveUntouched(writer, part)) GiveWord(outlets, writer, part, end);
             }
-            if (++_word < part.Dirty.WordCount) continue;
-            _word = 0;
-            _part = (_part + 1) % _parts.Length;
-            _isMarkDue |= _part == 0 && _hasGiven;
+            if (_word == part.Dirty.WordCount) NextPart(writer);
+            // All round: what comes next may have gone before.
+            _isMarkDue |= _hasGiven && (_part, _word) == (0, 0);
         }
+        EndRun(writer);
     }
 
     /// <summary>
@@ -88,16 +87,20 @@ sealed partial class RamSaver
         return true;
     }
 
-    /// <summary>Gives pages of one word of the bitmap, and returns the bits of those that it gave, or sent itself as zero.</summary>
-    ulong GiveWord(IPageOutlets outlets, WireWriter writer, Part part, ulong bits, long end)
+    /// <summary>Gives pages of the word that is next, as many as the limit allows, and goes on to the next word if those were all.</summary>
+    void GiveWord(IPageOutlets outlets, WireWriter writer, Part part, long end)
     {
+        var bits = TakeLog(part);
         var zeros = outlets.FindsZeros ? 0 : PageContent.ZeroBits(part.Block, _word, bits);
         if (zeros != 0) SaveZeros(writer, part, zeros);
         var given = bits & ~zeros;
         if (end != long.MaxValue) given = PageBatch.Lowest(given, Math.Max(1, (end - Given(outlets, writer)) / GuestMemory.PageSize));
         outlets.Send(part.Block, _word, given);
-        _hasGiven = true;
-        return zeros | given;
+        part.Dirty.ClearBits(_word, zeros | given);
+        _pending -= BitOperations.PopCount(zeros | given);
+        // What is left goes with what is dirty by then, which may be what went just now.
+        if ((zeros | given) != bits) _isMarkDue = true;
+        else _word++;
     }
 
     /// <summary>What was given counts as if it all had content, until the channels have looked.</summary>
