@@ -50,7 +50,13 @@ public sealed record MigrationParameters
     /// <summary>QEMU's <c>multifd-channels</c>, 1 to 255, with capability multifd; 0 (the default) is the main channel alone.</summary>
     public int Channels { get; init; }
 
-    /// <summary>The release of the QEMU at the destination, which no stream tells: with channels to a QEMU it must be known.</summary>
+    /// <summary>
+    /// What is at the destination, which a stream tells only after the channels are connected; a guest that this process sends through
+    /// channels has to know before. Known without a word for <c>local:</c> and for receivers of this process, and from DestinationQmp.
+    /// </summary>
+    public PeerKind Peer { get; init; }
+
+    /// <summary>The release of the QEMU at the destination, 7.2 or later, which no stream tells: with channels to a QEMU it must be known.</summary>
     public Version? PeerVersion { get; init; }
 
     /// <summary>By what means guests of ours are sent; a QEMU sends its own by its own.</summary>
@@ -133,8 +139,12 @@ public sealed record MigrationParameters
         if (Compression != MigrationCompression.None && Channels == 0)
             throw MigrationException.Invalid("Compression works on channels: give -Channels too.");
         if (Xbzrle && Channels > 0) throw MigrationException.Invalid("Xbzrle and Channels exclude each other, as in QEMU.");
+        if (PeerVersion is not null && PeerVersion < OldestPeer) throw MigrationException.Invalid($"PeerVersion must be {OldestPeer} or later, and is {PeerVersion}.");
+        if (PeerVersion is not null && Peer == PeerKind.PsMigrate) throw MigrationException.Invalid("PeerVersion is of a QEMU, and Peer says that it is none.");
         if (PostcopyPreempt && !Postcopy) throw MigrationException.Invalid("PostcopyPreempt needs Postcopy.");
     }
+
+    static readonly Version OldestPeer = new(7, 2);
 
     static void CheckRange(int value, int least, int most, string name)
     {

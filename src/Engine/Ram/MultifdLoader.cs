@@ -18,6 +18,7 @@ sealed class MultifdLoader(WireReader reader, MultifdBarrier.Member member, Func
     ArrivingRam? _ram;
     ArrivingBlock? _block;
     PacketInflater? _inflater;
+    DenseArrival _density;
     long _normalPages;
     long _zeroPages;
 
@@ -101,7 +102,7 @@ sealed class MultifdLoader(WireReader reader, MultifdBarrier.Member member, Func
     void StoreNormal(ArrivingBlock block)
     {
         if (_packet.Method == MultifdMethod.None) StorePlain(block);
-        else Inflater().Unpack(_packet.DataSize, block, _packet.Offsets[.._packet.NormalPages]);
+        else Inflater().Unpack(_packet.DataSize, _ram!.Memory, block, _packet.Offsets[.._packet.NormalPages]);
     }
 
     /// <summary>
@@ -116,10 +117,25 @@ sealed class MultifdLoader(WireReader reader, MultifdBarrier.Member member, Func
             : throw reader.Error(MigrationErrorId.InvalidValue, $"A multifd packet is of method {_packet.Method}, and one before it was of {_inflater.Method}.");
     }
 
-    /// <summary>As many pages with each look at the buffer as it holds.</summary>
+    // Pages: fewer are copied out of what was read ahead.
+    const int ShortestReceivedThrough = 16;
+
+    /// <summary>Pages that lie together are received to where they belong.</summary>
     void StorePlain(ArrivingBlock block)
     {
         var offsets = _packet.Offsets[.._packet.NormalPages];
+        for (var i = 0; i < offsets.Length;)
+        {
+            var first = i++;
+            while (i < offsets.Length && offsets[i] == offsets[i - 1] + GuestMemory.PageSize) i++;
+            if (i - first >= ShortestReceivedThrough) ReceiveRun(block, offsets[first] / GuestMemory.PageSize, i - first);
+            else StorePages(block, offsets[first..i]);
+        }
+    }
+
+    /// <summary>As many pages with each look at the buffer as it holds.</summary>
+    void StorePages(ArrivingBlock block, ReadOnlySpan<long> offsets)
+    {
         for (var i = 0; i < offsets.Length;)
         {
             var seen = reader.Peek(GuestMemory.PageSize);
@@ -128,5 +144,12 @@ sealed class MultifdLoader(WireReader reader, MultifdBarrier.Member member, Func
                 block.Store(offsets[i++] / GuestMemory.PageSize, seen.Slice(at, GuestMemory.PageSize));
             reader.Skip(at);
         }
+    }
+
+    void ReceiveRun(ArrivingBlock block, long first, int count)
+    {
+        _density.ArrivingRun(_ram!.Memory, block.Block, first, count);
+        reader.ReadThrough(block.PagesForWrite(first, count));
+        block.MarkReceived(first, count);
     }
 }

@@ -13,6 +13,7 @@ sealed class PacketInflater : IDisposable
     readonly WireReader _reader;
     readonly PacketStream _packet;
     readonly IPacketUnpacker _unpacker;
+    DenseArrival _density;
 
     /// <summary>
     /// The data of the first packet comes next. Throws UnsupportedFeature for a method that is not known here, and what
@@ -42,13 +43,15 @@ sealed class PacketInflater : IDisposable
     /// A packet of so many bytes comes next, and holds these pages and nothing else. Throws InvalidValue, InvalidLength; then some of
     /// the pages are written, and count as little as they did before.
     /// </summary>
-    public void Unpack(int size, ArrivingBlock block, ReadOnlySpan<long> offsets)
+    public void Unpack(int size, GuestMemory memory, ArrivingBlock block, ReadOnlySpan<long> offsets)
     {
         _packet.Begin(size);
         for (var i = 0; i < offsets.Length;)
         {
             var count = PageRun.Length(offsets[i..]);
-            Fill(block, offsets[i] / GuestMemory.PageSize, count);
+            var first = offsets[i] / GuestMemory.PageSize;
+            _density.ArrivingRun(memory, block.Block, first, count);
+            Fill(block, first, count);
             i += count;
         }
         End();
@@ -63,7 +66,7 @@ sealed class PacketInflater : IDisposable
         for (var at = 0; at < pages.Length; at += GuestMemory.PageSize) pages[at] = 0;
         if (Read(pages) < pages.Length)
             throw _reader.Error(MigrationErrorId.InvalidLength, "A multifd packet unpacks to less than its pages.");
-        for (var page = first; page < first + count; page++) block.MarkReceived(page);
+        block.MarkReceived(first, count);
     }
 
     void End()
