@@ -15,6 +15,8 @@ sealed class GateQuestion : IQuestion
 {
     const long RandomPages = 20_000;
     const long ZeroPages = 12_768;
+    const int Word = 8, BlockName = 1 + 3, RunHead = Word + 4, LongestRun = 256;
+    const int Setup = Word + BlockName + sizeof(long) + Word;
 
     public string Name => "gate";
 
@@ -22,17 +24,27 @@ sealed class GateQuestion : IQuestion
 
     public IEnumerable<Row> Ask(int runs)
     {
+        foreach (var inRuns in new[] { false, true }) Check(inRuns);
+        return [];
+    }
+
+    static void Check(bool inRuns)
+    {
+        Console.WriteLine($"  in {(inRuns ? "runs, as to an end of ours" : "records, as to a QEMU")}:");
         // The first one compiles; it also says whether the rest makes sense.
-        Transfer(RandomPages, ZeroPages);
-        var small = Transfer(RandomPages, ZeroPages);
-        var large = Transfer(RandomPages * 4, ZeroPages * 4);
-        var expected = ExpectedBytes(RandomPages, ZeroPages);
-        Check(small.Bytes == expected, $"{RandomPages} random and {ZeroPages} zero pages take {small.Bytes} bytes on the wire; {expected} are expected");
-        var expectedLarge = ExpectedBytes(RandomPages * 4, ZeroPages * 4);
-        Check(large.Bytes == expectedLarge, $"{RandomPages * 4} random and {ZeroPages * 4} zero pages take {large.Bytes} bytes on the wire; {expectedLarge} are expected");
+        Transfer(RandomPages, ZeroPages, inRuns);
+        var small = Transfer(RandomPages, ZeroPages, inRuns);
+        var large = Transfer(RandomPages * 4, ZeroPages * 4, inRuns);
+        CheckBytes(RandomPages, ZeroPages, inRuns, small.Bytes);
+        CheckBytes(RandomPages * 4, ZeroPages * 4, inRuns, large.Bytes);
         CheckAllocations("saver", small.SaverAllocated, large.SaverAllocated);
         CheckAllocations("loader", small.LoaderAllocated, large.LoaderAllocated);
-        return [];
+    }
+
+    static void CheckBytes(long randomPages, long zeroPages, bool inRuns, long bytes)
+    {
+        var expected = Setup + (inRuns ? BytesOfRuns(randomPages) : BytesOfRecords(randomPages, zeroPages)) + Word;
+        Check(bytes == expected, $"{randomPages} random and {zeroPages} zero pages take {bytes} bytes on the wire; {expected} are expected");
     }
 
     static void CheckAllocations(string side, long small, long large)
@@ -50,14 +62,13 @@ sealed class GateQuestion : IQuestion
     }
 
     /// <summary>QEMU's records: a word with flags, then the page or a fill byte; the first record names the block.</summary>
-    static long ExpectedBytes(long randomPages, long zeroPages)
-    {
-        const int Word = 8, Name = 1 + 3;
-        var setup = Word + Name + sizeof(long) + Word;
-        return setup + Name + (randomPages * (Word + GuestMemory.PageSize)) + (zeroPages * (Word + 1)) + Word;
-    }
+    static long BytesOfRecords(long randomPages, long zeroPages) => BlockName + (randomPages * (Word + GuestMemory.PageSize)) + (zeroPages * (Word + 1));
 
-    static (long Bytes, long SaverAllocated, long LoaderAllocated) Transfer(long randomPages, long zeroPages)
+    /// <summary>Ours: a word with flags and a count for each 256 pages, then these; one for all zeros.</summary>
+    static long BytesOfRuns(long randomPages) =>
+        BlockName + ((randomPages + LongestRun - 1) / LongestRun * RunHead) + (randomPages * GuestMemory.PageSize) + RunHead;
+
+    static (long Bytes, long SaverAllocated, long LoaderAllocated) Transfer(long randomPages, long zeroPages, bool inRuns)
     {
         var guest = GuestRegistry.Create(new GuestOptions
         {
@@ -68,11 +79,11 @@ sealed class GateQuestion : IQuestion
         var (near, far) = LocalLink.Create("gate");
         try
         {
-            var saver = new RamSaver(guest);
+            var saver = new RamSaver(guest) { SendsRuns = inRuns };
             var writer = new WireWriter(near.Output);
             long saverAllocated = 0, loaderAllocated = 0;
             MigrationException? failure = null;
-            var load = new Thread(() => failure = Load(far, arrived, out loaderAllocated));
+            var load = new Thread(() => failure = Load(far, arrived, inRuns, out loaderAllocated));
             load.Start();
             saver.SaveSetup(writer);
             // From here on: the setup allocates the dirty log, one bit a page.
@@ -95,10 +106,10 @@ sealed class GateQuestion : IQuestion
         }
     }
 
-    static MigrationException? Load(IConnection link, GuestMemory memory, out long allocated)
+    static MigrationException? Load(IConnection link, GuestMemory memory, bool inRuns, out long allocated)
     {
         var reader = new WireReader(link.Input, MigrationSide.Source);
-        var loader = new RamLoader(_ => memory);
+        var loader = new RamLoader(_ => memory) { AcceptsRuns = inRuns };
         var before = 0L;
         try
         {

@@ -63,6 +63,7 @@ sealed partial class RamSaver
     {
         if (_differences is not null || Sparse is not null)
         {
+            EndRun(writer);
             SavePage(writer, part, first);
             return 1;
         }
@@ -128,7 +129,7 @@ sealed partial class RamSaver
         public int Count;
         public bool IsZero;
 
-        /// <summary>About what it will take on the wire.</summary>
-        public readonly long Bytes => Part is null ? 0 : IsZero ? ZeroRecord : (long)Count * GuestMemory.PageSize;
+        /// <summary>What it will take on the wire, but for a name.</summary>
+        public readonly long Bytes => Part is null ? 0 : 8 + 4 + (IsZero ? 0 : (long)Count * GuestMemory.PageSize);
     }
 }

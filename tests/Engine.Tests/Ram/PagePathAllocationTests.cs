@@ -19,15 +19,18 @@ public sealed class PagePathAllocationTests
     const long Bookkeeping = 20 << 10;
 
     [Theory]
-    [InlineData(GuestContent.Random)]
-    [InlineData(GuestContent.Text)]
-    [InlineData(GuestContent.Zero)]
-    [InlineData(GuestContent.Mixed)]
-    public void Pages_are_sent_and_loaded_without_garbage(GuestContent content)
+    [InlineData(GuestContent.Random, false)]
+    [InlineData(GuestContent.Text, false)]
+    [InlineData(GuestContent.Zero, false)]
+    [InlineData(GuestContent.Mixed, false)]
+    [InlineData(GuestContent.Random, true)]
+    [InlineData(GuestContent.Zero, true)]
+    [InlineData(GuestContent.Mixed, true)]
+    public void Pages_are_sent_and_loaded_without_garbage(GuestContent content, bool inRuns)
     {
-        _ = Transfer(content, 256);
-        var few = Transfer(content, Pages);
-        var many = Transfer(content, 4 * Pages);
+        _ = Transfer(content, 256, inRuns);
+        var few = Transfer(content, Pages, inRuns);
+        var many = Transfer(content, 4 * Pages, inRuns);
         Assert.InRange(many.Sent - few.Sent, -Bookkeeping, Bookkeeping);
         Assert.InRange(many.Loaded - few.Loaded, -Bookkeeping, Bookkeeping);
     }
@@ -70,16 +73,16 @@ public sealed class PagePathAllocationTests
         block.Wrote(page);
     }
 
-    static (long Sent, long Loaded) Transfer(GuestContent content, long pages)
+    static (long Sent, long Loaded) Transfer(GuestContent content, long pages, bool inRuns)
     {
         var guest = MemoryGuest.Create(TestGuests.Options(GuestWorkload.Idle, pages * GuestMemory.PageSize) with { Content = content, ContentSize = 0 });
         var arrived = new GuestMemory(guest.MemorySize);
         var kept = new BytesWriter();
-        Save(guest, kept);
+        Save(guest, kept, inRuns);
         var forgotten = new BytesWriter(keep: false);
         _ = forgotten.GetSpan(8192);
-        var sent = Measure(() => Save(guest, forgotten));
-        var loaded = Measure(Loader(kept.Written, arrived));
+        var sent = Measure(() => Save(guest, forgotten, inRuns));
+        var loaded = Measure(Loader(kept.Written, arrived, inRuns));
         Assert.Equal(RamDigest.Compute(guest.Memory), RamDigest.Compute(arrived));
         guest.Remove();
         arrived.Release();
@@ -93,9 +96,9 @@ public sealed class PagePathAllocationTests
         return GC.GetAllocatedBytesForCurrentThread() - before;
     }
 
-    static void Save(MemoryGuest guest, BytesWriter to)
+    static void Save(MemoryGuest guest, BytesWriter to, bool inRuns)
     {
-        var saver = new RamSaver(guest);
+        var saver = new RamSaver(guest) { SendsRuns = inRuns };
         var writer = new WireWriter(to);
         saver.SaveSetup(writer);
         // In parts of a fixed size, as a limited bandwidth has it.
@@ -106,10 +109,10 @@ public sealed class PagePathAllocationTests
         Assert.Equal(guest.Memory.Ram.Pages, saver.NormalPages + saver.ZeroPages);
     }
 
-    static Action Loader(byte[] stream, GuestMemory memory)
+    static Action Loader(byte[] stream, GuestMemory memory, bool inRuns)
     {
         var reader = new WireReader(new BytesReader(stream, 1 << 20), MigrationSide.Source);
-        var loader = new RamLoader(_ => memory);
+        var loader = new RamLoader(_ => memory) { AcceptsRuns = inRuns };
         return () =>
         {
             while (!reader.IsAtEnd()) loader.ReadBody(reader);

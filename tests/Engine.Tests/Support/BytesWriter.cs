@@ -10,6 +10,8 @@ sealed class BytesWriter(bool keep = true) : PipeWriter
 
     public byte[] Written => _bytes.WrittenSpan.ToArray();
 
+    public void Clear() => _bytes.Clear();
+
     public override void Advance(int bytes)
     {
         if (keep) _bytes.Advance(bytes);

@@ -22,6 +22,12 @@ sealed class FakeDestination(bool isQemu = false) : IDisposable
     GuestMemory? _memory;
     Thread? _thread;
 
+    /// <summary>What it answers to the ping of the extension; null for what a destination of ours does.</summary>
+    public uint? ExtensionPong { get; init; }
+
+    /// <summary>RAM that has come.</summary>
+    public RamLoader? Ram { get; private set; }
+
     public List<FakeStep> Seen { get; } = [];
 
     public List<string> Sections { get; } = [];
@@ -92,8 +98,8 @@ sealed class FakeDestination(bool isQemu = false) : IDisposable
             Reach(FakeStep.Connected);
             StreamHeader.ReadMagic(_reader!);
             ConfigurationRecord.Read(_reader!);
-            var ram = new RamLoader(blocks => _memory ??= new GuestMemory(blocks)) { AcceptsRuns = !isQemu };
-            while (ReadRecord(ram))
+            Ram = new RamLoader(blocks => _memory ??= new GuestMemory(blocks));
+            while (ReadRecord(Ram))
             {
             }
             if (isQemu) return;
@@ -181,13 +187,16 @@ sealed class FakeDestination(bool isQemu = false) : IDisposable
         else Answer(step);
     }
 
+    uint Pong() => isQemu || LastPing == Handshake.FirstPing ? LastPing : ExtensionPong ?? Handshake.Answer(LastPing);
+
     /// <summary>The usual answer.</summary>
     public void Answer(FakeStep step)
     {
         switch (step)
         {
             case FakeStep.FirstPing or FakeStep.ExtensionPing:
-                ReturnPathMessage.Pong(isQemu ? LastPing : Handshake.Answer(LastPing)).Send(Back);
+                ReturnPathMessage.Pong(Pong()).Send(Back);
+                if (step == FakeStep.ExtensionPing) Ram!.AcceptsRuns = Pong() != LastPing && Handshake.AgreedVersion(Pong()) >= Handshake.RunVersion;
                 break;
             case FakeStep.Announcement:
                 ReturnPathMessage.Accepted.Send(Back);

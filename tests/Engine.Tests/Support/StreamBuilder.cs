@@ -16,7 +16,8 @@ enum StreamStep
 
 /// <summary>
 /// Writes a valid stream about a guest that stands, with the production writer, as far as a test wants; what comes then is the
-/// test's affair. Its pages come stale first, then as raw, zero and XBZRLE records, so that every kind is in it.
+/// test's affair. Its pages come stale first, then as raw, zero and XBZRLE records, and of a guest that was announced the last quarter
+/// once more as runs and sparse pages, so that every kind is in it.
 /// </summary>
 sealed class StreamBuilder(MemoryGuest guest, PipeWriter pipe, Guid migration, bool verify = false, string? name = null)
 {
@@ -25,8 +26,15 @@ sealed class StreamBuilder(MemoryGuest guest, PipeWriter pipe, Guid migration, b
     StreamStep _next;
     uint _sections = 1;
     bool _hasNamedBlock;
+    bool _isAnnounced;
 
     public WireWriter Wire { get; } = new(pipe);
+
+    /// <summary>As this source sends it.</summary>
+    public uint ExtensionPing { get; init; } = Handshake.ExtensionPing;
+
+    /// <summary>Whether the records of the extension's version 2 are among those of an announced guest.</summary>
+    public bool HasRuns { get; init; } = true;
 
     /// <summary>Offsets at which a record begins or ends; RAM records count.</summary>
     public IReadOnlyList<long> Boundaries => _boundaries;
@@ -58,7 +66,7 @@ sealed class StreamBuilder(MemoryGuest guest, PipeWriter pipe, Guid migration, b
             case StreamStep.Configuration: Configuration(StreamConstants.MachineNone); break;
             case StreamStep.ReturnPath: CommandRecord.Write(Wire, CommandType.OpenReturnPath); break;
             case StreamStep.FirstPing: CommandRecord.WritePing(Wire, Handshake.FirstPing); break;
-            case StreamStep.ExtensionPing: CommandRecord.WritePing(Wire, Handshake.ExtensionPing); break;
+            case StreamStep.ExtensionPing: CommandRecord.WritePing(Wire, ExtensionPing); break;
             case StreamStep.Announcement: Announce(); break;
             case StreamStep.RamStart: Ram(RecordType.SectionStart, BlockList); break;
             case StreamStep.RamPart: Ram(RecordType.SectionPart, StalePages); break;
@@ -94,6 +102,7 @@ sealed class StreamBuilder(MemoryGuest guest, PipeWriter pipe, Guid migration, b
 
     void Announce()
     {
+        _isAnnounced = true;
         var section = new SectionHeader(++_sections, GuestAnnouncement.Section, 0, GuestAnnouncement.Version);
         section.WriteNamed(Wire, RecordType.SectionFull);
         new GuestAnnouncement(name ?? guest.Name, guest.Uuid, migration, guest.MemorySize, guest.ProcessorCount, verify).Write(Wire);
@@ -139,6 +148,20 @@ sealed class StreamBuilder(MemoryGuest guest, PipeWriter pipe, Guid migration, b
             else if (PageContent.IsZero(bytes)) Zero(page);
             else Raw(page, bytes);
         }
+        if (_isAnnounced && HasRuns) Runs(guest.Memory.Ram.Pages * 3 / 4, guest.Memory.Ram.Pages);
+    }
+
+    void Runs(long first, long end)
+    {
+        var encoded = new byte[GuestMemory.PageSize];
+        for (var count = 1; first < end; first += count, count = (int)Math.Min(count % 7 + 1, end - first))
+        {
+            var bytes = guest.Memory.Ram.Span(first * GuestMemory.PageSize, count * GuestMemory.PageSize);
+            var length = count == 1 ? XbzrleEncoder.EncodePlain(new byte[GuestMemory.PageSize], bytes, encoded) : XbzrleEncoder.Overflow;
+            if (!bytes.ContainsAnyExcept((byte)0)) ZeroRun(first, count);
+            else if (length != XbzrleEncoder.Overflow) Sparse(first, encoded.AsSpan(0, length));
+            else Run(first, bytes);
+        }
     }
 
     public void Raw(long page, ReadOnlySpan<byte> bytes)
@@ -159,6 +182,32 @@ sealed class StreamBuilder(MemoryGuest guest, PipeWriter pipe, Guid migration, b
     {
         Page(page, RamFlags.Xbzrle);
         Wire.Byte(1);
+        Wire.UInt16((ushort)encoded.Length);
+        Wire.Bytes(encoded);
+        Mark();
+    }
+
+    /// <summary>Pages that lie together.</summary>
+    public void Run(long first, ReadOnlySpan<byte> bytes)
+    {
+        Page(first, RamFlags.Run);
+        Wire.UInt32((uint)(bytes.Length / GuestMemory.PageSize));
+        Wire.Bytes(bytes);
+        Mark();
+    }
+
+    /// <summary>Zero pages that lie together.</summary>
+    public void ZeroRun(long first, int count)
+    {
+        Page(first, RamFlags.Run | RamFlags.Zero);
+        Wire.UInt32((uint)count);
+        Mark();
+    }
+
+    /// <summary>A page as its difference to zeros.</summary>
+    public void Sparse(long page, ReadOnlySpan<byte> encoded)
+    {
+        Page(page, RamFlags.Run | RamFlags.Xbzrle);
         Wire.UInt16((ushort)encoded.Length);
         Wire.Bytes(encoded);
         Mark();

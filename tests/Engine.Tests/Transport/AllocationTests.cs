@@ -1,5 +1,6 @@
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
+using PsMigrate.Engine.Ram;
 using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Engine.Tests.Transport;
@@ -36,6 +37,35 @@ public class AllocationTests
             if (writer.Position % 16 == 0) writer.Flush();
         });
         writer.Flush();
+        Assert.InRange(written, 0, 1024);
+        Assert.InRange(reading.GetAwaiter().GetResult(), 0, 1024);
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void Bytes_go_straight_through_without_garbage_at_either_end(string kind)
+    {
+        const int Size = 64 << 10;
+        var (source, destination) = Links.Open(kind);
+        using var _ = source;
+        using var __ = destination;
+        var reading = Links.Run(() =>
+        {
+            var reader = new WireReader(destination.Input, MigrationSide.Source);
+            var memory = new byte[Size];
+            return Measure(() =>
+            {
+                reader.UInt64();
+                reader.ReadThrough(memory);
+            });
+        });
+        var writer = new WireWriter(source.Output);
+        var content = new byte[Size];
+        var written = Measure(() =>
+        {
+            writer.UInt64(4711);
+            writer.WriteThrough(content);
+        });
         Assert.InRange(written, 0, 1024);
         Assert.InRange(reading.GetAwaiter().GetResult(), 0, 1024);
     }
