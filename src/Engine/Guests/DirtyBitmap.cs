@@ -48,13 +48,26 @@ sealed class DirtyBitmap
             Interlocked.Or(ref word, bit);
     }
 
-    /// <summary>Takes 64 pages' bits and leaves none. For many words <see cref="TakeInto"/> is the cheaper one.</summary>
+    /// <summary>Takes 64 pages' bits and leaves none. Several words at a time are cheaper.</summary>
     public ulong Take(int word)
     {
         if (Volatile.Read(ref _words[word]) == 0) return 0;
         var taken = Interlocked.Exchange(ref _words[word], 0);
         FinishStores();
         return taken;
+    }
+
+    /// <summary>Takes the bits of several words and leaves none. False when there were none.</summary>
+    public bool Take(int first, Span<ulong> taken)
+    {
+        var any = false;
+        for (var i = 0; i < taken.Length; i++)
+        {
+            taken[i] = Volatile.Read(ref _words[first + i]) == 0 ? 0 : Interlocked.Exchange(ref _words[first + i], 0);
+            any |= taken[i] != 0;
+        }
+        if (any) FinishStores();
+        return any;
     }
 
     /// <summary>Takes all bits and adds them to <paramref name="words"/>. Returns how many of them were not there yet.</summary>
@@ -71,21 +84,6 @@ sealed class DirtyBitmap
         }
         FinishStores();
         return found;
-    }
-
-    /// <summary>Drops the bits of pages that are in <paramref name="words"/> too, in some of the words. Returns how many.</summary>
-    public long Drop(ulong[] words, int first, int count)
-    {
-        long dropped = 0;
-        for (var at = NextWord(first); at < first + count; at = NextWord(at + 1))
-        {
-            var bits = Volatile.Read(ref _words[at]) & words[at];
-            if (bits == 0) continue;
-            Interlocked.And(ref _words[at], ~bits);
-            dropped += BitOperations.PopCount(bits);
-        }
-        if (dropped > 0) FinishStores();
-        return dropped;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
