@@ -13,7 +13,7 @@ static class Program
     static readonly IReadOnlyList<IQuestion> Questions =
     [
         new GateQuestion(), new ThroughputQuestion(), new QemuQuestion(), new UntouchedQuestion(), new DirtyLogQuestion(),
-        new RatesQuestion(), new HostedQuestion(), new XbzrleQuestion(),
+        new RatesQuestion(), new HostedQuestion(), new XbzrleQuestion(), new LargeQuestion(),
     ];
 
     static int Main(string[] args)

@@ -69,11 +69,4 @@ sealed class PageBitmap(long pages)
         Count += found;
         return found;
     }
-
-    /// <summary>
-    /// To be called before pages of these words are looked at and sent: the log forgets those that are in here too, for what was
-    /// written to them so far is about to be sent (migration_clear_memory_region_dirty_bitmap of QEMU). What else is in the log stays
-    /// there. Returns how many marks that took away. Of many words at a time, for one with a mark costs about ten microseconds.
-    /// </summary>
-    public long ClearLog(DirtyBitmap log, int first, int count) => log.Drop(_words, first, Math.Min(count, _words.Length - first));
 }

@@ -24,13 +24,11 @@ public sealed class PageBitmapTests
                 case 0:
                     Assert.Equal(PlainCollect(plainLog, plain), bitmap.Collect(log));
                     break;
-                case 1:
-                    var first = random.Next(bitmap.WordCount);
-                    var count = random.Next(1, bitmap.WordCount + 2);
-                    Assert.Equal(PlainClearLog(plainLog, plain, first, count), bitmap.ClearLog(log, first, count));
-                    break;
                 case 3:
                     SendFull(random, bitmap, plain);
+                    break;
+                case 1:
+                    TakeSome(random, log, plainLog);
                     break;
                 case 2 when random.Next(6) == 0:
                     bitmap.SetAll();
@@ -69,13 +67,13 @@ public sealed class PageBitmapTests
     }
 
     /// <summary>
-    /// A writer stores and marks. The reader copies the pages whose marks it took, or one page whose mark it has dropped. When the writer
-    /// stands and the log was taken once more, each page's copy is its last value.
+    /// A writer stores and marks. The reader takes the marks in either way and copies those pages. When the writer stands and the log was
+    /// taken once more, each page's copy is its last value.
     /// </summary>
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void No_mark_is_lost_while_the_log_is_taken(bool sendsOne)
+    public void No_mark_is_lost_while_the_log_is_taken(bool takesWords)
     {
         const int Rounds = 30_000;
         var race = new Race();
@@ -88,7 +86,7 @@ public sealed class PageBitmapTests
             Volatile.Write(ref race.Begun, ++round);
             while (Volatile.Read(ref race.Done) < round)
             {
-                if (sendsOne) race.SendOne();
+                if (takesWords) race.TakeWords();
                 else race.Sync();
             }
             race.Sync();
@@ -109,7 +107,6 @@ public sealed class PageBitmapTests
         readonly long[] _memory = new long[(Pages + 1) * Line];
         readonly long[] _copy = new long[Pages];
         readonly long[] _cold = new long[4 << 20];
-        int _sent;
         public int Begun;
         public int Done;
 
@@ -146,11 +143,11 @@ public sealed class PageBitmapTests
             Copy();
         }
 
-        public void SendOne()
+        public void TakeWords()
         {
-            _bitmap.SetAll();
-            _bitmap.ClearBits(0, ~(1UL << (8 * (_sent++ % 8))));
-            _bitmap.ClearLog(_log, 0, _bitmap.WordCount);
+            Span<ulong> taken = [0];
+            if (!_log.TryTake(0, taken)) return;
+            _bitmap.SetBits(0, taken[0]);
             Copy();
         }
 
@@ -187,6 +184,18 @@ public sealed class PageBitmapTests
         }
     }
 
+    static void TakeSome(Random random, DirtyBitmap log, bool[] plain)
+    {
+        var first = random.Next(log.WordCount);
+        var taken = new ulong[random.Next(Math.Min(20, log.WordCount - first) + 1)];
+        Assert.Equal(plain.Skip(first * 64).Take(taken.Length * 64).Contains(true), log.TryTake(first, taken));
+        for (var page = first * 64; page < Math.Min(plain.Length, (first + taken.Length) * 64); page++)
+        {
+            Assert.Equal(plain[page], (taken[(page / 64) - first] & (1UL << (page % 64))) != 0);
+            plain[page] = false;
+        }
+    }
+
     static void SendFull(Random random, PageBitmap bitmap, bool[] plain)
     {
         var first = random.Next(bitmap.WordCount);
@@ -215,18 +224,6 @@ public sealed class PageBitmapTests
             log[page] = false;
         }
         return found;
-    }
-
-    static long PlainClearLog(bool[] log, bool[] bitmap, int first, int count)
-    {
-        long cleared = 0;
-        for (var page = first * 64L; page < Math.Min(log.Length, (first + count) * 64L); page++)
-        {
-            if (!log[page] || !bitmap[page]) continue;
-            log[page] = false;
-            cleared++;
-        }
-        return cleared;
     }
 
     static void Compare(DirtyBitmap log, bool[] plainLog, PageBitmap bitmap, bool[] plain)

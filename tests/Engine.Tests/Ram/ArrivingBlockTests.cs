@@ -29,6 +29,24 @@ public sealed class ArrivingBlockTests
     }
 
     [Fact]
+    public unsafe void In_the_largest_guest_no_number_overflows()
+    {
+        // Nothing is mapped there, and nothing is written.
+        var ram = new RamBlock("ram", (byte*)GuestMemory.PageSize, GuestMemory.MaxLength);
+        var (block, last) = (new ArrivingBlock(ram), ram.Pages - 1);
+        Assert.Equal((1L << 44), (long)ram.PageForWrite(last));
+        var chunk = (int)(last / RamBlock.PagesPerChunk);
+        Assert.True(ram.IsTouched(chunk));
+        Assert.Equal(chunk, ram.UntouchedChunks(0, int.MaxValue));
+        Assert.Equal(1UL << 63, PageContent.ZeroBits(ram, chunk - 1, 1UL << 63));
+        block.MarkReceived(last);
+        Assert.True(block.HasCome(last));
+        Assert.Equal(0, block.FirstMissing);
+        Assert.Equal(last, block.MissingPages);
+        Assert.False(block.IsComplete);
+    }
+
+    [Fact]
     public void After_a_discard_pages_are_missing_again()
     {
         var memory = new GuestMemory(1000L * GuestMemory.PageSize);
