@@ -1,51 +1,23 @@
-using System.IO.Hashing;
+using PsMigrate.Engine.Guests;
 
 namespace PsMigrate.Bench.Peers;
 
-/// <summary>Random bytes in a file on tmpfs, for a QEMU to take as its RAM.</summary>
+/// <summary>The RAM of a guest in a file on tmpfs, for a QEMU to take as its own.</summary>
 sealed class RamImage : IDisposable
 {
     const int Block = 1 << 20;
-    readonly string _hash;
 
-    public RamImage(long bytes)
+    public RamImage(GuestMemory memory)
     {
-        Path = System.IO.Path.Combine(Directory.Exists("/dev/shm") ? "/dev/shm" : System.IO.Path.GetTempPath(), $"bench-ram-{Environment.ProcessId}");
-        var random = new Random(1);
-        var block = new byte[Block];
-        using (var file = File.Create(Path, Block))
-            for (var left = bytes; left > 0; left -= Block)
-            {
-                random.NextBytes(block);
-                file.Write(block);
-            }
-        _hash = Hash(Path);
+        Memory = memory;
+        using var file = new FileStream(Path, FileMode.CreateNew, FileAccess.Write, FileShare.Read, bufferSize: 0);
+        for (long at = 0; at < memory.Length; at += Block) file.Write(memory.Ram.Span(at, Block));
     }
 
-    public string Path { get; }
+    public string Path { get; } = SavedMemory.TemporaryPath();
 
-    /// <summary>Has a memory saved to a file and compares. Throws when it differs.</summary>
-    public void CheckSame(Action<string> save)
-    {
-        var copy = Path + "-arrived";
-        try
-        {
-            save(copy);
-            if (Hash(copy) != _hash) throw new BenchException("QEMU's destination has other memory than its source.");
-        }
-        finally
-        {
-            File.Delete(copy);
-        }
-    }
+    /// <summary>What is in it.</summary>
+    public GuestMemory Memory { get; }
 
     public void Dispose() => File.Delete(Path);
-
-    static string Hash(string path)
-    {
-        var hash = new XxHash128();
-        using var file = File.OpenRead(path);
-        hash.Append(file);
-        return Convert.ToHexString(hash.GetHashAndReset());
-    }
 }

@@ -1,0 +1,47 @@
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Transport;
+
+namespace PsMigrate.Bench.Peers;
+
+/// <summary>The guest that is sent: suspended, of one vCPU, the same however often it is sent.</summary>
+sealed class SourceGuest : IDisposable
+{
+    /// <summary>2 GiB, as in all comparisons.</summary>
+    public const long Size = 2L << 30;
+
+    public SourceGuest(GuestContent content)
+    {
+        Guest = GuestRegistry.Create(new GuestOptions { Name = $"bench-{content}", MemorySize = Size, Content = content, StartSuspended = true });
+        Digest = Guest.Digest();
+    }
+
+    /// <summary>One whose every page was written, with zeros.</summary>
+    public static unsafe SourceGuest OfWrittenZeros()
+    {
+        var source = new SourceGuest(GuestContent.Zero);
+        var ram = source.Guest.Memory.Ram;
+        source.Guest.Memory.ExpectDense(ram, 0, ram.Pages);
+        for (long page = 0; page < ram.Pages; page++)
+        {
+            new Span<byte>(ram.PageForWrite(page), GuestMemory.PageSize).Clear();
+            ram.Wrote(page);
+        }
+        return source;
+    }
+
+    public MemoryGuest Guest { get; }
+
+    public string Digest { get; }
+
+    /// <summary>Migrates it; the copy that stays is as it was.</summary>
+    public MigrationRun Send(MigrationUri uri, MigrationParameters asked)
+    {
+        var run = OurSide.Send(Guest, uri, asked);
+        Guest.Resume(force: true);
+        Guest.Suspend();
+        return run;
+    }
+
+    public void Dispose() => GuestRegistry.Remove(Guest);
+}
