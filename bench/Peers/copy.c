@@ -92,7 +92,7 @@ int main(int count, char **arguments)
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0) fail("socketpair");
     pid_t child = fork();
     if (child < 0) fail("fork");
-    close(ends[child == 0]);
+    close(ends[child != 0]);
     if (child == 0) receive(ends[1], bytes);
 
     uint8_t *memory = allocate(bytes);
