@@ -1,6 +1,7 @@
 using PsMigrate.Bench.Peers;
 using PsMigrate.Bench.Questions;
 using PsMigrate.Bench.Report;
+using PsMigrate.Engine.Model;
 
 namespace PsMigrate.Bench;
 
@@ -52,9 +53,7 @@ static class Program
         foreach (var question in asked)
         {
             Console.WriteLine($"{question.Name}: {question.Text}");
-            var answer = Answer(question, runs);
-            failed |= answer is null;
-            rows.AddRange(answer ?? []);
+            failed |= !TryAnswer(question, runs, rows);
         }
         if (rows.Count > 0)
         {
@@ -67,17 +66,18 @@ static class Program
         return failed ? 1 : 0;
     }
 
-    /// <summary>Null when the question failed; the others are still asked.</summary>
-    static List<Row>? Answer(IQuestion question, int runs)
+    /// <summary>False when the question failed; the others are still asked.</summary>
+    static bool TryAnswer(IQuestion question, int runs, List<Row> rows)
     {
         try
         {
-            return [.. question.Ask(runs)];
+            foreach (var row in question.Ask(runs)) rows.Add(row);
+            return true;
         }
-        catch (BenchException e)
+        catch (Exception e) when (e is BenchException or MigrationException or IOException)
         {
             Console.WriteLine($"  {question.Name}: {e.Message}");
-            return e.IsSkip ? [] : null;
+            return e is BenchException { IsSkip: true };
         }
         finally
         {

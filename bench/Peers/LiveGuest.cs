@@ -10,10 +10,10 @@ namespace PsMigrate.Bench.Peers;
 /// </summary>
 static class LiveGuest
 {
-    static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+    static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
 
-    /// <summary>Migrates one that was made for it to a process that was started for it, and checks the memory it arrived with.</summary>
-    public static MigrationRun Migrate(PacedGuest program, MigrationParameters asked)
+    /// <summary>Migrates one that was made for it to a process that was started for it, and checks the memory it arrived with. Null when it had not ended by the limit.</summary>
+    public static MigrationRun? Migrate(PacedGuest program, MigrationParameters asked, TimeSpan? limit = null)
     {
         using var receiver = new ReceiverProcess(ReceiverRole.Cold);
         var guest = Create(program);
@@ -21,7 +21,7 @@ static class LiveGuest
         {
             guest.Resume();
             Thread.Sleep(QemuToQemu.Settle);
-            var run = OurSide.Send(guest, receiver.Uri, asked);
+            if (OurSide.TrySend(guest, receiver.Uri, asked, limit ?? Limit) is not { } run) return null;
             var arrival = receiver.ReadArrival(digest: null);
             var left = guest.Cpus[0].LastTickTime;
             Check(guest, arrival);

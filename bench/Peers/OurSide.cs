@@ -12,10 +12,18 @@ static class OurSide
     static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
 
     /// <summary>Migrates a guest, which stays here as a copy. What the destination needed of the processor is not in the answer.</summary>
-    public static MigrationRun Send(MemoryGuest guest, MigrationUri uri, MigrationParameters asked)
+    public static MigrationRun Send(MemoryGuest guest, MigrationUri uri, MigrationParameters asked) =>
+        TrySend(guest, uri, asked, Limit) ?? throw new BenchException($"our migration did not end in {Limit.TotalSeconds} s.");
+
+    /// <summary>The same; null when it had not ended by the limit, and was cancelled.</summary>
+    public static MigrationRun? TrySend(MemoryGuest guest, MigrationUri uri, MigrationParameters asked, TimeSpan limit)
     {
         var cpu = Environment.CpuUsage.TotalTime;
-        var result = Wait(Start(guest, uri, asked with { KeepSource = true }));
+        var migration = Start(guest, uri, asked with { KeepSource = true });
+        if (!migration.Wait(limit)) migration.Cancel();
+        var result = migration.Result!;
+        if (result.State == MigrationStatus.Cancelled) return null;
+        if (result.Error is { } error) throw new BenchException($"our migration failed: {error.Message}");
         return new MigrationRun(result.TotalTime, result.TransferredBytes, Environment.CpuUsage.TotalTime - cpu, TimeSpan.Zero);
     }
 
@@ -29,16 +37,5 @@ static class OurSide
         {
             throw new BenchException($"not supported: {e.Message}", isSkip: true);
         }
-    }
-
-    static MigrationResult Wait(Migration migration)
-    {
-        if (!migration.Wait(Limit))
-        {
-            migration.Cancel();
-            throw new BenchException($"our migration did not end in {Limit.TotalSeconds} s.");
-        }
-        var result = migration.Result!;
-        return result.Error is { } error ? throw new BenchException($"our migration failed: {error.Message}") : result;
     }
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Qmp;
@@ -27,8 +28,8 @@ sealed class Qemu : IDisposable
         {
             _child = Child.Start(Program, options.CommandLine(_folder));
             // What the guest prints before anyone listens is lost.
-            if (options.Program is not null) Ticks = new TickWatch(AwaitFile("ticks"));
-            _qmp = QmpClient.Connect(MigrationUri.Parse($"unix:{AwaitFile("qmp")}"), StartTime);
+            if (options.Program is not null) Ticks = AwaitSocket("ticks", path => new TickWatch(path));
+            _qmp = AwaitSocket("qmp", path => QmpClient.Connect(MigrationUri.Parse($"unix:{path}"), StartTime));
         }
         catch
         {
@@ -104,11 +105,21 @@ sealed class Qemu : IDisposable
 
     void Execute(string command, JsonObject arguments) => _qmp.Execute(command, arguments);
 
-    string AwaitFile(string name)
+    /// <summary>A socket's file is there a little before anybody listens.</summary>
+    T AwaitSocket<T>(string name, Func<string, T> connect)
     {
         var path = Path.Combine(_folder, name);
-        for (var clock = Stopwatch.StartNew(); !File.Exists(path); Thread.Sleep(5))
-            if (_child.HasExited || clock.Elapsed > StartTime) throw new BenchException($"QEMU did not start: {_child.Errors}");
-        return path;
+        for (var clock = Stopwatch.StartNew(); !_child.HasExited && clock.Elapsed < StartTime; Thread.Sleep(5))
+        {
+            try
+            {
+                if (File.Exists(path)) return connect(path);
+            }
+            catch (Exception e) when (e is SocketException or MigrationException { Id: MigrationErrorId.ConnectionRefused })
+            {
+                // Not yet.
+            }
+        }
+        throw new BenchException($"QEMU did not start: {_child.Errors}");
     }
 }

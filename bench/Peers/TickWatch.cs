@@ -13,7 +13,15 @@ sealed class TickWatch : IDisposable
 
     public TickWatch(string path)
     {
-        _socket.Connect(new UnixDomainSocketEndPoint(path));
+        try
+        {
+            _socket.Connect(new UnixDomainSocketEndPoint(path));
+        }
+        catch
+        {
+            _socket.Dispose();
+            throw;
+        }
         new Thread(Listen) { IsBackground = true, Name = "ticks" }.Start();
     }
 

@@ -19,7 +19,7 @@ sealed class BusyQuestion : IQuestion
         List<MigrationRun> ours = [], theirs = [];
         for (var round = 1; round <= runs; round++)
         {
-            theirs.Add(Case.Qemu() ?? throw new BenchException("QEMU's migration did not end."));
+            theirs.Add(Case.Qemu());
             ours.Add(Case.OursFree());
             Progress.Show(round, runs, ("QEMU ms", Total(theirs[^1])), ("blackout", Blackout(theirs[^1])), ("ours ms", Total(ours[^1])), ("blackout", Blackout(ours[^1])));
         }

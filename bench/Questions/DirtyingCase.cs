@@ -21,14 +21,23 @@ sealed record DirtyingCase(int Megabytes, int Rate, long Cap, int Downtime, bool
         Xbzrle = Xbzrle, XbzrleCacheSize = Xbzrle ? 512 << 20 : 0,
     };
 
-    /// <summary>Null when it had not ended after that time.</summary>
-    public MigrationRun? Qemu(TimeSpan? limit = null) => QemuToQemu.MigrateRunning(new QemuOptions(SourceGuest.Size) { Program = _program }, Same, limit);
+    /// <summary>Throws when it does not end.</summary>
+    public MigrationRun Qemu() => TryQemu(null) ?? throw new BenchException($"QEMU's migration did not end: {this}.");
 
-    /// <summary>Ours, by QEMU's means.</summary>
-    public MigrationRun OursAlike() => LiveGuest.Migrate(_program, Same);
+    /// <summary>Null when it had not ended by the limit.</summary>
+    public MigrationRun? TryQemu(TimeSpan? limit) => QemuToQemu.MigrateRunning(new QemuOptions(SourceGuest.Size) { Program = _program }, Same, limit);
 
-    /// <summary>Ours, by what it chooses itself.</summary>
-    public MigrationRun OursFree() => LiveGuest.Migrate(_program, Same with { Means = MigrationMeans.Adaptive, Xbzrle = false, XbzrleCacheSize = 0 });
+    /// <summary>Ours, by QEMU's means. Throws when it does not end.</summary>
+    public MigrationRun OursAlike() => LiveGuest.Migrate(_program, Same) ?? throw NoEnd();
+
+    /// <summary>Ours, by what it chooses itself. Throws when it does not end.</summary>
+    public MigrationRun OursFree() => TryOursFree(null) ?? throw NoEnd();
+
+    /// <summary>Null when it had not ended by the limit.</summary>
+    public MigrationRun? TryOursFree(TimeSpan? limit) =>
+        LiveGuest.Migrate(_program, Same with { Means = MigrationMeans.Adaptive, Xbzrle = false, XbzrleCacheSize = 0 }, limit);
+
+    BenchException NoEnd() => new($"our migration did not end: {this}.");
 
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
         $"{Megabytes} MiB at {Rate / 1000} k pages/s, {(Cap == 0 ? "unlimited" : $"{Cap / 1_000_000} MB/s")}, {Downtime} ms{(Xbzrle ? ", xbzrle" : "")}");
