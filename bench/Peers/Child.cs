@@ -65,6 +65,8 @@ sealed class Child : IDisposable
 
     public bool HasExited => _process.HasExited;
 
+    public int Id => _process.Id;
+
     /// <summary>Processor time so far, user and system, all threads.</summary>
     public TimeSpan Cpu
     {

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using PsMigrate.Engine.Model;
@@ -76,6 +77,16 @@ sealed class Qemu : IDisposable
 
     /// <summary>Stops its vCPUs.</summary>
     public void Stop() => Execute("stop", []);
+
+    public int ProcessId => _child.Id;
+
+    /// <summary>Where a guest's physical address lies in its process; null when it does not say.</summary>
+    public long? AddressOf(long address)
+    {
+        var answer = _qmp.Execute("human-monitor-command", new JsonObject { ["command-line"] = $"gpa2hva {address}" }).GetString() ?? "";
+        var at = answer.LastIndexOf("0x", StringComparison.Ordinal);
+        return at > 0 && long.TryParse(answer.AsSpan(at + 2).Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out var there) ? there : null;
+    }
 
     /// <summary>Writes a part of its RAM to a file.</summary>
     public void Save(long address, long length, string path) =>

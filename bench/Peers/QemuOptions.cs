@@ -3,7 +3,7 @@ namespace PsMigrate.Bench.Peers;
 /// <summary>How a QEMU is started: by default a paused machine without vCPUs whose RAM was never written.</summary>
 sealed record QemuOptions(long Bytes)
 {
-    /// <summary>What its RAM holds: a private copy of a file, made before it answers (prealloc breaks the sharing page by page).</summary>
+    /// <summary>What its RAM holds: a file, all of it mapped before it answers. A paused source only reads it.</summary>
     public RamImage? Image { get; init; }
 
     /// <summary>Whether each page of its RAM was touched before it answers (-mem-prealloc).</summary>
@@ -31,7 +31,7 @@ sealed record QemuOptions(long Bytes)
         ? ["-M", "none", "-S"]
         :
         [
-            "-object", $"memory-backend-file,id=ram,size={Bytes},mem-path={Image.Path},share=off,prealloc=on,x-use-canonical-path-for-ramblock-id=off",
+            "-object", $"memory-backend-file,id=ram,size={Bytes},mem-path={Image.Path},share=on,prealloc=on,x-use-canonical-path-for-ramblock-id=off",
             "-M", "none,memory-backend=ram", "-S",
         ];
 

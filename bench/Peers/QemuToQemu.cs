@@ -18,7 +18,7 @@ static class QemuToQemu
     {
         using var target = new Qemu(machine.Awaiting(isPrefaulted));
         using var source = new Qemu(machine);
-        if (!isPrefaulted) FreeMemory.Settle();
+        if (!isPrefaulted && machine.Image is not null) FreeMemory.Settle();
         var run = Time(source, target, asked ?? new MigrationParameters(), isUnix, Limit)
             ?? throw new BenchException($"QEMU's migration did not end in {Limit.TotalSeconds} s.");
         SavedMemory.CheckSame(target, machine.Bytes, machine.Image?.Memory);

@@ -35,7 +35,7 @@ sealed class ReceiverProcess : IDisposable
     public static MigrationRun TakeCold(SourceGuest source, MigrationParameters? asked = null)
     {
         using var receiver = new ReceiverProcess(ReceiverRole.Cold);
-        FreeMemory.Settle();
+        if (!source.IsZero) FreeMemory.Settle();
         return receiver.Take(source, asked);
     }
 

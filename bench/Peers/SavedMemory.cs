@@ -2,21 +2,32 @@ using PsMigrate.Engine.Guests;
 
 namespace PsMigrate.Bench.Peers;
 
-/// <summary>RAM that a QEMU has saved to a file, to be looked at.</summary>
+/// <summary>The RAM of a QEMU, to be looked at: where it lies in its process, or else a copy that it has saved to a file.</summary>
 sealed class SavedMemory : IDisposable
 {
     const int Block = 1 << 20;
     static int _count;
 
     readonly FileStream _file;
+    readonly long _start;
 
-    SavedMemory(string path) => _file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, Block, FileOptions.DeleteOnClose);
+    SavedMemory(FileStream file, long start) => (_file, _start) = (file, start);
 
     public static SavedMemory Of(Qemu qemu, long address, long length)
     {
+        try
+        {
+            if (qemu.AddressOf(address) is { } there) return new SavedMemory(Open($"/proc/{qemu.ProcessId}/mem"), there);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Not on this system, or not for this user.
+        }
         var path = TemporaryPath();
         qemu.Save(address, length, path);
-        return new SavedMemory(path);
+        var file = Open(path);
+        File.Delete(path);
+        return new SavedMemory(file, 0);
     }
 
     /// <summary>A file that does not exist, on tmpfs where there is one.</summary>
@@ -38,9 +49,16 @@ sealed class SavedMemory : IDisposable
 
     public void Read(Span<byte> bytes, long at)
     {
-        if (_file.Position != at) _file.Position = at;
-        _file.ReadExactly(bytes);
+        while (bytes.Length > 0)
+        {
+            var count = RandomAccess.Read(_file.SafeFileHandle, bytes, _start + at);
+            if (count == 0) throw new BenchException("QEMU's memory ends early.");
+            bytes = bytes[count..];
+            at += count;
+        }
     }
 
     public void Dispose() => _file.Dispose();
+
+    static FileStream Open(string path) => new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
 }

@@ -10,8 +10,12 @@ sealed class SourceGuest : IDisposable
     /// <summary>2 GiB, as in all comparisons.</summary>
     public const long Size = 2L << 30;
 
+    static readonly Lazy<SourceGuest> SharedRandom = new(() => new SourceGuest(GuestContent.Random));
+    static readonly Lazy<RamImage> SharedImage = new(() => new RamImage(Random.Guest.Memory));
+
     public SourceGuest(GuestContent content)
     {
+        IsZero = content == GuestContent.Zero;
         Guest = GuestRegistry.Create(new GuestOptions { Name = $"bench-{content}", MemorySize = Size, Content = content, StartSuspended = true });
         Digest = Guest.Digest();
     }
@@ -30,7 +34,16 @@ sealed class SourceGuest : IDisposable
         return source;
     }
 
+    /// <summary>The one with random RAM, which most questions share: making it takes longer than sending it.</summary>
+    public static SourceGuest Random => SharedRandom.Value;
+
+    /// <summary>The same RAM for a QEMU.</summary>
+    public static RamImage RandomImage => SharedImage.Value;
+
     public MemoryGuest Guest { get; }
+
+    /// <summary>Whether a destination has nothing to write.</summary>
+    public bool IsZero { get; }
 
     public string Digest { get; }
 

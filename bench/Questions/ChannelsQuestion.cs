@@ -1,6 +1,5 @@
 using PsMigrate.Bench.Peers;
 using PsMigrate.Bench.Report;
-using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 
 namespace PsMigrate.Bench.Questions;
@@ -18,14 +17,13 @@ sealed class ChannelsQuestion : IQuestion
 
     public IEnumerable<Row> Ask(int runs)
     {
-        using var source = new SourceGuest(GuestContent.Random);
+        var source = SourceGuest.Random;
         using var receiver = new ReceiverProcess(ReceiverRole.Warm, isUnix: true);
         receiver.Take(source, Asked);
-        using var image = new RamImage(source.Guest.Memory);
         List<MigrationRun> ours = [], theirs = [];
         for (var round = 1; round <= runs; round++)
         {
-            theirs.Add(QemuToQemu.Migrate(new QemuOptions(SourceGuest.Size) { Image = image }, isPrefaulted: true, Asked, isUnix: true));
+            theirs.Add(QemuToQemu.Migrate(new QemuOptions(SourceGuest.Size) { Image = SourceGuest.RandomImage }, isPrefaulted: true, Asked, isUnix: true));
             ours.Add(receiver.Take(source, Asked));
             Progress.Show(round, runs, ("QEMU GB/s", Rate(theirs[^1])), ("ours", Rate(ours[^1])));
         }

@@ -1,6 +1,5 @@
 using PsMigrate.Bench.Peers;
 using PsMigrate.Bench.Report;
-using PsMigrate.Engine.Guests;
 
 namespace PsMigrate.Bench.Questions;
 
@@ -17,7 +16,7 @@ sealed class HostedQuestion : IQuestion
     public IEnumerable<Row> Ask(int runs)
     {
         var program = Find() ?? throw new BenchException("skipped: psmigrate is not built; dotnet build -c Release makes it.", isSkip: true);
-        using var source = new SourceGuest(GuestContent.Random);
+        var source = SourceGuest.Random;
         using var hosted = Psmigrate.Source(program, SourceGuest.Size);
         // One each before it counts, so that both senders are compiled.
         ReceiverProcess.TakeCold(source);

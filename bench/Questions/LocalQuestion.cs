@@ -19,7 +19,7 @@ sealed class LocalQuestion : IQuestion
 
     public IEnumerable<Row> Ask(int runs)
     {
-        using var source = new SourceGuest(GuestContent.Random);
+        var source = SourceGuest.Random;
         using var memory = new WarmMemory(HostMemory.Default);
         HostMemory.Default = memory;
         try

@@ -1,6 +1,5 @@
 using PsMigrate.Bench.Peers;
 using PsMigrate.Bench.Report;
-using PsMigrate.Engine.Guests;
 
 namespace PsMigrate.Bench.Questions;
 
@@ -15,10 +14,9 @@ sealed class MixedQuestion : IQuestion
 
     public IEnumerable<Row> Ask(int runs)
     {
-        using var source = new SourceGuest(GuestContent.Random);
-        using var image = new RamImage(source.Guest.Memory);
+        var source = SourceGuest.Random;
         using var receiver = new ReceiverProcess(ReceiverRole.Warm);
-        var machine = new QemuOptions(SourceGuest.Size) { Image = image };
+        var machine = new QemuOptions(SourceGuest.Size) { Image = SourceGuest.RandomImage };
         // Both of our ends are compiled and warm before they are measured.
         QemuToQemu.MigrateFrom(source);
         QemuToQemu.MigrateTo(receiver, machine, source.Digest);

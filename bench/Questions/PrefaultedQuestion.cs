@@ -1,6 +1,5 @@
 using PsMigrate.Bench.Peers;
 using PsMigrate.Bench.Report;
-using PsMigrate.Engine.Guests;
 
 namespace PsMigrate.Bench.Questions;
 
@@ -17,15 +16,14 @@ sealed class PrefaultedQuestion : IQuestion
 
     public IEnumerable<Row> Ask(int runs)
     {
-        using var source = new SourceGuest(GuestContent.Random);
-        using var image = new RamImage(source.Guest.Memory);
+        var source = SourceGuest.Random;
         using var receiver = new ReceiverProcess(ReceiverRole.Warm);
         // The first one touches the memory that the others find warm, and compiles both ends.
         receiver.Take(source);
         List<MigrationRun> ours = [], theirs = [];
         for (var round = 1; round <= runs; round++)
         {
-            theirs.Add(QemuToQemu.Migrate(new QemuOptions(SourceGuest.Size) { Image = image }, isPrefaulted: true));
+            theirs.Add(QemuToQemu.Migrate(new QemuOptions(SourceGuest.Size) { Image = SourceGuest.RandomImage }, isPrefaulted: true));
             ours.Add(receiver.Take(source));
             Progress.Show(round, runs, ("QEMU GB/s", Rate(theirs[^1])), ("ours", Rate(ours[^1])), ("QEMU CPU s/GiB", Cpu(theirs[^1])), ("ours", Cpu(ours[^1])));
         }

@@ -1,6 +1,5 @@
 using PsMigrate.Bench.Peers;
 using PsMigrate.Bench.Report;
-using PsMigrate.Engine.Guests;
 
 namespace PsMigrate.Bench.Questions;
 
@@ -15,14 +14,13 @@ sealed class QemuQuestion : IQuestion
 
     public IEnumerable<Row> Ask(int runs)
     {
-        using var source = new SourceGuest(GuestContent.Random);
-        using var image = new RamImage(source.Guest.Memory);
+        var source = SourceGuest.Random;
         // The sender is compiled before it is measured.
         ReceiverProcess.TakeCold(source);
         List<MigrationRun> ours = [], theirs = [];
         for (var round = 1; round <= runs; round++)
         {
-            theirs.Add(QemuToQemu.Migrate(new QemuOptions(SourceGuest.Size) { Image = image }, isPrefaulted: false));
+            theirs.Add(QemuToQemu.Migrate(new QemuOptions(SourceGuest.Size) { Image = SourceGuest.RandomImage }, isPrefaulted: false));
             ours.Add(ReceiverProcess.TakeCold(source));
             Progress.Show(round, runs, ("QEMU GB/s", Rate(theirs[^1])), ("ours", Rate(ours[^1])));
         }

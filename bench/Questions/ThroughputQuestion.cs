@@ -1,6 +1,5 @@
 using PsMigrate.Bench.Peers;
 using PsMigrate.Bench.Report;
-using PsMigrate.Engine.Guests;
 
 namespace PsMigrate.Bench.Questions;
 
@@ -15,7 +14,7 @@ sealed class ThroughputQuestion : IQuestion
 
     public IEnumerable<Row> Ask(int runs)
     {
-        using var source = new SourceGuest(GuestContent.Random);
+        var source = SourceGuest.Random;
         using var warmReceiver = new ReceiverProcess(ReceiverRole.Warm);
         // The first one touches the memory that the others find warm, and compiles the sender.
         warmReceiver.Take(source);

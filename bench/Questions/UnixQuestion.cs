@@ -1,6 +1,5 @@
 using PsMigrate.Bench.Peers;
 using PsMigrate.Bench.Report;
-using PsMigrate.Engine.Guests;
 
 namespace PsMigrate.Bench.Questions;
 
@@ -16,7 +15,7 @@ sealed class UnixQuestion : IQuestion
     public IEnumerable<Row> Ask(int runs)
     {
         using var copy = new CopyProgram(SourceGuest.Size);
-        using var source = new SourceGuest(GuestContent.Random);
+        var source = SourceGuest.Random;
         using var receiver = new ReceiverProcess(ReceiverRole.Warm, isUnix: true);
         receiver.Take(source);
         copy.Copy();
