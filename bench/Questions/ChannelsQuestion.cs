@@ -7,7 +7,7 @@ namespace PsMigrate.Bench.Questions;
 /// <summary>The same RAM over two channels, against QEMU's multifd.</summary>
 sealed class ChannelsQuestion : IQuestion
 {
-    static readonly MigrationParameters Asked = new() { Channels = 2 };
+    static readonly MigrationParameters Asked = new() { Channels = 2, Peer = PeerKind.PsMigrate };
 
     public string Name => "channels";
 

@@ -9,7 +9,12 @@ namespace PsMigrate.Bench.Questions;
 /// <summary>Text-like RAM, compressed: at QEMU's level with no more bytes than QEMU's, and at a fast one.</summary>
 sealed class CompressionQuestion : IQuestion
 {
-    static readonly MigrationParameters Same = new() { Channels = 2, Compression = MigrationCompression.Zstd, CompressionLevel = 1 };
+    static readonly MigrationParameters Same = new()
+    {
+        // The level that is asked for, whatever would pay on this link.
+        Means = MigrationMeans.Qemu, Channels = 2, Peer = PeerKind.PsMigrate, Compression = MigrationCompression.Zstd, CompressionLevel = 1,
+    };
+
 
     // One of zstd's fast levels: for when speed counts more than bytes.
     static readonly MigrationParameters Fast = Same with { CompressionLevel = -5 };
