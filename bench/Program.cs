@@ -1,26 +1,31 @@
 using PsMigrate.Bench.Peers;
 using PsMigrate.Bench.Questions;
 using PsMigrate.Bench.Report;
+using PsMigrate.Engine.Model;
 
 namespace PsMigrate.Bench;
 
 /// <summary>
-/// One command for all measurements: <c>dotnet run -c Release --project bench -- all | NAME… [--runs 5]</c>. Peers are started
+/// One command for all measurements: <c>dotnet run -c Release --project bench -- all | targets | NAME… [--runs 5]</c>. Peers are started
 /// here and take turns with ours, so that a noisy minute hits both.
 /// </summary>
 static class Program
 {
     static readonly IReadOnlyList<IQuestion> Questions =
     [
-        new GateQuestion(), new ThroughputQuestion(), new QemuQuestion(), new UntouchedQuestion(), new DirtyLogQuestion(),
-        new RatesQuestion(), new HostedQuestion(), new XbzrleQuestion(), new LargeQuestion(),
+        new GateQuestion(),
+        // In the order of the target table.
+        new ThroughputQuestion(), new QemuQuestion(), new PrefaultedQuestion(), new UnixQuestion(), new ChannelsQuestion(), new UntouchedQuestion(),
+        new ZerosQuestion(), new CompressionQuestion(), new DirtyingQuestion(), new BusyQuestion(), new MixedQuestion(), new LocalQuestion(),
+        new BitmapQuestion(),
+        new DirtyLogQuestion(), new RatesQuestion(), new HostedQuestion(), new XbzrleQuestion(), new LargeQuestion(),
     ];
 
     static int Main(string[] args)
     {
         try
         {
-            if (args is [ReceiverRole.Name, var memory]) return ReceiverRole.Run(memory);
+            if (args is [ReceiverRole.Name, var memory, var uri]) return ReceiverRole.Run(memory, uri);
             var (names, runs) = Parse(args);
             if (names.Count == 0) return ShowHelp();
             return Ask(names, runs);
@@ -42,36 +47,37 @@ static class Program
         AppDomain.CurrentDomain.UnhandledException += (_, _) => Child.KillAll();
         AppDomain.CurrentDomain.ProcessExit += (_, _) => Child.KillAll();
         Console.CancelKeyPress += (_, _) => Child.KillAll();
-        var asked = names.Contains("all") ? Questions : [.. Questions.Where(question => names.Contains(question.Name))];
+        IQuestion[] asked = [.. Questions.Where(question => names.Contains("all") || names.Contains(question.Name) || (names.Contains("targets") && question.IsTarget))];
         var rows = new List<Row>();
         var failed = false;
         foreach (var question in asked)
         {
             Console.WriteLine($"{question.Name}: {question.Text}");
-            var answer = Answer(question, runs);
-            failed |= answer is null;
-            rows.AddRange(answer ?? []);
+            failed |= !TryAnswer(question, runs, rows);
         }
         if (rows.Count > 0)
         {
             Console.WriteLine();
             Console.Write(Table.Markdown(rows));
+            Console.WriteLine();
+            Console.Write(Table.Notes(rows, onlyMissed: false));
             ResultFile.Merge(rows);
         }
         return failed ? 1 : 0;
     }
 
-    /// <summary>Null when the question failed; the others are still asked.</summary>
-    static List<Row>? Answer(IQuestion question, int runs)
+    /// <summary>False when the question failed; the others are still asked.</summary>
+    static bool TryAnswer(IQuestion question, int runs, List<Row> rows)
     {
         try
         {
-            return [.. question.Ask(runs)];
+            foreach (var row in question.Ask(runs)) rows.Add(row);
+            return true;
         }
-        catch (BenchException e)
+        catch (Exception e) when (e is BenchException or MigrationException or IOException)
         {
             Console.WriteLine($"  {question.Name}: {e.Message}");
-            return e.IsSkip ? [] : null;
+            return e is BenchException { IsSkip: true };
         }
         finally
         {
@@ -89,15 +95,15 @@ static class Program
             {
                 if (++i == args.Length || !int.TryParse(args[i], out runs) || runs < 1) throw new BenchException("--runs takes a number from 1 on.");
             }
-            else if (args[i] == "all" || Questions.Any(question => question.Name == args[i])) names.Add(args[i]);
-            else throw new BenchException($"'{args[i]}' is no question; there are all, {string.Join(", ", Questions.Select(question => question.Name))}.");
+            else if (args[i] is "all" or "targets" || Questions.Any(question => question.Name == args[i])) names.Add(args[i]);
+            else throw new BenchException($"'{args[i]}' is no question; there are all, targets, {string.Join(", ", Questions.Select(question => question.Name))}.");
         }
         return (names, runs);
     }
 
     static int ShowHelp()
     {
-        Console.WriteLine("bench all | NAME... [--runs 5]");
+        Console.WriteLine("bench all | targets | NAME... [--runs 5]");
         foreach (var question in Questions) Console.WriteLine($"  {question.Name,-12}{question.Text}");
         return 2;
     }

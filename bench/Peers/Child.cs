@@ -38,7 +38,7 @@ sealed class Child : IDisposable
         }
         catch (Win32Exception)
         {
-            throw new BenchException($"skipped: {program} is not there (Debian: qemu-system-x86, iperf3).", isSkip: true);
+            throw new BenchException($"skipped: {program} is not there (Debian: qemu-system-x86, iperf3, gcc).", isSkip: true);
         }
     }
 
@@ -64,6 +64,18 @@ sealed class Child : IDisposable
     public string Errors => string.Join(' ', _errors);
 
     public bool HasExited => _process.HasExited;
+
+    public int Id => _process.Id;
+
+    /// <summary>Processor time so far, user and system, all threads.</summary>
+    public TimeSpan Cpu
+    {
+        get
+        {
+            _process.Refresh();
+            return _process.TotalProcessorTime;
+        }
+    }
 
     public void Dispose()
     {

@@ -1,51 +1,29 @@
-using System.IO.Hashing;
+using System.Globalization;
+using PsMigrate.Engine.Guests;
 
 namespace PsMigrate.Bench.Peers;
 
-/// <summary>Random bytes in a file on tmpfs, for a QEMU to take as its RAM.</summary>
+/// <summary>The RAM of a guest in a file on tmpfs, for a QEMU to take as its own. It has no name, so that it is gone with this process.</summary>
 sealed class RamImage : IDisposable
 {
     const int Block = 1 << 20;
-    readonly string _hash;
 
-    public RamImage(long bytes)
+    readonly FileStream _file;
+
+    public RamImage(GuestMemory memory)
     {
-        Path = System.IO.Path.Combine(Directory.Exists("/dev/shm") ? "/dev/shm" : System.IO.Path.GetTempPath(), $"bench-ram-{Environment.ProcessId}");
-        var random = new Random(1);
-        var block = new byte[Block];
-        using (var file = File.Create(Path, Block))
-            for (var left = bytes; left > 0; left -= Block)
-            {
-                random.NextBytes(block);
-                file.Write(block);
-            }
-        _hash = Hash(Path);
+        Memory = memory;
+        var path = SavedMemory.TemporaryPath();
+        _file = new FileStream(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.ReadWrite, bufferSize: 0);
+        File.Delete(path);
+        for (long at = 0; at < memory.Length; at += Block) _file.Write(memory.Ram.Span(at, Block));
     }
 
-    public string Path { get; }
+    /// <summary>Where other processes find it.</summary>
+    public string Path => string.Create(CultureInfo.InvariantCulture, $"/proc/{Environment.ProcessId}/fd/{_file.SafeFileHandle.DangerousGetHandle()}");
 
-    /// <summary>Has a memory saved to a file and compares. Throws when it differs.</summary>
-    public void CheckSame(Action<string> save)
-    {
-        var copy = Path + "-arrived";
-        try
-        {
-            save(copy);
-            if (Hash(copy) != _hash) throw new BenchException("QEMU's destination has other memory than its source.");
-        }
-        finally
-        {
-            File.Delete(copy);
-        }
-    }
+    /// <summary>What is in it.</summary>
+    public GuestMemory Memory { get; }
 
-    public void Dispose() => File.Delete(Path);
-
-    static string Hash(string path)
-    {
-        var hash = new XxHash128();
-        using var file = File.OpenRead(path);
-        hash.Append(file);
-        return Convert.ToHexString(hash.GetHashAndReset());
-    }
+    public void Dispose() => _file.Dispose();
 }

@@ -1,6 +1,4 @@
 using System.Text.Json;
-using PsMigrate.Engine;
-using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Transport;
 
@@ -10,40 +8,49 @@ namespace PsMigrate.Bench.Peers;
 sealed class ReceiverProcess : IDisposable
 {
     readonly Child _child;
-    readonly MigrationUri _uri;
+    readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("bench-ours-");
 
     /// <param name="memory"><see cref="ReceiverRole.Cold"/> or <see cref="ReceiverRole.Warm"/>.</param>
-    public ReceiverProcess(string memory)
+    /// <param name="isUnix">Whether it listens on a unix socket instead of tcp loopback.</param>
+    public ReceiverProcess(string memory, bool isUnix = false)
     {
         var program = Environment.ProcessPath!;
         // Under `dotnet PsMigrate.Bench.dll` the process is dotnet itself.
         string[] library = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [typeof(ReceiverProcess).Assembly.Location] : [];
-        _child = Child.Start(program, [.. library, ReceiverRole.Name, memory]);
-        _uri = MigrationUri.Parse(_child.ReadLine());
+        _child = Child.Start(program, [.. library, ReceiverRole.Name, memory, isUnix ? $"unix:{_folder}/in" : "tcp:127.0.0.1:0"]);
+        Uri = MigrationUri.Parse(_child.ReadLine());
     }
 
-    /// <summary>Migrates a suspended guest there, checks that both ends hold the same, and leaves it as it was.</summary>
-    public MigrationResult Take(MemoryGuest guest, string digest)
+    /// <summary>Where it listens.</summary>
+    public MigrationUri Uri { get; }
+
+    /// <summary>Migrates a suspended guest there, and checks that both ends hold the same.</summary>
+    public MigrationRun Take(SourceGuest source, MigrationParameters? asked = null)
     {
-        var migration = Migration.Start(guest, _uri, new MigrationParameters { KeepSource = true });
-        migration.Wait();
-        var result = migration.Result!;
-        if (result.Error is { } error) throw new BenchException($"our migration failed: {error.Message}");
-        var arrival = JsonSerializer.Deserialize<Arrival>(_child.ReadLine())!;
-        if (arrival.Digest != digest) throw new BenchException($"the memories differ: {digest} here, {arrival.Digest} there. {arrival.Error}");
-        // The copy that was kept is the next run's source.
-        guest.Resume(force: true);
-        guest.Suspend();
-        return result;
+        var run = source.Send(Uri, asked ?? new MigrationParameters());
+        return run with { TargetCpu = ReadArrival(source.Digest).Cpu };
     }
 
     /// <summary>To a receiver that is started for this one migration: its code and its memory are cold, as a new QEMU's are.</summary>
-    public static MigrationResult TakeCold(MemoryGuest guest, string digest)
+    public static MigrationRun TakeCold(SourceGuest source, MigrationParameters? asked = null)
     {
         using var receiver = new ReceiverProcess(ReceiverRole.Cold);
-        FreeMemory.Settle();
-        return receiver.Take(guest, digest);
+        if (!source.IsZero) FreeMemory.Settle();
+        return receiver.Take(source, asked);
     }
 
-    public void Dispose() => _child.Dispose();
+    /// <summary>What it says of the guest that came. Throws when that holds something else; null is looked at elsewhere.</summary>
+    public Arrival ReadArrival(string? digest)
+    {
+        var arrival = JsonSerializer.Deserialize<Arrival>(_child.ReadLine())!;
+        if (arrival.Error is { } error) throw new BenchException($"our receiver failed: {error}");
+        if (digest is not null && arrival.Digest != digest) throw new BenchException($"the memories differ: {digest} here, {arrival.Digest} there.");
+        return arrival;
+    }
+
+    public void Dispose()
+    {
+        _child.Dispose();
+        _folder.Delete(recursive: true);
+    }
 }

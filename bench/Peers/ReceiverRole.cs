@@ -1,6 +1,8 @@
+using System.Diagnostics;
 using System.Text.Json;
 using PsMigrate.Engine;
 using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Bench.Peers;
 
@@ -15,20 +17,41 @@ static class ReceiverRole
     /// <summary>Memory is that of the guest before, zeroed: every page was touched.</summary>
     public const string Warm = "warm";
 
-    public static int Run(string memory)
+    static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
+
+    // A guest that arrived running goes on for so long: what it writes then must be right too.
+    static readonly TimeSpan RunOn = TimeSpan.FromMilliseconds(30);
+
+    public static int Run(string memory, string uri)
     {
         if (memory == Warm) HostMemory.Default = new WarmMemory(HostMemory.Default);
-        using var receiver = MigrationReceiver.Start(new ReceiverOptions());
+        using var receiver = MigrationReceiver.Start(new ReceiverOptions { Uri = MigrationUri.Parse(uri) });
         Console.WriteLine(receiver.Uri);
         new Thread(EndWithParent) { IsBackground = true }.Start();
         while (true)
         {
-            if (!receiver.TryTakeArrival(out var arrival, TimeSpan.FromMinutes(1))) continue;
+            var cpu = Environment.CpuUsage.TotalTime;
+            MigrationArrival? arrival;
+            while (!receiver.TryTakeArrival(out arrival, TimeSpan.FromMinutes(1)))
+            {
+            }
             // Both ends are done; only now the memory is looked at.
-            var digest = arrival.Guest?.Digest() ?? "";
+            var said = JsonSerializer.Serialize(Describe(arrival, Environment.CpuUsage.TotalTime - cpu));
             if (arrival.Guest is { } guest) GuestRegistry.Remove(guest);
-            Console.WriteLine(JsonSerializer.Serialize(new Arrival(digest, arrival.ReceivedBytes, arrival.Error?.Message)));
+            Console.WriteLine(said);
         }
+    }
+
+    static Arrival Describe(MigrationArrival arrival, TimeSpan cpu)
+    {
+        if (arrival.Guest is not { } guest) return new Arrival("", cpu, 0, 0, arrival.Error?.Message ?? "no guest came");
+        if (guest.State != GuestState.Running) return new Arrival(guest.Digest(), cpu, 0, 0, arrival.Error?.Message);
+        var clock = Stopwatch.StartNew();
+        while (guest.Cpus[0].FirstTickTime == 0 && clock.Elapsed < Limit) Thread.Sleep(1);
+        Thread.Sleep(RunOn);
+        guest.Suspend();
+        var first = guest.Cpus[0].FirstTickTime;
+        return new Arrival(guest.Digest(), cpu, guest.Ticks.Sum(), first, first == 0 ? "the guest does not run" : arrival.Error?.Message);
     }
 
     static void EndWithParent()
@@ -41,4 +64,9 @@ static class ReceiverRole
 }
 
 /// <summary>What a receiving process says of a guest that came.</summary>
-sealed record Arrival(string Digest, long Bytes, string? Error);
+/// <param name="Digest">Of its memory.</param>
+/// <param name="Cpu">Processor time of the process since the guest before.</param>
+/// <param name="Ticks">Of its vCPUs, when they were stopped.</param>
+/// <param name="FirstTickTime">When its first vCPU ran here first, a timestamp of <see cref="Stopwatch"/>, whose clock all processes share; 0 where it does not run.</param>
+/// <param name="Error">Why it did not come.</param>
+sealed record Arrival(string Digest, TimeSpan Cpu, long Ticks, long FirstTickTime, string? Error);

@@ -6,10 +6,13 @@ namespace PsMigrate.Bench.Peers;
 /// Guest memory that is kept and zeroed instead of given back, so that the next guest of that size finds every page mapped: what
 /// QEMU calls <c>-mem-prealloc</c>.
 /// </summary>
-sealed unsafe class WarmMemory(IHostMemory inner) : IHostMemory
+sealed unsafe class WarmMemory(IHostMemory inner) : IHostMemory, IDisposable
 {
     readonly Lock _lock = new();
     readonly Dictionary<long, Stack<nint>> _kept = [];
+
+    /// <summary>Where it comes from.</summary>
+    public IHostMemory Inner => inner;
 
     public byte* Reserve(long length)
     {
@@ -28,5 +31,12 @@ sealed unsafe class WarmMemory(IHostMemory inner) : IHostMemory
             if (!_kept.TryGetValue(length, out var kept)) _kept[length] = kept = new Stack<nint>();
             kept.Push((nint)address);
         }
+    }
+
+    /// <summary>Gives back what it keeps.</summary>
+    public void Dispose()
+    {
+        foreach (var (length, kept) in _kept)
+            while (kept.TryPop(out var address)) inner.Release((byte*)address, length);
     }
 }

@@ -1,6 +1,5 @@
 using PsMigrate.Bench.Peers;
 using PsMigrate.Bench.Report;
-using PsMigrate.Engine.Guests;
 
 namespace PsMigrate.Bench.Questions;
 
@@ -17,15 +16,15 @@ sealed class HostedQuestion : IQuestion
     public IEnumerable<Row> Ask(int runs)
     {
         var program = Find() ?? throw new BenchException("skipped: psmigrate is not built; dotnet build -c Release makes it.", isSkip: true);
-        using var source = new SourceGuest(GuestContent.Random);
+        var source = SourceGuest.Random;
         using var hosted = Psmigrate.Source(program, SourceGuest.Size);
         // One each before it counts, so that both senders are compiled.
-        ReceiverProcess.TakeCold(source.Guest, source.Digest);
+        ReceiverProcess.TakeCold(source);
         hosted.SendCold(program);
         List<double> ours = [], theirs = [];
         for (var round = 1; round <= runs; round++)
         {
-            theirs.Add(SourceGuest.Size / ReceiverProcess.TakeCold(source.Guest, source.Digest).TotalTime.TotalSeconds / 1e9);
+            theirs.Add(ReceiverProcess.TakeCold(source).RateOf(SourceGuest.Size));
             ours.Add(SourceGuest.Size / hosted.SendCold(program).TotalSeconds / 1e9);
             Progress.Show(round, runs, ("bench GB/s", theirs[^1]), ("hosted", ours[^1]));
         }

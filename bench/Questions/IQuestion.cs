@@ -11,6 +11,9 @@ interface IQuestion
     /// <summary>One line of help.</summary>
     string Text { get; }
 
+    /// <summary>Whether it measures lines of the target table; `targets` asks all that do.</summary>
+    bool IsTarget => false;
+
     /// <summary>Measures, with every side so many times in turn. Throws <see cref="BenchException"/>.</summary>
     IEnumerable<Row> Ask(int runs);
 }

@@ -1,6 +1,5 @@
 using PsMigrate.Bench.Peers;
 using PsMigrate.Bench.Report;
-using PsMigrate.Engine.Guests;
 
 namespace PsMigrate.Bench.Questions;
 
@@ -9,21 +8,27 @@ sealed class QemuQuestion : IQuestion
 {
     public string Name => "qemu";
 
-    public string Text => "2 GiB random RAM, paused, tcp loopback, cold destination, against QEMU to QEMU (-M none)";
+    public string Text => "2 GiB random RAM, paused, tcp loopback, one channel, cold destination, against QEMU to QEMU (-M none)";
+
+    public bool IsTarget => true;
 
     public IEnumerable<Row> Ask(int runs)
     {
-        using var image = new RamImage(SourceGuest.Size);
-        using var source = new SourceGuest(GuestContent.Random);
+        var source = SourceGuest.Random;
         // The sender is compiled before it is measured.
-        ReceiverProcess.TakeCold(source.Guest, source.Digest);
-        List<double> ours = [], theirs = [];
+        ReceiverProcess.TakeCold(source);
+        List<MigrationRun> ours = [], theirs = [];
         for (var round = 1; round <= runs; round++)
         {
-            theirs.Add(SourceGuest.Size / QemuPair.Migrate(SourceGuest.Size, image).TotalSeconds / 1e9);
-            ours.Add(SourceGuest.Size / ReceiverProcess.TakeCold(source.Guest, source.Digest).TotalTime.TotalSeconds / 1e9);
-            Progress.Show(round, runs, ("QEMU GB/s", theirs[^1]), ("ours", ours[^1]));
+            theirs.Add(QemuToQemu.Migrate(new QemuOptions(SourceGuest.Size) { Image = SourceGuest.RandomImage }, isPrefaulted: false));
+            ours.Add(ReceiverProcess.TakeCold(source));
+            Progress.Show(round, runs, ("QEMU GB/s", Rate(theirs[^1])), ("ours", Rate(ours[^1])));
         }
-        yield return Row.OfRates("2 GiB random, tcp loopback, cold destination", "QEMU to QEMU, one channel", "GB/s", ours, theirs, 1.0);
+        yield return Row.OfRates("2 GiB random, tcp loopback, cold destination", "QEMU to QEMU, one channel", "GB/s", [.. ours.Select(Rate)], [.. theirs.Select(Rate)], 2.0) with
+        {
+            Line = 2, Note = $"{MigrationRun.Breakdown("ours", ours)}; {MigrationRun.Breakdown("QEMU", theirs)}",
+        };
     }
+
+    static double Rate(MigrationRun run) => run.RateOf(SourceGuest.Size);
 }

@@ -4,14 +4,11 @@ using System.Text.Json.Serialization.Metadata;
 namespace PsMigrate.Bench.Report;
 
 /// <summary>
-/// The last results, kept in the repository: an array of rows as JSON, and the same as a table in the README. New rows take the
-/// place of those for the same work and peer; the others stay, with their own date.
+/// The last results, kept in the repository: arrays of rows as JSON, the lines of the target table apart from the others, and the same
+/// as tables in the README. New rows take the place of those for the same work and peer; the others stay, with their own date.
 /// </summary>
 static class ResultFile
 {
-    const string Begin = "<!-- results: written by the bench -->";
-    const string End = "<!-- end of results -->";
-
     static readonly JsonSerializerOptions Options = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
@@ -24,26 +21,29 @@ static class ResultFile
     {
         if (Repository.Root is not { } root) return;
         var folder = Path.Combine(root, "bench");
-        var file = Path.Combine(folder, "results", "foundation.json");
+        var results = Directory.CreateDirectory(Path.Combine(folder, "results")).FullName;
+        var targets = Merge(Path.Combine(results, "throughput.json"), rows, row => row.Line is not null);
+        var others = Merge(Path.Combine(results, "foundation.json"), rows, row => row.Line is null);
+        MarkedText.Replace(Path.Combine(folder, "README.md"), $"{Text(targets)}\nBeyond the target table:\n\n{Text(others)}");
+        MarkedText.Replace(Path.Combine(root, "docs", "performance.md"), $"{Text(targets)}{Table.Notes(targets, onlyMissed: true)}");
+    }
+
+    /// <summary>A row that has become one of the other file leaves this one.</summary>
+    static List<Row> Merge(string file, IReadOnlyList<Row> rows, Predicate<Row> belongs)
+    {
         var known = File.Exists(file) ? JsonSerializer.Deserialize<List<Row>>(File.ReadAllText(file), Options) ?? [] : [];
         foreach (var row in rows)
         {
             var at = known.FindIndex(old => old.Work == row.Work && old.Peer == row.Peer);
-            if (at < 0) known.Add(row);
-            else known[at] = row;
+            if (at >= 0 && belongs(row)) known[at] = row;
+            else if (at >= 0) known.RemoveAt(at);
+            else if (belongs(row)) known.Add(row);
         }
-        Directory.CreateDirectory(Path.GetDirectoryName(file)!);
-        File.WriteAllText(file, JsonSerializer.Serialize(known, Options) + "\n");
-        WriteReadme(Path.Combine(folder, "README.md"), known);
+        List<Row> sorted = [.. known.OrderBy(row => row.Line)];
+        if (sorted.Count > 0) File.WriteAllText(file, JsonSerializer.Serialize(sorted, Options) + "\n");
+        return sorted;
     }
 
-    static void WriteReadme(string file, List<Row> rows)
-    {
-        if (!File.Exists(file)) return;
-        var text = File.ReadAllText(file);
-        var (begin, end) = (text.IndexOf(Begin, StringComparison.Ordinal), text.IndexOf(End, StringComparison.Ordinal));
-        if (begin < 0 || end < begin) return;
-        var groups = rows.GroupBy(row => (row.Date, row.Machine)).Select(group => $"{group.Key.Date}, {group.Key.Machine}:\n\n{Table.Markdown(group)}");
-        File.WriteAllText(file, $"{text[..(begin + Begin.Length)]}\n\n{string.Join('\n', groups)}\n{text[end..]}");
-    }
+    static string Text(List<Row> rows) => string.Join('\n',
+        rows.GroupBy(row => (row.Date, row.Machine)).Select(group => $"{group.Key.Date}, {group.Key.Machine}:\n\n{Table.Markdown(group)}"));
 }

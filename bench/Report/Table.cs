@@ -13,15 +13,24 @@ static class Table
         text.AppendLine("|---|---|---|---|---|---|---|---|---|---|");
         foreach (var row in rows)
             text.AppendLine(CultureInfo.InvariantCulture,
-                $"| {row.Work} | {row.Peer} | {row.Unit} | {Of(row.Ours)} | {Of(row.Theirs)} | **{row.Ratio:0.00}** | {Of(row.Target)} | {Of(row.Met)} | {row.N} | {row.Load} |");
+                $"| {row.Work} | {row.Peer} | {row.Unit} | {Of(row.Ours)} | {Of(row.Theirs)} | **{Of(row.Ratio)}** | {Target(row)} | {Of(row.Met)} | {row.N} | {row.Load} |");
         return text.ToString();
     }
 
-    static string Of(Series series) => $"{Of(series.Min)} / {Of(series.Median)} / {Of(series.Max)}";
+    /// <summary>What rows say beside their figures, as a list: of all, or of those that miss their target.</summary>
+    public static string Notes(IEnumerable<Row> rows, bool onlyMissed)
+    {
+        var text = new StringBuilder();
+        foreach (var row in rows)
+            if (row.Note is { } note && (row.Met == false || !onlyMissed)) text.AppendLine(CultureInfo.InvariantCulture, $"- {row.Work}, against {row.Peer}: {note}");
+        return text.ToString();
+    }
 
-    static string Of(double value) => value.ToString(Math.Abs(value) switch { 0 => "0", < 10 => "0.00", < 100 => "0.0", _ => "0" }, CultureInfo.InvariantCulture);
+    static string Of(Series? series) => series is null ? "–" : $"{Of(series.Min)} / {Of(series.Median)} / {Of(series.Max)}";
 
-    static string Of(double? target) => target is { } value ? string.Create(CultureInfo.InvariantCulture, $"≥ {value:0.0#}") : "–";
+    static string Of(double value) => value.ToString(Math.Abs(value) switch { 0 => "0", < 0.1 => "0.0000", < 10 => "0.00", < 100 => "0.0", _ => "0" }, CultureInfo.InvariantCulture);
+
+    static string Target(Row row) => row.Target is { } value ? string.Create(CultureInfo.InvariantCulture, $"{row.Sense} {value:0.0#}") : "–";
 
     static string Of(bool? met) => met switch { true => "yes", false => "**no**", null => "–" };
 }

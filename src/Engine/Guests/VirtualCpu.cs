@@ -25,6 +25,8 @@ sealed class VirtualCpu
     ulong _stopAtTick = ulong.MaxValue;
     long _missedTicks;
     long _throttledTime;
+    long _firstTickTime;
+    long _lastTickTime;
 
     public VirtualCpu(int index, GuestProgram program, CpuRegisters registers, RamBlock ram)
     {
@@ -49,6 +51,12 @@ sealed class VirtualCpu
 
     /// <summary>How long it was held back by <see cref="ThrottlePercent"/>.</summary>
     public TimeSpan ThrottledTime => Stopwatch.GetElapsedTime(0, Interlocked.Read(ref _throttledTime));
+
+    /// <summary>When this object first had ticks done, a timestamp of <see cref="Stopwatch"/>; 0 before. With that of the other end, how long the guest was nowhere.</summary>
+    public long FirstTickTime => Volatile.Read(ref _firstTickTime);
+
+    /// <summary>When it last had ticks done; 0 before the first.</summary>
+    public long LastTickTime => Volatile.Read(ref _lastTickTime);
 
     /// <summary>How much of its time it is held back, 0 to 99.</summary>
     public int ThrottlePercent
@@ -164,7 +172,12 @@ sealed class VirtualCpu
     {
         var program = Program;
         var last = StopAtTick;
+        var before = _registers.Tick;
         for (; count > 0 && !_stop && _registers.Tick < last; count--) GuestTick.Run(program, ref _registers, _ram);
+        if (_registers.Tick == before) return;
+        var now = Stopwatch.GetTimestamp();
+        if (_firstTickTime == 0) Volatile.Write(ref _firstTickTime, now);
+        Volatile.Write(ref _lastTickTime, now);
     }
 
     long HoldBack(long from)

@@ -27,6 +27,29 @@ public sealed class VirtualCpuTests
     }
 
     [Fact]
+    public void It_says_when_it_first_and_last_had_ticks_done()
+    {
+        var guest = MemoryGuest.Create(TestGuests.Options(GuestWorkload.Random, TestGuests.MiB, processors: 1, rate: 0));
+        var cpu = guest.Cpus[0];
+        Assert.Equal((0, 0), (cpu.FirstTickTime, cpu.LastTickTime));
+        var before = System.Diagnostics.Stopwatch.GetTimestamp();
+        guest.StopAtTick(1);
+        guest.Resume();
+        TestGuests.WaitForTick(guest, 1);
+        guest.Suspend();
+        var between = System.Diagnostics.Stopwatch.GetTimestamp();
+        Assert.InRange(cpu.FirstTickTime, before, between);
+        Assert.Equal(cpu.FirstTickTime, cpu.LastTickTime);
+        guest.StopAtTick(2);
+        guest.Resume();
+        TestGuests.WaitForTick(guest, 2);
+        guest.Suspend();
+        Assert.InRange(cpu.FirstTickTime, before, between);
+        Assert.InRange(cpu.LastTickTime, between, System.Diagnostics.Stopwatch.GetTimestamp());
+        guest.Remove();
+    }
+
+    [Fact]
     public void A_suspended_guest_stands_and_a_digest_does_not_disturb_a_running_one()
     {
         var options = TestGuests.Options(rate: 0);

@@ -5,28 +5,30 @@ using PsMigrate.Engine.Tests.Qemu.Machines;
 
 namespace PsMigrate.Engine.Tests.Qemu;
 
-/// <summary>The boot sector is what its listing says, and its check finds what it is there to find.</summary>
+/// <summary>The boot sectors are what their listings say, and its check finds what it is there to find.</summary>
 public sealed class WalkingGuestTests
 {
-    static string Listing([CallerFilePath] string here = "") =>
-        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "WalkingGuest", "walker.s"));
+    static string Beside(string name, [CallerFilePath] string here = "") =>
+        Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "WalkingGuest", name));
 
     [Fact]
     public void The_sector_can_boot() =>
         Assert.Equal((512, 0x55, 0xaa), (WalkingGuest.Sector().Length, WalkingGuest.Sector()[510], WalkingGuest.Sector()[511]));
 
-    [Fact]
-    public void The_sector_is_its_listing_assembled()
+    [Theory]
+    [InlineData("walker")]
+    [InlineData("paced")]
+    public void Each_sector_is_its_listing_assembled(string name)
     {
         // Without an assembler for x86 there is nothing to compare with; the bytes in the repository serve all the same.
         if (RuntimeInformation.OSArchitecture != Architecture.X64 || !HasTool("as") || !HasTool("objcopy")) return;
         var folder = Directory.CreateTempSubdirectory("psmigrate-as-").FullName;
         try
         {
-            var (item, bytes) = (Path.Combine(folder, "walker.o"), Path.Combine(folder, "walker.bin"));
-            Run("as", "--32", "-o", item, Listing());
+            var (item, bytes) = (Path.Combine(folder, "sector.o"), Path.Combine(folder, "sector.bin"));
+            Run("as", "--32", "-o", item, Beside($"{name}.s"));
             Run("objcopy", "-O", "binary", "-j", ".text", item, bytes);
-            Assert.Equal(File.ReadAllBytes(bytes), WalkingGuest.Sector());
+            Assert.Equal(File.ReadAllBytes(bytes), File.ReadAllBytes(Beside($"{name}.bin")));
         }
         finally
         {

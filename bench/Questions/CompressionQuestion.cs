@@ -1,0 +1,60 @@
+using System.Globalization;
+using PsMigrate.Bench.Peers;
+using PsMigrate.Bench.Report;
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+
+namespace PsMigrate.Bench.Questions;
+
+/// <summary>Text-like RAM, compressed: at QEMU's level with no more bytes than QEMU's, and at a fast one.</summary>
+sealed class CompressionQuestion : IQuestion
+{
+    static readonly MigrationParameters Same = new()
+    {
+        // The level that is asked for, whatever would pay on this link.
+        Means = MigrationMeans.Qemu, Channels = 2, Peer = PeerKind.PsMigrate, Compression = MigrationCompression.Zstd, CompressionLevel = 1,
+    };
+
+
+    // One of zstd's fast levels: for when speed counts more than bytes.
+    static readonly MigrationParameters Fast = Same with { CompressionLevel = -5 };
+
+    public string Name => "compression";
+
+    public string Text => "2 GiB text-like RAM, paused, tcp loopback, two channels, zstd, prefaulted destination, against QEMU multifd zstd level 1";
+
+    public bool IsTarget => true;
+
+    public IEnumerable<Row> Ask(int runs)
+    {
+        using var source = new SourceGuest(GuestContent.Text);
+        using var receiver = new ReceiverProcess(ReceiverRole.Warm);
+        receiver.Take(source, Same);
+        using var image = new RamImage(source.Guest.Memory);
+        List<MigrationRun> ours = [], fast = [], theirs = [];
+        for (var round = 1; round <= runs; round++)
+        {
+            theirs.Add(QemuToQemu.Migrate(new QemuOptions(SourceGuest.Size) { Image = image }, isPrefaulted: true, Same));
+            ours.Add(receiver.Take(source, Same));
+            fast.Add(receiver.Take(source, Fast));
+            Progress.Show(round, runs, ("QEMU GB/s", Rate(theirs[^1])), ("ours", Rate(ours[^1])), ("fast", Rate(fast[^1])));
+        }
+        var (bytes, more) = (Bytes(ours) / Bytes(theirs), Bytes(fast) / Bytes(theirs));
+        var row = Compare("level 1, no more bytes", ours, theirs, 1.2);
+        yield return row with { Met = row.Met == true && bytes <= 1, Note = $"{Share(bytes)}; {row.Note}" };
+        row = Compare("fast level", fast, theirs, 2.0);
+        yield return row with { Note = $"{Share(more)}; {row.Note}" };
+    }
+
+    static Row Compare(string level, List<MigrationRun> ours, List<MigrationRun> theirs, double target) =>
+        Row.OfRates($"2 GiB text-like, tcp loopback, two channels, zstd, {level}", "QEMU to QEMU, multifd 2, zstd level 1", "GB/s", [.. ours.Select(Rate)], [.. theirs.Select(Rate)], target) with
+        {
+            Line = 8, Note = $"{MigrationRun.Breakdown("ours", ours)}; {MigrationRun.Breakdown("QEMU", theirs)}",
+        };
+
+    static string Share(double bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes:0.000} of QEMU's bytes");
+
+    static double Bytes(List<MigrationRun> runs) => Series.Of([.. runs.Select(run => (double)run.Bytes)]).Median;
+
+    static double Rate(MigrationRun run) => run.RateOf(SourceGuest.Size);
+}
