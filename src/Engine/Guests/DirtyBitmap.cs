@@ -48,17 +48,8 @@ sealed class DirtyBitmap
             Interlocked.Or(ref word, bit);
     }
 
-    /// <summary>Takes 64 pages' bits and leaves none. Several words at a time are cheaper.</summary>
-    public ulong Take(int word)
-    {
-        if (Volatile.Read(ref _words[word]) == 0) return 0;
-        var taken = Interlocked.Exchange(ref _words[word], 0);
-        FinishStores();
-        return taken;
-    }
-
-    /// <summary>Takes the bits of several words and leaves none. False when there were none.</summary>
-    public bool Take(int first, Span<ulong> taken)
+    /// <summary>Takes the bits of words that lie together, and leaves none. False when there are none. Looks at no other word.</summary>
+    public bool TryTake(int first, Span<ulong> taken)
     {
         var any = false;
         for (var i = 0; i < taken.Length; i++)

@@ -8,22 +8,20 @@ namespace PsMigrate.Engine.Ram;
 /// <summary>Which pages go next: block by block, 64 pages at a time, round and round until none is dirty.</summary>
 sealed partial class RamSaver
 {
-    // Words of the log that are taken at a time before their pages go: 4 MiB.
-    const int WordsPerTake = 16;
-
     Part[] _parts = Part.Of(guest.Memory);
     int _part;
     int _word;
     long _pending;
-    int _takenTo;
     bool _hasTaken;
+    int _lookedAt;
+
+    // Words whose log is looked at together: 4 MiB of RAM.
+    const int LogStretch = 16;
 
     /// <summary>Goes on where it stopped, wraps round, and ends when nothing is dirty or one of the limits is reached.</summary>
     void SavePages(WireWriter writer, long maxBytes, long until)
     {
         var end = maxBytes > long.MaxValue - writer.Position ? long.MaxValue : writer.Position + maxBytes;
-        // What was taken before a pause may be old.
-        _takenTo = 0;
         while (_pending > 0 && writer.Position + _run.Bytes < end)
         {
             var part = _parts[_part];
@@ -41,7 +39,7 @@ sealed partial class RamSaver
     void NextPart(WireWriter writer)
     {
         EndRun(writer);
-        (_word, _takenTo) = (0, 0);
+        _lookedAt = _word = 0;
         if (++_part < _parts.Length) return;
         _part = 0;
         EndRound();
@@ -60,33 +58,28 @@ sealed partial class RamSaver
     }
 
     /// <summary>
-    /// Looks at the log of the next pages once more before they are looked at (CLEAR_DIRTY_LOG of QEMU): what the guest has written since
-    /// the log was collected goes now, and need not go again. For 4 MiB at a time, since each look that finds something stops the other
-    /// processors for a moment.
+    /// Looks at the log once more before pages are looked at (CLEAR_DIRTY_LOG of QEMU): what the guest has written since the log was
+    /// collected goes now, and need not go again. A stretch of words at a time, for each look that finds something makes all
+    /// processors wait.
     /// </summary>
     ulong TakeLog(Part part)
     {
-        if (_word >= _takenTo)
-        {
-            var words = Math.Min(WordsPerTake, part.Dirty.WordCount - _word);
-            _takenTo = _word + words;
-            if (part.Block.Log is { } log) TakeLog(part, log, words);
-        }
+        if (_word >= _lookedAt && part.Block.Log is { } log) LookAtLog(part, log);
         return part.Dirty.Word(_word);
     }
 
-    void TakeLog(Part part, DirtyBitmap log, int words)
+    void LookAtLog(Part part, DirtyBitmap log)
     {
-        Span<ulong> taken = stackalloc ulong[WordsPerTake];
-        taken = taken[..words];
-        if (!log.Take(_word, taken)) return;
-        _hasTaken = true;
-        for (var i = 0; i < taken.Length; i++)
+        Span<ulong> stretch = stackalloc ulong[LogStretch];
+        stretch = stretch[..Math.Min(LogStretch, part.Dirty.WordCount - _word)];
+        _lookedAt = _word + stretch.Length;
+        if (!log.TryTake(_word, stretch)) return;
+        for (var i = 0; i < stretch.Length; i++)
         {
-            if (taken[i] == 0) continue;
-            _pending += part.Dirty.SetBits(_word + i, taken[i]);
-            part.Taken[_word + i] |= taken[i];
+            _pending += part.Dirty.SetBits(_word + i, stretch[i]);
+            part.Taken[_word + i] |= stretch[i];
         }
+        _hasTaken = true;
     }
 
     /// <summary>Of the pages that were taken out of the log before they went, those that are not known to be dirty again.</summary>

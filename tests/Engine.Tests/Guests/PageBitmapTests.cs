@@ -146,7 +146,7 @@ public sealed class PageBitmapTests
         public void TakeWords()
         {
             Span<ulong> taken = [0];
-            if (!_log.Take(0, taken)) return;
+            if (!_log.TryTake(0, taken)) return;
             _bitmap.SetBits(0, taken[0]);
             Copy();
         }
@@ -188,7 +188,7 @@ public sealed class PageBitmapTests
     {
         var first = random.Next(log.WordCount);
         var taken = new ulong[random.Next(Math.Min(20, log.WordCount - first) + 1)];
-        Assert.Equal(plain.Skip(first * 64).Take(taken.Length * 64).Contains(true), log.Take(first, taken));
+        Assert.Equal(plain.Skip(first * 64).Take(taken.Length * 64).Contains(true), log.TryTake(first, taken));
         for (var page = first * 64; page < Math.Min(plain.Length, (first + taken.Length) * 64); page++)
         {
             Assert.Equal(plain[page], (taken[(page / 64) - first] & (1UL << (page % 64))) != 0);
