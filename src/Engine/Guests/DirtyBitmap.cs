@@ -48,16 +48,17 @@ sealed class DirtyBitmap
             Interlocked.Or(ref word, bit);
     }
 
-    /// <summary>Takes the bits of words that lie together, and leaves none. False when there are none.</summary>
+    /// <summary>Takes the bits of words that lie together, and leaves none. False when there are none. Looks at no other word.</summary>
     public bool TryTake(int first, Span<ulong> taken)
     {
-        var end = first + taken.Length;
-        var at = NextWord(first);
-        if (at >= end) return false;
-        taken.Clear();
-        for (; at < end; at = NextWord(at + 1)) taken[at - first] = Interlocked.Exchange(ref _words[at], 0);
-        FinishStores();
-        return true;
+        var any = false;
+        for (var i = 0; i < taken.Length; i++)
+        {
+            taken[i] = Volatile.Read(ref _words[first + i]) == 0 ? 0 : Interlocked.Exchange(ref _words[first + i], 0);
+            any |= taken[i] != 0;
+        }
+        if (any) FinishStores();
+        return any;
     }
 
     /// <summary>Takes all bits and adds them to <paramref name="words"/>. Returns how many of them were not there yet.</summary>
@@ -74,21 +75,6 @@ sealed class DirtyBitmap
         }
         FinishStores();
         return found;
-    }
-
-    /// <summary>Drops the bits of pages that are in <paramref name="words"/> too, in some of the words. Returns how many.</summary>
-    public long Drop(ulong[] words, int first, int count)
-    {
-        long dropped = 0;
-        for (var at = NextWord(first); at < first + count; at = NextWord(at + 1))
-        {
-            var bits = Volatile.Read(ref _words[at]) & words[at];
-            if (bits == 0) continue;
-            Interlocked.And(ref _words[at], ~bits);
-            dropped += BitOperations.PopCount(bits);
-        }
-        if (dropped > 0) FinishStores();
-        return dropped;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

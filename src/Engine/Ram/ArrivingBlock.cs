@@ -50,8 +50,13 @@ sealed unsafe partial class ArrivingBlock(RamBlock block)
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void MakeZero(long page)
     {
-        if (block.IsTouched(page / RamBlock.PagesPerChunk))
-            block.Span(page * GuestMemory.PageSize, GuestMemory.PageSize).Clear();
+        if (block.IsTouched(page / RamBlock.PagesPerChunk)) ClearWritten(page);
+    }
+
+    // A look at memory that was never written gives it no room, a write would (ram_handle_zero of QEMU).
+    void ClearWritten(long page)
+    {
+        if (!PageContent.IsZero(block.Page(page))) block.Span(page * GuestMemory.PageSize, GuestMemory.PageSize).Clear();
     }
 
     /// <summary>Makes pages that lie together zero without counting them.</summary>
@@ -61,7 +66,8 @@ sealed unsafe partial class ArrivingBlock(RamBlock block)
         {
             var chunk = first / RamBlock.PagesPerChunk;
             var next = Math.Min(end, (chunk + 1) * RamBlock.PagesPerChunk);
-            if (block.IsTouched(chunk)) block.Span(first * GuestMemory.PageSize, (int)(next - first) * GuestMemory.PageSize).Clear();
+            if (block.IsTouched(chunk))
+                for (var page = first; page < next; page++) ClearWritten(page);
             first = next;
         }
     }
