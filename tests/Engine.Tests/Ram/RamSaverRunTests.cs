@@ -177,9 +177,9 @@ public sealed class RamSaverRunTests : IDisposable
         saver.SaveIterate(_writer, long.MaxValue);
         Write(_memory.Ram, 10, 1);
         Assert.Equal(Page, saver.PendingExact());
-        // Not known to be dirty when the pass began, but in the same 64.
+        // Not known to be dirty when the pass began, but near; and in a block that has nothing to send.
         Write(_memory.Ram, 11, 1);
-        Write(_memory.Ram, 64, 1);
+        Write(_memory.Blocks[1], 64, 1);
         var before = saver.HandledPages;
         saver.SaveIterate(_writer, long.MaxValue);
         Assert.Equal(before + 2, saver.HandledPages);
