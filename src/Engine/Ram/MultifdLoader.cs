@@ -14,11 +14,13 @@ namespace PsMigrate.Engine.Ram;
 /// <param name="hold">Counts memory beside the guest's, before it is used; throws when there may be no more.</param>
 sealed class MultifdLoader(WireReader reader, MultifdBarrier.Member member, Func<ArrivingRam?> find, Action<long> hold) : IDisposable
 {
+    // Pages: fewer are copied out of what was read ahead.
+    const int ShortestReceivedThrough = 16;
+
     readonly MultifdPacket _packet = new();
     ArrivingRam? _ram;
     ArrivingBlock? _block;
     PacketInflater? _inflater;
-    DenseArrival _density;
     bool _isPlain;
     long _normalPages;
     long _zeroPages;
@@ -116,9 +118,6 @@ sealed class MultifdLoader(WireReader reader, MultifdBarrier.Member member, Func
             throw reader.Error(MigrationErrorId.InvalidValue, $"A multifd packet is of method {_packet.Method}, and those before it were not.");
     }
 
-    // Pages: fewer are copied out of what was read ahead.
-    const int ShortestReceivedThrough = 16;
-
     /// <summary>Pages that lie together are received to where they belong.</summary>
     void StorePlain(ArrivingBlock block)
     {
@@ -151,7 +150,12 @@ sealed class MultifdLoader(WireReader reader, MultifdBarrier.Member member, Func
 
     void ReceiveRun(ArrivingBlock block, long first, int count)
     {
-        _density.ArrivingRun(_ram!.Memory, block.Block, first, count);
+        for (var page = first; page < first + count; page++)
+        {
+            block.Arriving(_ram!.Memory, page);
+            // A chunk that counts as written is not looked at again with each of its pages.
+            if (page % RamBlock.PagesPerChunk == 0) block.PagesForWrite(page, 1);
+        }
         reader.ReadThrough(block.PagesForWrite(first, count));
         block.MarkReceived(first, count);
     }
