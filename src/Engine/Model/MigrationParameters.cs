@@ -67,7 +67,10 @@ public sealed record MigrationParameters
     /// <summary>QEMU's <c>multifd-compression</c>.</summary>
     public MigrationCompression Compression { get; init; }
 
-    /// <summary>QEMU's <c>multifd-zlib-level</c> (0 to 9) or <c>multifd-zstd-level</c> (0 to 20); null takes QEMU's, 1.</summary>
+    /// <summary>
+    /// QEMU's <c>multifd-zlib-level</c> (0 to 9) or <c>multifd-zstd-level</c> (0 to 20); null takes QEMU's, 1. Zstd's fast levels, -7 to -1,
+    /// are for guests that this process sends; a QEMU takes none.
+    /// </summary>
     public int? CompressionLevel { get; init; }
 
     /// <summary>QEMU's capability <c>xbzrle</c>: send differences of pages that were sent before.</summary>
@@ -130,12 +133,15 @@ public sealed record MigrationParameters
         return this;
     }
 
+    const int FastestZstd = -7;
+
     void CheckQemu()
     {
         CheckBandwidth(MaxPostcopyBandwidth, nameof(MaxPostcopyBandwidth));
         CheckRange(Channels, 0, 255, nameof(Channels));
         CheckRange(MaxThrottle ?? 99, 1, 99, nameof(MaxThrottle));
-        CheckRange(CompressionLevel ?? 0, 0, Compression == MigrationCompression.Zstd ? 20 : 9, nameof(CompressionLevel));
+        var (least, most) = Compression == MigrationCompression.Zstd ? (FastestZstd, 20) : (0, 9);
+        CheckRange(CompressionLevel ?? 0, least, most, nameof(CompressionLevel));
         if (XbzrleCacheSize != 0 && (XbzrleCacheSize < 4096 || !long.IsPow2(XbzrleCacheSize)))
             throw MigrationException.Invalid($"XbzrleCacheSize must be a power of two of at least 4096 bytes, and is {XbzrleCacheSize}.");
         if (Compression != MigrationCompression.None && Channels == 0)

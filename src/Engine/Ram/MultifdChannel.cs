@@ -46,8 +46,8 @@ sealed class MultifdChannel(IConnection connection, bool findsZeros, IPacketEnco
         var block = batch.Block!;
         Sort(block, batch.Words);
         var normal = _normal.AsSpan(0, _normalCount);
-        if (encoder is null || normal.IsEmpty) SendPlain(block, number, normal);
-        else SendPacked(block, number, normal, encoder);
+        if (encoder is null || normal.IsEmpty) SendPlain(block, number, normal, encoder?.Method ?? MultifdMethod.None);
+        else SendEncoded(block, number, normal, encoder);
         Volatile.Write(ref _normalPages, _normalPages + _normalCount);
         Volatile.Write(ref _zeroPages, _zeroPages + _zeroCount);
         Left();
@@ -108,9 +108,9 @@ sealed class MultifdChannel(IConnection connection, bool findsZeros, IPacketEnco
     }
 
     /// <summary>Pages that lie together leave from where they lie; few of them are copied, which costs less than a call to the system.</summary>
-    void SendPlain(RamBlock block, ulong number, ReadOnlySpan<long> normal)
+    void SendPlain(RamBlock block, ulong number, ReadOnlySpan<long> normal, MultifdMethod method)
     {
-        WriteHeader(block, number, normal, normal.Length * GuestMemory.PageSize);
+        WriteHeader(block, number, normal, method, normal.Length * GuestMemory.PageSize);
         for (var i = 0; i < normal.Length;)
         {
             var first = i++;
@@ -120,18 +120,25 @@ sealed class MultifdChannel(IConnection connection, bool findsZeros, IPacketEnco
         _writer.Flush();
     }
 
-    void SendPacked(RamBlock block, ulong number, ReadOnlySpan<long> normal, IPacketEncoder encoder)
+    void SendEncoded(RamBlock block, ulong number, ReadOnlySpan<long> normal, IPacketEncoder encoder)
     {
         var data = encoder.Encode(block, normal).Span;
-        WriteHeader(block, number, normal, data.Length);
+        var since = Stopwatch.GetTimestamp();
+        if (data.IsEmpty) SendPlain(block, number, normal, MultifdMethod.None);
+        else SendPacked(block, number, normal, encoder.Method, data);
+        encoder.Sent(Stopwatch.GetElapsedTime(since));
+    }
+
+    void SendPacked(RamBlock block, ulong number, ReadOnlySpan<long> normal, MultifdMethod method, ReadOnlySpan<byte> data)
+    {
+        WriteHeader(block, number, normal, method, data.Length);
         _writer.Bytes(data);
         _writer.Flush();
     }
 
-    void WriteHeader(RamBlock block, ulong number, ReadOnlySpan<long> normal, int dataSize)
+    void WriteHeader(RamBlock block, ulong number, ReadOnlySpan<long> normal, MultifdMethod method, int dataSize)
     {
-        var method = (uint)(encoder?.Method ?? MultifdMethod.None);
-        MultifdPacket.Write(_writer.Pipe.GetSpan(MultifdPacket.Size), method, number, block.Name, normal, _zero.AsSpan(0, _zeroCount), dataSize);
+        MultifdPacket.Write(_writer.Pipe.GetSpan(MultifdPacket.Size), (uint)method, number, block.Name, normal, _zero.AsSpan(0, _zeroCount), dataSize);
         _writer.Advance(MultifdPacket.Size);
     }
 }

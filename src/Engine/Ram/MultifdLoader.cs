@@ -21,7 +21,6 @@ sealed class MultifdLoader(WireReader reader, MultifdBarrier.Member member, Func
     ArrivingRam? _ram;
     ArrivingBlock? _block;
     PacketInflater? _inflater;
-    bool _isPlain;
     long _normalPages;
     long _zeroPages;
 
@@ -104,18 +103,21 @@ sealed class MultifdLoader(WireReader reader, MultifdBarrier.Member member, Func
 
     void StoreNormal(ArrivingBlock block)
     {
-        CheckMethod();
-        if (_inflater is null) StorePlain(block);
-        else StorePacked(block, _inflater);
+        foreach (var offset in _packet.Offsets[.._packet.NormalPages]) block.Arriving(_ram!.Memory, offset / GuestMemory.PageSize);
+        if (_packet.Method == MultifdMethod.None) StorePlain(block);
+        else Inflater().Unpack(_packet.DataSize, block, _packet.Offsets[.._packet.NormalPages]);
     }
 
-    void CheckMethod()
+    /// <summary>
+    /// Of the one method that all packets have which are compressed. Plain ones may lie between them: a source of ours sends such
+    /// where compressing does not pay. Throws InvalidValue.
+    /// </summary>
+    PacketInflater Inflater()
     {
-        var isFirst = !_isPlain && _inflater is null;
-        if (isFirst && _packet.Method == MultifdMethod.None) _isPlain = true;
-        else if (isFirst) _inflater = new PacketInflater(reader, _packet.Method, _packet.DataSize, hold);
-        else if (_packet.Method != (_inflater?.Method ?? MultifdMethod.None))
-            throw reader.Error(MigrationErrorId.InvalidValue, $"A multifd packet is of method {_packet.Method}, and those before it were not.");
+        _inflater ??= new PacketInflater(reader, _packet.Method, _packet.DataSize, hold);
+        return _inflater.Method == _packet.Method
+            ? _inflater
+            : throw reader.Error(MigrationErrorId.InvalidValue, $"A multifd packet is of method {_packet.Method}, and one before it was of {_inflater.Method}.");
     }
 
     /// <summary>Pages that lie together are received to where they belong.</summary>
@@ -139,35 +141,14 @@ sealed class MultifdLoader(WireReader reader, MultifdBarrier.Member member, Func
             var seen = reader.Peek(GuestMemory.PageSize);
             var at = 0;
             for (; i < offsets.Length && seen.Length - at >= GuestMemory.PageSize; at += GuestMemory.PageSize)
-            {
-                var page = offsets[i++] / GuestMemory.PageSize;
-                block.Arriving(_ram!.Memory, page);
-                block.Store(page, seen.Slice(at, GuestMemory.PageSize));
-            }
+                block.Store(offsets[i++] / GuestMemory.PageSize, seen.Slice(at, GuestMemory.PageSize));
             reader.Skip(at);
         }
     }
 
     void ReceiveRun(ArrivingBlock block, long first, int count)
     {
-        for (var page = first; page < first + count; page++)
-        {
-            block.Arriving(_ram!.Memory, page);
-            // A chunk that counts as written is not looked at again with each of its pages.
-            if (page % RamBlock.PagesPerChunk == 0) block.PagesForWrite(page, 1);
-        }
         reader.ReadThrough(block.PagesForWrite(first, count));
         block.MarkReceived(first, count);
-    }
-
-    void StorePacked(ArrivingBlock block, PacketInflater inflater)
-    {
-        inflater.Begin(_packet.DataSize);
-        foreach (var offset in _packet.Offsets[.._packet.NormalPages])
-        {
-            block.Arriving(_ram!.Memory, offset / GuestMemory.PageSize);
-            block.Store(offset / GuestMemory.PageSize, inflater.NextPage());
-        }
-        inflater.End();
     }
 }

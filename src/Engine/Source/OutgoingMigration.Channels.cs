@@ -43,16 +43,17 @@ sealed partial class OutgoingMigration
     void ConnectChannels(ChannelPlan plan)
     {
         var connections = new List<IConnection>(plan.Count);
+        MultifdSaver channels;
         try
         {
             for (var number = 0; number < plan.Count; number++) connections.Add(ConnectChannel(new MultifdInit(plan.Uuid, (byte)number)));
+            channels = new MultifdSaver(_guest.Memory, connections, plan.Dialect, Encoders(plan), ChannelFailed, _guest.Name);
         }
         catch
         {
             foreach (var connection in connections) End(connection);
             throw;
         }
-        var channels = new MultifdSaver(_guest.Memory, connections, plan.Dialect, encoders: null, ChannelFailed, _guest.Name);
         lock (_lock) (_plan, _channels) = (plan, channels);
         _ram.Outlets = channels;
         ThrowIfStopped();

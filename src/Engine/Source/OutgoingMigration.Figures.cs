@@ -87,6 +87,7 @@ sealed partial class OutgoingMigration
             ZeroPages = _ram.ZeroPages,
             XbzrlePages = xbzrle?.Pages ?? 0,
             Xbzrle = xbzrle,
+            Compression = Compression,
             DirtyRate = _dirtyRate ?? 0,
             Bandwidth = _window.Bandwidth,
             EstimatedDowntime = result is null ? _estimate : null,

@@ -120,7 +120,6 @@ sealed partial class OutgoingMigration : IMigrationRun
     {
         var what = _parameters switch
         {
-            { Compression: not MigrationCompression.None } => "-Compression",
             { AutoConverge: true } => "-AutoConverge",
             { Postcopy: true } => "-Postcopy",
             { ReturnPath: false } => "a migration without return path",
