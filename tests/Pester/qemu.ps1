@@ -2,25 +2,28 @@
 # and in BeforeDiscovery, for -Skip:(-not $qemu): { . $PSScriptRoot/qemu.ps1; $qemu = Find-TestQemu }.
 
 function Find-TestQemu {
-    # The first of PSMIGRATE_QEMU, or the qemu-system-x86_64 of the search path; nothing where there is none.
+    # The first of PSMIGRATE_QEMU, or with -All each of them, or the qemu-system-x86_64 of the search path; nothing where there is none.
+    param([switch] $All)
     $separator = [System.IO.Path]::PathSeparator
     $candidates = if ($env:PSMIGRATE_QEMU) { $env:PSMIGRATE_QEMU.Split($separator) }
     else { "$env:PATH".Split($separator) | ForEach-Object { [System.IO.Path]::Combine($_, 'qemu-system-x86_64') } }
     foreach ($candidate in $candidates) {
-        if ([System.IO.File]::Exists($candidate)) { return $candidate }
+        if (-not [System.IO.File]::Exists($candidate)) { continue }
+        $candidate
+        if (-not ($All -and $env:PSMIGRATE_QEMU)) { return }
     }
 }
 
 function Start-TestQemu {
     # Starts a QEMU and returns when its QMP socket, Uri, listens. Stop-TestQemu ends it.
     # -Walks: its guest writes to 32 MB over and over. Both ends of a migration need it, and more than 34 MB. A longer -Delay writes less.
-    param([string[]] $ArgumentList = @('-M', 'none', '-m', '16M'), [switch] $Walks, [int] $Delay = 5000)
+    param([string[]] $ArgumentList = @('-M', 'none', '-m', '16M'), [switch] $Walks, [int] $Delay = 5000, [string] $Binary = (Find-TestQemu))
     $folder = [System.IO.Directory]::CreateTempSubdirectory('psmigrate-qemu-').FullName
     if ($Walks) {
         $ArgumentList += '-drive', "if=none,id=boot,format=raw,read-only=on,file=$(& $PSScriptRoot/../../examples/new-boot-image.ps1 "$folder/boot" -Delay $Delay)",
         '-device', 'virtio-blk-pci,drive=boot', '-debugcon', "file:$folder/progress"
     }
-    $start = [System.Diagnostics.ProcessStartInfo]::new((Find-TestQemu))
+    $start = [System.Diagnostics.ProcessStartInfo]::new($Binary)
     $sockets = @('-qmp', "unix:$folder/qmp,server=on,wait=off", '-monitor', "unix:$folder/monitor,server=on,wait=off")
     foreach ($argument in @('-nodefaults', '-display', 'none', '-accel', 'tcg') + $sockets + $ArgumentList) {
         $start.ArgumentList.Add($argument)

@@ -14,6 +14,9 @@ namespace PsMigrate.Engine.Ram;
 /// <param name="hold">Counts memory beside the guest's, before it is used; throws when there may be no more.</param>
 sealed class MultifdLoader(WireReader reader, MultifdBarrier.Member member, Func<ArrivingRam?> find, Action<long> hold) : IDisposable
 {
+    // Pages: fewer are copied out of what was read ahead.
+    const int ShortestReceivedThrough = 16;
+
     readonly MultifdPacket _packet = new();
     ArrivingRam? _ram;
     ArrivingBlock? _block;
@@ -116,9 +119,6 @@ sealed class MultifdLoader(WireReader reader, MultifdBarrier.Member member, Func
             ? _inflater
             : throw reader.Error(MigrationErrorId.InvalidValue, $"A multifd packet is of method {_packet.Method}, and one before it was of {_inflater.Method}.");
     }
-
-    // Pages: fewer are copied out of what was read ahead.
-    const int ShortestReceivedThrough = 16;
 
     /// <summary>Pages that lie together are received to where they belong.</summary>
     void StorePlain(ArrivingBlock block)

@@ -110,4 +110,34 @@ public sealed class LeakTests
         receiver.Dispose();
         TestGuests.RemoveAll(options.Host, receiver.HostName);
     }
+
+    [LinuxFact]
+    public void With_channels_over_sockets_whatever_the_end()
+    {
+        ChannelRound(0);
+        ProcessState.AssertNoThreads();
+        var (sockets, mapped) = (ProcessState.Sockets(), ProcessState.Mapped());
+        for (var round = 1; round < 20; round++) ChannelRound(round);
+        ProcessState.AssertNoThreads();
+        Patience.Until(() => ProcessState.Sockets() == sockets, $"sockets to be {sockets}, and there are {ProcessState.Sockets()}");
+        ProcessState.AssertMapped(mapped, Size);
+    }
+
+    static void ChannelRound(int round)
+    {
+        var options = Options();
+        var guest = TestGuests.Create(options);
+        var receiver = MigrationReceiver.Start(new ReceiverOptions { HostName = TestGuests.UniqueName("there"), AllowedName = [round % 5 == 4 ? "nobody" : "*"] });
+        Migration? migration = null;
+        migration = Migration.Start(guest, receiver.Uri, new MigrationParameters { Channels = 1 + (round % 4) }, phase =>
+        {
+            if (round % 5 == 1 && phase == MigrationPhase.Iterate) receiver.Stop();
+            if (round % 5 == 2 && phase == MigrationPhase.Iterate) Volatile.Read(ref migration)?.Cancel(wait: false);
+            if (round % 5 == 3 && phase == MigrationPhase.Header) receiver.Stop();
+        });
+        Assert.True(migration.Wait(Patience.Limit));
+        if (round % 5 == 0) Assert.Equal(MigrationStatus.Completed, migration.Status);
+        receiver.Dispose();
+        TestGuests.RemoveAll(options.Host, receiver.HostName);
+    }
 }
