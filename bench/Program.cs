@@ -13,7 +13,7 @@ static class Program
     static readonly IReadOnlyList<IQuestion> Questions =
     [
         new GateQuestion(), new ThroughputQuestion(), new QemuQuestion(), new UntouchedQuestion(), new DirtyLogQuestion(),
-        new RatesQuestion(), new HostedQuestion(), new XbzrleQuestion(),
+        new RatesQuestion(), new HostedQuestion(), new XbzrleQuestion(), new SwitchoverQuestion(),
     ];
 
     static int Main(string[] args)
@@ -21,6 +21,8 @@ static class Program
         try
         {
             if (args is [ReceiverRole.Name, var memory]) return ReceiverRole.Run(memory);
+            if (args is [SwitchoverRole.Sends, ..]) return SwitchoverRole.Send(args[1..]);
+            if (args is [SwitchoverRole.Receives]) return SwitchoverRole.Receive();
             var (names, runs) = Parse(args);
             if (names.Count == 0) return ShowHelp();
             return Ask(names, runs);

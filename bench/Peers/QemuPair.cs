@@ -43,6 +43,34 @@ static class QemuPair
         }
     }
 
+    /// <summary>Migrates a small pc whose vCPU runs (TCG), and returns what is asked of the source afterwards.</summary>
+    public static T MigrateRunning<T>(long bytes, Func<QmpClient, T> ask)
+    {
+        var folder = Directory.CreateTempSubdirectory("bench-qemu-");
+        try
+        {
+            var (sourcePath, targetPath) = (Path.Combine(folder.FullName, "s"), Path.Combine(folder.FullName, "d"));
+            var uri = $"tcp:127.0.0.1:{Iperf.FreePort()}";
+            string[] machine = ["-M", "pc", "-accel", "tcg"];
+            using var target = Child.Start(Program, [.. Common(bytes, targetPath), .. machine, "-incoming", uri]);
+            using var source = Child.Start(Program, [.. Common(bytes, sourcePath), .. machine]);
+            using var targetQmp = Connect(target, targetPath);
+            using var sourceQmp = Connect(source, sourcePath);
+            targetQmp.Execute("cont");
+            sourceQmp.Execute("cont");
+            // The firmware is through with its work.
+            Thread.Sleep(2000);
+            sourceQmp.Execute("migrate-set-parameters", new JsonObject { ["max-bandwidth"] = Unlimited });
+            sourceQmp.Execute("migrate", new JsonObject { ["uri"] = uri });
+            WaitCompleted(sourceQmp);
+            return ask(sourceQmp);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
     static string[] Common(long bytes, string qmp) =>
         ["-m", $"{bytes >> 20}M", "-nodefaults", "-display", "none", "-S", "-qmp", $"unix:{qmp},server=on,wait=off"];
 

@@ -217,6 +217,7 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
         NormalPages = incoming.NormalPages,
         ZeroPages = incoming.ZeroPages,
         TotalTime = incoming.Elapsed,
+        LoadTime = incoming.LoadTime,
         StartTime = incoming.StartTime,
         Error = incoming.Error,
     };

@@ -120,6 +120,7 @@ sealed class OurArrival : Arrival
         var digest = _announced.Verify ? Convert.FromHexString(RamDigest.Compute(memory)) : null;
         HandoverLedger.Open(_announced.MigrationUuid);
         Expect(Policy.RunTimeout);
+        EndLoad();
         Link.Send(ReturnPathMessage.Ready(HandoverLedger.Instance, digest));
         WaitForRun(Guest);
     }

@@ -20,6 +20,8 @@ sealed partial class OutgoingMigration
         var stopped = Stopwatch.GetTimestamp();
         var runs = _phases.Run(MigrationPhase.StopGuest, _guest.StopForSwitchover);
         _guestRan = runs;
+        _downtime = _downtime with { Stop = Since(stopped) };
+        stopped = Stopwatch.GetTimestamp();
         if (_parameters.PauseBeforeSwitchover) stopped = WaitForLeave(stopped);
         Advance(MigrationStatus.Device);
         if (HandsOverByRun) CommandRecord.Write(_writer!, CommandType.SwitchoverStart);
