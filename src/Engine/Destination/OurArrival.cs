@@ -13,12 +13,16 @@ namespace PsMigrate.Engine.Destination;
 /// </summary>
 sealed class OurArrival : Arrival
 {
+    // A source may announce 65,535 vCPUs; threads for more than these are made when it has sent them.
+    const int MostThreads = 64;
+
     readonly IncomingMemory _memory;
     readonly GuestAnnouncement _announced;
     readonly List<CpuState> _cpus = [];
     readonly TimerDevice _timer = new();
     readonly CounterDevice _counter = new();
     readonly HashSet<string> _devices = [];
+    readonly List<CpuThread> _threads = [];
     bool _wantsToRun;
 
     /// <summary>Reads the announcement; the section's header has been read.</summary>
@@ -53,7 +57,15 @@ sealed class OurArrival : Arrival
             throw Reader.Error(e.Id, e.Message);
         }
         if (_announced.Verify) RamDigest.WarmUp();
+        MakeThreads();
         Link.Send(ReturnPathMessage.Accepted);
+    }
+
+    // While the guest still runs at its source: to make one thread takes longer than all else that is done here before it runs.
+    void MakeThreads()
+    {
+        if (Policy.StartSuspended) return;
+        for (var i = 0; i < Math.Min(_announced.ProcessorCount, MostThreads); i++) _threads.Add(new CpuThread(Name, i));
     }
 
     public override GuestMemory Prepare((string Name, long Length)[] blocks)
@@ -108,9 +120,10 @@ sealed class OurArrival : Arrival
         ram.CheckComplete(Reader);
         var memory = ram.Memory;
         Guest = new MemoryGuest(_announced.Uuid, Name, Policy.HostName, memory, _cpus.Select(cpu => cpu.ToCpu(memory.Ram)), _timer, _counter);
+        if (IsToStart) Guest.PrepareStart(_threads);
+        else DismissThreads();
         if (Link.IsOneWay)
         {
-            ram.CheckComplete(Reader);
             Restore(Guest);
             return;
         }
@@ -133,7 +146,18 @@ sealed class OurArrival : Arrival
         Start(guest);
     }
 
-    public override void GiveUp() => HandoverLedger.Discard(_announced.MigrationUuid);
+    public override void GiveUp()
+    {
+        DismissThreads();
+        HandoverLedger.Discard(_announced.MigrationUuid);
+    }
+
+    void DismissThreads()
+    {
+        foreach (var thread in _threads) thread.Dismiss();
+    }
+
+    bool IsToStart => _wantsToRun && !Policy.StartSuspended;
 
     /// <summary>The guest may run here only once RUN is in the ledger; a source that asked before was told that it will not.</summary>
     void WaitForRun(MemoryGuest guest)
@@ -153,7 +177,7 @@ sealed class OurArrival : Arrival
     void Start(MemoryGuest guest)
     {
         var start = Stopwatch.GetTimestamp();
-        if (_wantsToRun && !Policy.StartSuspended) guest.StartArrived();
+        if (IsToStart) guest.StartArrived();
         StartTime = Stopwatch.GetElapsedTime(start);
     }
 
