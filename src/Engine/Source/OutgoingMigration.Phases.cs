@@ -151,7 +151,8 @@ sealed partial class OutgoingMigration
         var pending = _ram.PendingExact();
         // Nothing was sent since the last look (the threshold rose meanwhile): that is no pass.
         if (SentPages > _passPages) EndPass();
-        return SwitchoverRule.MaySwitchOver(pending, Threshold());
+        if (!SwitchoverRule.MaySwitchOver(pending, Threshold())) return false;
+        return !CatchUp() || SwitchoverRule.MaySwitchOver(_ram.PendingExact(), Threshold());
     }
 
     long Threshold() => SwitchoverRule.Threshold(_window.Bandwidth, Parameters.SwitchoverBandwidth, Parameters.MaxDowntime);

@@ -13,7 +13,23 @@ sealed partial class OutgoingMigration
     string? _sourceDigest;
     string? _destinationDigest;
     static readonly TimeSpan SignOfLife = TimeSpan.FromSeconds(5);
+    const long SmallBacklog = 64 << 10;
+    long _caughtUpAt;
     volatile bool _waitsForDestination;
+
+    /// <summary>
+    /// Lets the destination load what is in the link's buffers while the guest runs: a stopped one would wait for that. Not again for the
+    /// little that was sent since, or a guest that always writes would never be stopped. Whether it had to.
+    /// </summary>
+    bool CatchUp()
+    {
+        if (_oneWay is not null || _writer!.Position - _caughtUpAt <= SmallBacklog) return false;
+        CommandRecord.WritePing(_writer, Handshake.FirstPing);
+        _writer.Flush();
+        WaitFor(ReturnPathType.Pong);
+        _caughtUpAt = _writer.Position;
+        return true;
+    }
 
     void SwitchOver()
     {
