@@ -28,6 +28,7 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
         _options = options.Validate();
         _listener = ConnectionListener.Listen(options.Uri);
         _sorter = new ConnectionSorter(options.ToPolicy(), this, () => _listener.HasPending);
+        Rehearsal.Begin();
         Readiness.Prepare();
         new Thread(AcceptLoop) { IsBackground = true, Name = $"migration receiver {Uri}" }.Start();
     }

@@ -141,7 +141,7 @@ sealed class OurArrival : Arrival
     /// <summary>Nobody waits for an answer, and a guest out of a file is the one that went into it: it was not migrated once more.</summary>
     void Restore(MemoryGuest guest)
     {
-        GuestRegistry.Arrive(guest, Guid.Empty);
+        Policy.Arrive(guest, Guid.Empty);
         HasArrived = true;
         Start(guest);
     }
@@ -166,7 +166,7 @@ sealed class OurArrival : Arrival
         if (type != RecordType.Command || CommandRecord.Read(Reader) != CommandType.Run)
             throw Reader.Error(MigrationErrorId.OutOfOrder, "RUN was expected.");
         // The name may have been taken while the guest was on its way; then the source still gets it back.
-        if (!HandoverLedger.TryRun(_announced.MigrationUuid, () => GuestRegistry.Arrive(guest, _announced.MigrationUuid)))
+        if (!HandoverLedger.TryRun(_announced.MigrationUuid, () => Policy.Arrive(guest, _announced.MigrationUuid)))
             throw new MigrationException(MigrationErrorId.ConnectionLost, MigrationSide.Link, "The source gave the handover up before RUN arrived.");
         HasArrived = true;
         Expect(null);

@@ -152,6 +152,7 @@ sealed partial class OutgoingMigration
         // Nothing was sent since the last look (the threshold rose meanwhile): that is no pass.
         if (SentPages > _passPages) EndPass();
         if (!SwitchoverRule.MaySwitchOver(pending, Threshold())) return false;
+        AwaitReady?.Invoke();
         return !CatchUp() || SwitchoverRule.MaySwitchOver(_ram.PendingExact(), Threshold());
     }
 

@@ -81,6 +81,9 @@ sealed partial class OutgoingMigration : IMigrationRun
         set => _phases.Entered = value;
     }
 
+    /// <summary>Called on the migration's thread before the guest is stopped: waits for what should not happen while it stands.</summary>
+    public Action? AwaitReady { get; init; }
+
     public MigrationStatus Status
     {
         get { lock (_lock) return _status; }
