@@ -81,5 +81,5 @@ static class Rehearsal
     }
 
     static IncomingPolicy Policy() =>
-        new(Name, new Admission(1, GuestMemory.PageSize), ["*"], StartSuspended: false, Limit, Limit, Limit) { Arrive = (_, _) => { } };
+        new(Name, new Admission(1, GuestMemory.PageSize), ["*"], StartSuspended: false, Limit, Limit, Limit) { Arrive = GuestRegistry.RehearseArrival };
 }

@@ -10,7 +10,9 @@ namespace PsMigrate.Engine.Source;
 sealed partial class OutgoingMigration
 {
     static readonly TimeSpan ShortestQuestion = TimeSpan.FromSeconds(1);
+    readonly Func<TimeSpan, SettleOutcome> _settleByAsking;
     Func<TimeSpan, SettleOutcome>? _settle;
+    Guid _instance;
 
     /// <summary>
     /// Whether the guest is one of ours at a receiver of ours, which waits for RUN; all others have it when they have the last byte.
@@ -27,7 +29,6 @@ sealed partial class OutgoingMigration
     /// <summary>READY, RUN, RUNNING. Before RUN everything is undone by an error; after it only the destination's word counts.</summary>
     void HandOverToOurs()
     {
-        var sent = Stopwatch.GetTimestamp();
         if (_parameters.Verify) _sourceDigest = RamDigest.Compute(_guest.Memory);
         var ready = _returnPath!.Wait(Parameters.AnswerTimeout + DigestTime, ReturnPathType.Ready).Payload;
         if (_parameters.Verify)
@@ -37,11 +38,10 @@ sealed partial class OutgoingMigration
                 throw new MigrationException(MigrationErrorId.VerifyMismatch, MigrationSide.Link,
                     $"The memories differ: source {_sourceDigest}, destination {_destinationDigest}. The guest was not handed over.");
         }
-        _downtime = _parameters.Verify ? _downtime with { Verify = Since(sent) } : _downtime with { Handover = Since(sent) };
-        var resume = Stopwatch.GetTimestamp();
-        var instance = new Guid(ready.AsSpan(0, 16));
-        _settle = within => Settlement.Ask(_connect, _uuid, instance, within);
+        _instance = new Guid(ready.AsSpan(0, 16));
+        _settle = _settleByAsking;
         Commit();
+        _downtime.End(_parameters.Verify ? DowntimePart.Verify : DowntimePart.Handover);
         try
         {
             CommandRecord.Write(_writer!, CommandType.Run);
@@ -54,9 +54,11 @@ sealed partial class OutgoingMigration
             else TakeBack();
             if (_location == GuestLocation.Source) throw;
         }
-        _downtime = _downtime with { Resume = Since(resume) };
+        _downtime.End(DowntimePart.Resume);
         _location = GuestLocation.Destination;
     }
+
+    SettleOutcome AskDestination(TimeSpan within) => Settlement.Ask(_connect, _uuid, _instance, within);
 
     /// <summary>
     /// The link was lost after RUN: the ends try to meet again. Returns when the destination said who has the guest; else throws.
@@ -91,7 +93,6 @@ sealed partial class OutgoingMigration
     /// <summary>A QEMU says SHUT 0 when it has loaded everything; a link lost before that leaves it open.</summary>
     void HandOverToQemu()
     {
-        var sent = Stopwatch.GetTimestamp();
         try
         {
             WaitFor(ReturnPathType.Shut);
@@ -106,7 +107,7 @@ sealed partial class OutgoingMigration
             throw new MigrationException(MigrationErrorId.HandoverInDoubt, MigrationSide.Link,
                 $"The link was lost between the last byte and the destination's word: {e.Message}", e);
         }
-        _downtime = _downtime with { Handover = Since(sent) };
+        _downtime.End(DowntimePart.Handover);
         _location = _own is null ? GuestLocation.Destination : GuestLocation.RamOnly;
         LetRun();
     }
@@ -115,7 +116,6 @@ sealed partial class OutgoingMigration
     void LetRun()
     {
         if (_monitor is null) return;
-        var resume = Stopwatch.GetTimestamp();
         try
         {
             _monitor.Continue(Parameters.AnswerTimeout);
@@ -125,7 +125,7 @@ sealed partial class OutgoingMigration
             throw new MigrationException(e.Id, MigrationSide.Destination,
                 $"Guest {_guest.Name} is at the destination and stands there paused; it could not be told to run: {e.Message}", e);
         }
-        _downtime = _downtime with { Resume = Since(resume) };
+        _downtime.End(DowntimePart.Resume);
     }
 
     /// <summary>
@@ -134,7 +134,6 @@ sealed partial class OutgoingMigration
     /// </summary>
     void HandOverOneWay(IOneWayConnection link)
     {
-        var sent = Stopwatch.GetTimestamp();
         try
         {
             link.Complete(Parameters.AnswerTimeout);
@@ -149,7 +148,7 @@ sealed partial class OutgoingMigration
             TakeBack();
             throw;
         }
-        _downtime = _downtime with { Handover = Since(sent) };
+        _downtime.End(DowntimePart.Handover);
         _location = GuestLocation.File;
     }
 }

@@ -104,6 +104,7 @@ sealed partial class OutgoingMigration
         if (_ram.Xbzrle is { } xbzrle && xbzrle.CacheSize < XbzrleCacheSize)
             Decide("XbzrleCacheSize", $"{XbzrleCacheSize} bytes", $"{xbzrle.CacheSize} bytes",
                 $"Guest {_guest.Name} has {_guest.MemorySize} bytes; the rest would stay empty.");
+        _machine.Prepare();
         BeginPass();
         _setupTime = _phases.Elapsed;
     }
