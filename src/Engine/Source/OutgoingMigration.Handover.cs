@@ -10,7 +10,11 @@ namespace PsMigrate.Engine.Source;
 sealed partial class OutgoingMigration
 {
     static readonly TimeSpan ShortestQuestion = TimeSpan.FromSeconds(1);
+    // Made before the guest stops.
     readonly Func<TimeSpan, SettleOutcome> _settleByAsking;
+    readonly Action<ReturnPathMessage> _giveLeave;
+    readonly Action<ReturnPathMessage> _endResume;
+    MigrationException? _runError;
     Func<TimeSpan, SettleOutcome>? _settle;
     Guid _instance;
 
@@ -30,15 +34,27 @@ sealed partial class OutgoingMigration
     void HandOverToOurs()
     {
         if (_parameters.Verify) _sourceDigest = RamDigest.Compute(_guest.Memory);
-        var ready = _returnPath!.Wait(Parameters.AnswerTimeout + DigestTime, ReturnPathType.Ready).Payload;
-        if (_parameters.Verify)
+        _returnPath!.Wait(Parameters.AnswerTimeout + DigestTime, ReturnPathType.Ready, _giveLeave);
+        try
         {
-            _destinationDigest = Convert.ToHexStringLower(ready.AsSpan(16));
-            if (_destinationDigest != _sourceDigest)
-                throw new MigrationException(MigrationErrorId.VerifyMismatch, MigrationSide.Link,
-                    $"The memories differ: source {_sourceDigest}, destination {_destinationDigest}. The guest was not handed over.");
+            if (_runError is not null) throw _runError;
+            _returnPath.Wait(Parameters.AnswerTimeout, ReturnPathType.Running, _endResume);
         }
-        _instance = new Guid(ready.AsSpan(0, 16));
+        catch (MigrationException e)
+        {
+            if (_returnPath.Failure is null) SettleAfterRun(e);
+            else TakeBack();
+            if (_location == GuestLocation.Source) throw;
+            _downtime.End(DowntimePart.Resume);
+        }
+        _location = GuestLocation.Destination;
+    }
+
+    /// <summary>READY has come: the digests are compared, and RUN leaves. By whichever thread has the message first; the other one waits.</summary>
+    void GiveLeave(ReturnPathMessage ready)
+    {
+        if (_parameters.Verify) CompareDigests(ready.Payload.AsSpan(16));
+        _instance = new Guid(ready.Payload.AsSpan(0, 16));
         _settle = _settleByAsking;
         Commit();
         _downtime.End(_parameters.Verify ? DowntimePart.Verify : DowntimePart.Handover);
@@ -46,16 +62,20 @@ sealed partial class OutgoingMigration
         {
             CommandRecord.Write(_writer!, CommandType.Run);
             _writer!.Flush();
-            WaitFor(ReturnPathType.Running);
         }
         catch (MigrationException e)
         {
-            if (_returnPath!.Failure is null) SettleAfterRun(e);
-            else TakeBack();
-            if (_location == GuestLocation.Source) throw;
+            // Whether RUN has arrived is for the destination to say.
+            _runError = e;
         }
-        _downtime.End(DowntimePart.Resume);
-        _location = GuestLocation.Destination;
+    }
+
+    void CompareDigests(ReadOnlySpan<byte> theirs)
+    {
+        _destinationDigest = Convert.ToHexStringLower(theirs);
+        if (_destinationDigest != _sourceDigest)
+            throw new MigrationException(MigrationErrorId.VerifyMismatch, MigrationSide.Link,
+                $"The memories differ: source {_sourceDigest}, destination {_destinationDigest}. The guest was not handed over.");
     }
 
     SettleOutcome AskDestination(TimeSpan within) => Settlement.Ask(_connect, _uuid, _instance, within);

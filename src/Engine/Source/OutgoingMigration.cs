@@ -58,7 +58,7 @@ sealed partial class OutgoingMigration : IMigrationRun
         _destination = destination;
         _parameters = parameters;
         _connect = connect;
-        _settleByAsking = AskDestination;
+        (_settleByAsking, _giveLeave, _endResume) = (AskDestination, GiveLeave, _ => _downtime.End(DowntimePart.Resume));
         if (guest.Machine is { } captured)
         {
             // One that did not run needs nobody to let it run.
