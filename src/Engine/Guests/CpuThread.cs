@@ -8,18 +8,19 @@ sealed class CpuThread
 {
     readonly object _gate = new();
     VirtualCpu? _cpu;
+    int _run;
     bool _isDismissed;
 
     /// <summary>Makes it. Throws OutOfMemoryException when the system has none.</summary>
     public CpuThread(string guestName, int index) =>
         new Thread(Live) { IsBackground = true, Name = $"vcpu {guestName}/{index}" }.Start();
 
-    /// <summary>Lets it run this one, when it is through with what it does.</summary>
-    public void Run(VirtualCpu cpu)
+    /// <summary>Lets it run this one, when it is through with what it does. What was to be run before and has not begun is dropped.</summary>
+    public void Run(VirtualCpu cpu, int run)
     {
         lock (_gate)
         {
-            _cpu = cpu;
+            (_cpu, _run) = (cpu, run);
             Monitor.Pulse(_gate);
         }
     }
@@ -36,17 +37,18 @@ sealed class CpuThread
 
     void Live()
     {
-        while (Next() is { } cpu) cpu.Run();
+        while (Next() is var (cpu, run)) cpu.Run(run);
     }
 
-    VirtualCpu? Next()
+    (VirtualCpu Cpu, int Run)? Next()
     {
         lock (_gate)
         {
             while (_cpu is null && !_isDismissed) Monitor.Wait(_gate);
-            var next = _cpu;
+            if (_isDismissed) return null;
+            var next = _cpu!;
             _cpu = null;
-            return next;
+            return (next, _run);
         }
     }
 }

@@ -22,7 +22,8 @@ sealed class VirtualCpu
     // Each start has a number of its own, and 0 is to stand: a thread that slept through a stop and a start sees that it is not meant.
     volatile int _run;
     int _lastRun;
-    bool _isRunning;
+    // The run whose thread may be inside a tick; only that thread, or a stop that finds it asleep, ends it.
+    int _running;
     // The run whose thread sleeps; one of an earlier run may sleep still while another thread is at it.
     int _asleep;
     volatile int _throttlePercent;
@@ -100,11 +101,10 @@ sealed class VirtualCpu
     {
         lock (_gate)
         {
-            if (_isRunning || !NeedsThread) return;
+            if (_running != 0 || !NeedsThread) return;
             Prepare(guestName);
-            _run = ++_lastRun;
-            _isRunning = true;
-            _thread!.Run(this);
+            _run = _running = ++_lastRun;
+            _thread!.Run(this, _run);
             // One that still sleeps since it was stopped takes up the new run.
             Monitor.PulseAll(_gate);
         }
@@ -115,7 +115,7 @@ sealed class VirtualCpu
     {
         lock (_gate)
         {
-            if (IsAsleep) _isRunning = false;
+            if (IsAsleep) _running = 0;
             _run = 0;
         }
     }
@@ -125,8 +125,8 @@ sealed class VirtualCpu
     {
         lock (_gate)
         {
-            if (_isRunning) AwaitedStops++;
-            while (_isRunning) Monitor.Wait(_gate);
+            if (_running != 0) AwaitedStops++;
+            while (_running != 0) Monitor.Wait(_gate);
         }
     }
 
@@ -141,26 +141,24 @@ sealed class VirtualCpu
         }
     }
 
-    /// <summary>Runs until it is stopped, on the thread that it was given.</summary>
-    public void Run()
+    /// <summary>Runs until this run is stopped, on the thread that it was given; not at all when it was stopped before.</summary>
+    public void Run(int run)
     {
-        int run;
-        lock (_gate) run = _run;
         try
         {
-            if (run != 0) Run(run);
+            RunProgram(run);
         }
         finally
         {
             lock (_gate)
             {
-                if (_run == 0 || _run == run) _isRunning = false;
+                if (_running == run) _running = 0;
                 Monitor.PulseAll(_gate);
             }
         }
     }
 
-    void Run(int run)
+    void RunProgram(int run)
     {
         var ticksPerTimestamp = Program.TicksPerSecond / Stopwatch.Frequency;
         var paceStart = Stopwatch.GetTimestamp();

@@ -11,6 +11,7 @@ namespace PsMigrate.Engine.Ram;
 sealed unsafe class ArrivingBlock(RamBlock block)
 {
     readonly ulong[] _received = new ulong[(block.Pages + 63) / 64];
+    long _missing = block.Pages;
 
     public RamBlock Block => block;
 
@@ -92,7 +93,11 @@ sealed unsafe class ArrivingBlock(RamBlock block)
 
     /// <summary>Counts pages of one word of 64.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void MarkReceived(int word, ulong pages) => Interlocked.Or(ref _received[word], pages);
+    public void MarkReceived(int word, ulong pages)
+    {
+        var came = BitOperations.PopCount(pages & ~Interlocked.Or(ref _received[word], pages));
+        if (came > 0) Interlocked.Add(ref _missing, -came);
+    }
 
     /// <summary>Pages that will come anew: they count as missing from here on. No other thread may bring pages meanwhile.</summary>
     public void Discard(long first, long count)
@@ -101,7 +106,9 @@ sealed unsafe class ArrivingBlock(RamBlock block)
         {
             var bit = (int)(page & 63);
             var bits = (int)Math.Min(64 - bit, first + count - page);
-            _received[page >> 6] &= ~((bits == 64 ? ulong.MaxValue : (1UL << bits) - 1) << bit);
+            var mask = (bits == 64 ? ulong.MaxValue : (1UL << bits) - 1) << bit;
+            _missing += BitOperations.PopCount(_received[page >> 6] & mask);
+            _received[page >> 6] &= ~mask;
             page += bits;
         }
     }
@@ -114,16 +121,8 @@ sealed unsafe class ArrivingBlock(RamBlock block)
         return copy;
     }
 
-    /// <summary>Pages that are not there yet.</summary>
-    public long MissingPages
-    {
-        get
-        {
-            var missing = block.Pages;
-            for (var i = 0; i < _received.Length; i++) missing -= BitOperations.PopCount(Volatile.Read(ref _received[i]));
-            return missing;
-        }
-    }
+    /// <summary>Pages that are not there yet. Counted as they come: the guest stands while the source waits for this figure.</summary>
+    public long MissingPages => Volatile.Read(ref _missing);
 
     /// <summary>The first page that is not there yet; <see cref="RamBlock.Pages"/> when all are.</summary>
     public long FirstMissing

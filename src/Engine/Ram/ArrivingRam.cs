@@ -30,7 +30,15 @@ sealed class ArrivingRam
     public ArrivingBlock? Find(string name) => _byName.GetValueOrDefault(name);
 
     /// <summary>Pages that have not come.</summary>
-    public long MissingPages => Blocks.Sum(block => block.MissingPages);
+    public long MissingPages
+    {
+        get
+        {
+            long missing = 0;
+            foreach (var block in Blocks) missing += block.MissingPages;
+            return missing;
+        }
+    }
 
     /// <summary>Throws IncompleteMemory unless each page has come at least once.</summary>
     public void CheckComplete(WireReader reader)
