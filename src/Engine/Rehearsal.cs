@@ -14,6 +14,9 @@ static class Rehearsal
 {
     const string Name = "rehearsal";
 
+    // Where no guest of a user is.
+    static readonly string Host = $"{Name}-{Guid.NewGuid():N}";
+
     // It takes some tens of milliseconds. A process that is out of threads or memory does without it.
     static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
 
@@ -59,7 +62,7 @@ static class Rehearsal
     {
         var guest = MemoryGuest.Create(new GuestOptions
         {
-            Name = Name, Host = Name, MemorySize = GuestMemory.PageSize, Workload = GuestWorkload.Sequential, DirtyRate = GuestMemory.PageSize,
+            Name = Name, Host = Host, MemorySize = GuestMemory.PageSize, Workload = GuestWorkload.Sequential, DirtyRate = GuestMemory.PageSize,
         });
         IncomingMigration? incoming = null;
         try
@@ -81,5 +84,5 @@ static class Rehearsal
     }
 
     static IncomingPolicy Policy() =>
-        new(Name, new Admission(1, GuestMemory.PageSize), ["*"], StartSuspended: false, Limit, Limit, Limit) { Arrive = GuestRegistry.RehearseArrival };
+        new(Host, new Admission(1, GuestMemory.PageSize), ["*"], StartSuspended: false, Limit, Limit, Limit) { Arrive = GuestRegistry.RehearseArrival };
 }

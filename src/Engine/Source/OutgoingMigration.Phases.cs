@@ -37,7 +37,7 @@ sealed partial class OutgoingMigration
         }
         try
         {
-            _phases.Run(MigrationPhase.Finish, Finish);
+            _phases.Run(MigrationPhase.Finish, this, static self => self.Finish());
         }
 #pragma warning disable CA1031 // Whoever waits must learn of the end, and the guest must not stay claimed.
         catch (Exception e)
@@ -149,6 +149,7 @@ sealed partial class OutgoingMigration
         if (_completeRequested)
         {
             Decide("Switch over", $"{_ram.PendingEstimate} bytes left", "now", "Complete-Migration was called.");
+            AwaitReady?.Invoke();
             return true;
         }
         if (!SwitchoverRule.MaySwitchOver(_ram.PendingEstimate, Threshold())) return false;
