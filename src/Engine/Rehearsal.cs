@@ -7,12 +7,13 @@ using PsMigrate.Engine.Transport;
 namespace PsMigrate.Engine;
 
 /// <summary>
-/// A guest of one page migrates inside this process, once, before the first real one switches over: what a switch-over needs at either
+/// A small guest that writes migrates inside this process, once, before the first real one switches over: what a switch-over needs at either
 /// end is compiled and loaded then, and not while a guest stands still. It is in no registry, has no number, and leaves nothing behind.
 /// </summary>
 static class Rehearsal
 {
     const string Name = "rehearsal";
+    const long Size = 1 << 20;
 
     // Where no guest of a user is.
     static readonly string Host = $"{Name}-{Guid.NewGuid():N}";
@@ -62,7 +63,7 @@ static class Rehearsal
     {
         var guest = MemoryGuest.Create(new GuestOptions
         {
-            Name = Name, Host = Host, MemorySize = GuestMemory.PageSize, Workload = GuestWorkload.Sequential, DirtyRate = GuestMemory.PageSize,
+            Name = Name, Host = Host, MemorySize = Size, Workload = GuestWorkload.Sequential, DirtyRate = 20 * Size,
         });
         IncomingMigration? incoming = null;
         try
@@ -84,5 +85,5 @@ static class Rehearsal
     }
 
     static IncomingPolicy Policy() =>
-        new(Host, new Admission(1, GuestMemory.PageSize), ["*"], StartSuspended: false, Limit, Limit, Limit) { Arrive = GuestRegistry.RehearseArrival };
+        new(Host, new Admission(1, Size), ["*"], StartSuspended: false, Limit, Limit, Limit) { Arrive = GuestRegistry.RehearseArrival };
 }

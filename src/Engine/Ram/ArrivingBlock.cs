@@ -8,10 +8,10 @@ namespace PsMigrate.Engine.Ram;
 /// A RAM block that fills up, and which of its pages have come (QEMU's receivedmap). Pages of one block may come from several threads
 /// at a time, each page from one. A page counts as received only when all of it is there.
 /// </summary>
-sealed unsafe class ArrivingBlock(RamBlock block)
+sealed unsafe partial class ArrivingBlock(RamBlock block)
 {
-    readonly ulong[] _received = new ulong[(block.Pages + 63) / 64];
-    long _missing = block.Pages;
+    readonly ulong[] _received = new ulong[BitWords.Count(block.Pages)];
+    int _complete;
 
     public RamBlock Block => block;
 
@@ -93,22 +93,17 @@ sealed unsafe class ArrivingBlock(RamBlock block)
 
     /// <summary>Counts pages of one word of 64.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void MarkReceived(int word, ulong pages)
-    {
-        var came = BitOperations.PopCount(pages & ~Interlocked.Or(ref _received[word], pages));
-        if (came > 0) Interlocked.Add(ref _missing, -came);
-    }
+    public void MarkReceived(int word, ulong pages) => Interlocked.Or(ref _received[word], pages);
 
     /// <summary>Pages that will come anew: they count as missing from here on. No other thread may bring pages meanwhile.</summary>
     public void Discard(long first, long count)
     {
+        _complete = Math.Min(_complete, (int)(first >> 6));
         for (var page = first; page < first + count;)
         {
             var bit = (int)(page & 63);
             var bits = (int)Math.Min(64 - bit, first + count - page);
-            var mask = (bits == 64 ? ulong.MaxValue : (1UL << bits) - 1) << bit;
-            _missing += BitOperations.PopCount(_received[page >> 6] & mask);
-            _received[page >> 6] &= ~mask;
+            _received[page >> 6] &= ~((bits == 64 ? ulong.MaxValue : (1UL << bits) - 1) << bit);
             page += bits;
         }
     }
@@ -121,20 +116,45 @@ sealed unsafe class ArrivingBlock(RamBlock block)
         return copy;
     }
 
-    /// <summary>Pages that are not there yet. Counted as they come: the guest stands while the source waits for this figure.</summary>
-    public long MissingPages => Volatile.Read(ref _missing);
-
-    /// <summary>The first page that is not there yet; <see cref="RamBlock.Pages"/> when all are.</summary>
-    public long FirstMissing
+    /// <summary>
+    /// Whether all pages are there. What was seen to be whole is not looked at again: asked while the guest still runs at its source,
+    /// it has little left to look at when the guest stands. One thread asks.
+    /// </summary>
+    public bool IsComplete
     {
         get
         {
-            for (var i = 0; i < _received.Length; i++)
+            if (_complete < _received.Length)
             {
-                var missing = ~Volatile.Read(ref _received[i]);
-                if (missing != 0) return Math.Min(block.Pages, (i * 64L) + BitOperations.TrailingZeroCount(missing));
+                var next = _received.AsSpan(_complete).IndexOfAnyExcept(ulong.MaxValue);
+                _complete = next < 0 ? _received.Length : _complete + next;
             }
-            return block.Pages;
+            // The last word may have bits for fewer pages.
+            return _complete == _received.Length || (_complete == _received.Length - 1 && MissingFrom(_complete) == block.Pages);
         }
+    }
+
+    /// <summary>Pages that are not there yet.</summary>
+    public long MissingPages
+    {
+        get
+        {
+            var missing = block.Pages;
+            for (var i = 0; i < _received.Length; i++) missing -= BitOperations.PopCount(Volatile.Read(ref _received[i]));
+            return missing;
+        }
+    }
+
+    /// <summary>The first page that is not there yet; <see cref="RamBlock.Pages"/> when all are.</summary>
+    public long FirstMissing => MissingFrom(0);
+
+    long MissingFrom(int word)
+    {
+        for (; word < _received.Length; word++)
+        {
+            var missing = ~Volatile.Read(ref _received[word]);
+            if (missing != 0) return Math.Min(block.Pages, (word * 64L) + BitOperations.TrailingZeroCount(missing));
+        }
+        return block.Pages;
     }
 }
