@@ -30,15 +30,7 @@ sealed class ArrivingRam
     public ArrivingBlock? Find(string name) => _byName.GetValueOrDefault(name);
 
     /// <summary>Pages that have not come.</summary>
-    public long MissingPages
-    {
-        get
-        {
-            long missing = 0;
-            foreach (var block in Blocks) missing += block.MissingPages;
-            return missing;
-        }
-    }
+    public long MissingPages => Blocks.Sum(block => block.MissingPages);
 
     /// <summary>
     /// Whether each page has come at least once. Asked at the end of every section, it has next to nothing to look at in the last one. For
