@@ -18,7 +18,7 @@ static class Program
         new ThroughputQuestion(), new QemuQuestion(), new PrefaultedQuestion(), new UnixQuestion(), new ChannelsQuestion(), new UntouchedQuestion(),
         new ZerosQuestion(), new CompressionQuestion(), new DirtyingQuestion(), new BusyQuestion(), new MixedQuestion(), new LocalQuestion(),
         new BitmapQuestion(),
-        new DirtyLogQuestion(), new RatesQuestion(), new HostedQuestion(), new XbzrleQuestion(), new LargeQuestion(),
+        new DirtyLogQuestion(), new RatesQuestion(), new HostedQuestion(), new XbzrleQuestion(), new LargeQuestion(), new SwitchoverQuestion(),
     ];
 
     static int Main(string[] args)
@@ -26,6 +26,8 @@ static class Program
         try
         {
             if (args is [ReceiverRole.Name, var memory, var uri]) return ReceiverRole.Run(memory, uri);
+            if (args is [SwitchoverRole.Sends, ..]) return SwitchoverRole.Send(args[1..]);
+            if (args is [SwitchoverRole.Receives]) return SwitchoverRole.Receive();
             var (names, runs) = Parse(args);
             if (names.Count == 0) return ShowHelp();
             return Ask(names, runs);

@@ -8,7 +8,9 @@ namespace PsMigrate.Bench.Peers;
 /// <param name="SourceCpu">Processor time of the sending process, user and system.</param>
 /// <param name="TargetCpu">Processor time of the receiving process.</param>
 /// <param name="Blackout">From the guest's last sign of life at the source to its first at the destination; of a guest that runs.</param>
-sealed record MigrationRun(TimeSpan Total, long Bytes, TimeSpan SourceCpu, TimeSpan TargetCpu, TimeSpan? Blackout = null)
+/// <param name="Downtime">What a QEMU says of it, whole milliseconds.</param>
+sealed record MigrationRun(
+    TimeSpan Total, long Bytes, TimeSpan SourceCpu, TimeSpan TargetCpu, TimeSpan? Blackout = null, TimeSpan? Downtime = null)
 {
     /// <summary>Processor time of both.</summary>
     public TimeSpan Cpu => SourceCpu + TargetCpu;

@@ -76,7 +76,7 @@ static class QemuToQemu
         var (sourceCpu, targetCpu) = (source.Cpu, target.Cpu);
         source.Migrate(uri);
         if (source.WaitCompleted(limit) is not { } info) return null;
-        return new MigrationRun(info.TotalTime!.Value, info.Ram?.Transferred ?? 0, source.Cpu - sourceCpu, target.Cpu - targetCpu);
+        return new MigrationRun(info.TotalTime!.Value, info.Ram?.Transferred ?? 0, source.Cpu - sourceCpu, target.Cpu - targetCpu, Downtime: info.Downtime);
     }
 
     static QemuMigrationInfo Completed(Qemu source) =>

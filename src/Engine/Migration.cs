@@ -21,7 +21,7 @@ public sealed class Migration
         : this(id, guest, destination, guest switch
         {
             MemoryGuest memory => new OutgoingMigration(id, memory, destination.ToString(), KnowingPeer(destination, parameters), Connector(destination, parameters),
-                parameters.DestinationQmp is { } qmp ? QemuGuest.ConnectionTo(MigrationUri.Parse(qmp)) : null),
+                parameters.DestinationQmp is { } qmp ? QemuGuest.ConnectionTo(MigrationUri.Parse(qmp)) : null) { AwaitReady = Rehearsal.Await },
             QemuGuest driven => new DrivenMigration(id, driven, destination, parameters),
             _ => throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User, $"A guest of kind {guest.Kind} can't be migrated."),
         })
@@ -47,6 +47,7 @@ public sealed class Migration
             && string.Equals(destination.Name, guest.Host, StringComparison.OrdinalIgnoreCase))
             throw new MigrationException(MigrationErrorId.DuplicateGuestName, MigrationSide.User,
                 $"-KeepSource would leave two guests {guest.Name} on host {guest.Host}: name another host, as in local:other.");
+        if (guest is MemoryGuest) Rehearsal.Begin();
         return MigrationRegistry.Add(id =>
         {
             var migration = new Migration(id, guest, destination, parameters);

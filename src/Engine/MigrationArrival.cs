@@ -52,6 +52,9 @@ public sealed record MigrationArrival
     /// <summary>Since the connection was accepted.</summary>
     public TimeSpan TotalTime { get; init; }
 
+    /// <summary>From the end of RAM to READY: the destination's part of the handover, by its own clock.</summary>
+    public TimeSpan LoadTime { get; init; }
+
     /// <summary>How long the start of the guest took.</summary>
     public TimeSpan StartTime { get; init; }
 

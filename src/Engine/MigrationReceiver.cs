@@ -28,6 +28,7 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
         _options = options.Validate();
         _listener = ConnectionListener.Listen(options.Uri);
         _sorter = new ConnectionSorter(options.ToPolicy(), this, () => _listener.HasPending);
+        Rehearsal.Begin();
         Readiness.Prepare();
         new Thread(AcceptLoop) { IsBackground = true, Name = $"migration receiver {Uri}" }.Start();
     }
@@ -217,6 +218,7 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
         NormalPages = incoming.NormalPages,
         ZeroPages = incoming.ZeroPages,
         TotalTime = incoming.Elapsed,
+        LoadTime = incoming.LoadTime,
         StartTime = incoming.StartTime,
         Error = incoming.Error,
     };

@@ -18,10 +18,11 @@ public static class Figures
     /// <summary>Bytes per second, for example <c>98.5 MB/s</c>.</summary>
     public static string Rate(double bytesPerSecond) => Size(bytesPerSecond) + "/s";
 
-    /// <summary>A time with the unit that fits, for example <c>12.5 ms</c>, <c>3.2 s</c>, <c>4 min 5 s</c>.</summary>
+    /// <summary>A time with the unit that fits, for example <c>0.412 ms</c>, <c>12.5 ms</c>, <c>3.2 s</c>, <c>4 min 5 s</c>.</summary>
     public static string Time(TimeSpan time)
     {
         var culture = CultureInfo.InvariantCulture;
+        if (time < TimeSpan.FromMilliseconds(10)) return string.Create(culture, $"{time.TotalMilliseconds:0.###} ms");
         if (time < TimeSpan.FromSeconds(1)) return string.Create(culture, $"{time.TotalMilliseconds:0.#} ms");
         if (time < TimeSpan.FromMinutes(1)) return string.Create(culture, $"{time.TotalSeconds:0.#} s");
         if (time < TimeSpan.FromHours(1)) return string.Create(culture, $"{time.Minutes} min {time.Seconds} s");
@@ -34,6 +35,9 @@ public static class Figures
 
     /// <summary>A time as milliseconds, for columns; empty when there is none.</summary>
     public static string Milliseconds(TimeSpan? time) => time?.TotalMilliseconds.ToString("N1", CultureInfo.InvariantCulture) ?? "";
+
+    /// <summary>A time as milliseconds to the microsecond, for columns of what is short; empty when there is none.</summary>
+    public static string Microseconds(TimeSpan? time) => time?.TotalMilliseconds.ToString("N3", CultureInfo.InvariantCulture) ?? "";
 
     /// <summary>A time as seconds, for columns; empty when there is none.</summary>
     public static string Seconds(TimeSpan? time) => time?.TotalSeconds.ToString("N2", CultureInfo.InvariantCulture) ?? "";

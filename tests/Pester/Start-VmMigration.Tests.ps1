@@ -115,7 +115,7 @@ Describe 'Start-VmMigration' {
             $parts = $last.DowntimeParts
             $parts.Total | Should -Be $last.Downtime
             $parts.Verify | Should -BeGreaterThan ([timespan]::Zero)
-            $parts.FinalRam + $parts.State + $parts.Verify + $parts.Handover + $parts.Resume + $parts.Waiting | Should -Be $parts.Total
+            $parts.Stop + $parts.FinalRam + $parts.State + $parts.Verify + $parts.Handover + $parts.Resume + $parts.Waiting | Should -Be $parts.Total
         }
 
         It 'keeps to -MaxBandwidth' {

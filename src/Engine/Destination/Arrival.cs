@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
@@ -12,6 +13,8 @@ namespace PsMigrate.Engine.Destination;
 /// </summary>
 abstract class Arrival(IncomingLink link, IncomingPolicy policy)
 {
+    long _ramEnd;
+
     /// <summary>The guest's name.</summary>
     public abstract string Name { get; }
 
@@ -20,6 +23,9 @@ abstract class Arrival(IncomingLink link, IncomingPolicy policy)
 
     /// <summary>Whether the guest is registered here: nothing that fails afterwards takes it back.</summary>
     public bool HasArrived { get; protected set; }
+
+    /// <summary>From the end of RAM to the word that all is here; zero where none is given.</summary>
+    public TimeSpan LoadTime { get; private set; }
 
     /// <summary>How long the start of the guest took.</summary>
     public TimeSpan StartTime { get; protected set; }
@@ -42,7 +48,10 @@ abstract class Arrival(IncomingLink link, IncomingPolicy policy)
     /// <summary>The footer of a section that this project reads itself.</summary>
     public virtual void ReadFooter(SectionHeader section) => section.ReadFooter(Reader);
 
-    /// <summary>The end of RAM has been read. True when all that follows it, to the end of the stream, was read here.</summary>
+    /// <summary>The end of RAM has been read: what follows keeps the guest standing.</summary>
+    public void EndRam() => _ramEnd = Stopwatch.GetTimestamp();
+
+    /// <summary>Behind the end of RAM. True when all that follows it, to the end of the stream, was read here.</summary>
     public virtual bool TryReadTail() => false;
 
     /// <summary>EOF has been read: what may come behind it, and whether all was there.</summary>
@@ -64,6 +73,9 @@ abstract class Arrival(IncomingLink link, IncomingPolicy policy)
 
     protected MigrationException Unknown(SectionHeader section) =>
         Reader.Error(MigrationErrorId.UnknownSection, $"Section '{Printable.Text(section.Name)}' instance {section.Instance} is not known here.");
+
+    /// <summary>All is here, and the source is told so next.</summary>
+    protected void EndLoad() => LoadTime = Stopwatch.GetElapsedTime(_ramEnd);
 
     protected void Expect(TimeSpan? silence) => Expecting?.Invoke(silence);
 }

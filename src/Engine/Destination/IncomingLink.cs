@@ -53,13 +53,14 @@ sealed class IncomingLink
     public void SendBitmap(string block, ReadOnlySpan<ulong> received) => ReturnPathMessage.SendBitmap(_back, block, received);
 
     /// <summary>
-    /// Sends what the other end can do without: one that is gone will ask, or has completed without our word.
+    /// Sends, all at once, what the other end can do without: one that is gone will ask, or has completed without our word.
     /// </summary>
     public void TrySend(params ReadOnlySpan<ReturnPathMessage> messages)
     {
         try
         {
-            foreach (var message in messages) Send(message);
+            foreach (var message in messages) message.Write(_back);
+            _back.Flush();
         }
         catch (Exception e) when (e is MigrationException or ObjectDisposedException or InvalidOperationException)
         {

@@ -146,6 +146,8 @@ sealed partial class IncomingMigration
         _ram.ReadBody(reader);
         _arrival!.ReadFooter(ram);
         _isRamComplete = type == RecordType.SectionEnd;
-        if (_isRamComplete) _channels?.Finish();
+        if (!_isRamComplete) return;
+        _channels?.Finish();
+        _arrival.EndRam();
     }
 }

@@ -73,6 +73,9 @@ sealed partial class IncomingMigration
     /// <summary>Since the connection was accepted.</summary>
     public TimeSpan Elapsed => Stopwatch.GetElapsedTime(_start);
 
+    /// <summary>From the end of RAM to the word that all is here; zero where none is given.</summary>
+    public TimeSpan LoadTime => _arrival?.LoadTime ?? TimeSpan.Zero;
+
     /// <summary>How long the start of the guest took.</summary>
     public TimeSpan StartTime => _arrival?.StartTime ?? TimeSpan.Zero;
 

@@ -25,6 +25,9 @@ sealed record IncomingPolicy(
     /// <summary>What a guest is called whose stream has no name, if that is free; null counts on from incoming-1.</summary>
     public string? Unnamed { get; init; }
 
+    /// <summary>Registers a guest that has arrived with a migration; throws DuplicateGuestName.</summary>
+    public Action<Guest, Guid> Arrive { get; init; } = GuestRegistry.Arrive;
+
     /// <summary>Throws the reason why a guest is not welcome: InvalidGuestName, DestinationRefused, DuplicateGuestName.</summary>
     public void Check(GuestAnnouncement guest)
     {

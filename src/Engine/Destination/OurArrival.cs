@@ -13,12 +13,16 @@ namespace PsMigrate.Engine.Destination;
 /// </summary>
 sealed class OurArrival : Arrival
 {
+    // A source may announce 65,535 vCPUs; threads for more than these are made when it has sent them.
+    const int MostThreads = 64;
+
     readonly IncomingMemory _memory;
     readonly GuestAnnouncement _announced;
     readonly List<CpuState> _cpus = [];
     readonly TimerDevice _timer = new();
     readonly CounterDevice _counter = new();
     readonly HashSet<string> _devices = [];
+    readonly List<CpuThread> _threads = [];
     bool _wantsToRun;
 
     /// <summary>Reads the announcement; the section's header has been read.</summary>
@@ -56,7 +60,15 @@ sealed class OurArrival : Arrival
             throw Reader.Error(e.Id, e.Message);
         }
         if (_announced.Verify) RamDigest.WarmUp();
+        MakeThreads();
         Link.Send(ReturnPathMessage.Accepted);
+    }
+
+    // While the guest still runs at its source: to make one thread takes longer than all else that is done here before it runs.
+    void MakeThreads()
+    {
+        if (Policy.StartSuspended) return;
+        for (var i = 0; i < Math.Min(_announced.ProcessorCount, MostThreads); i++) _threads.Add(new CpuThread(Name, i));
     }
 
     public override GuestMemory Prepare((string Name, long Length)[] blocks)
@@ -111,9 +123,10 @@ sealed class OurArrival : Arrival
         ram.CheckComplete(Reader);
         var memory = ram.Memory;
         Guest = new MemoryGuest(_announced.Uuid, Name, Policy.HostName, memory, _cpus.Select(cpu => cpu.ToCpu(memory.Ram)), _timer, _counter);
+        if (IsToStart) Guest.PrepareStart(_threads);
+        else DismissThreads();
         if (Link.IsOneWay)
         {
-            ram.CheckComplete(Reader);
             Restore(Guest);
             return;
         }
@@ -123,6 +136,7 @@ sealed class OurArrival : Arrival
         var digest = _announced.Verify ? Convert.FromHexString(RamDigest.Compute(memory)) : null;
         HandoverLedger.Open(_announced.MigrationUuid);
         Expect(Policy.RunTimeout);
+        EndLoad();
         Link.Send(ReturnPathMessage.Ready(HandoverLedger.Instance, digest));
         WaitForRun(Guest);
     }
@@ -130,12 +144,23 @@ sealed class OurArrival : Arrival
     /// <summary>Nobody waits for an answer, and a guest out of a file is the one that went into it: it was not migrated once more.</summary>
     void Restore(MemoryGuest guest)
     {
-        GuestRegistry.Arrive(guest, Guid.Empty);
+        Policy.Arrive(guest, Guid.Empty);
         HasArrived = true;
         Start(guest);
     }
 
-    public override void GiveUp() => HandoverLedger.Discard(_announced.MigrationUuid);
+    public override void GiveUp()
+    {
+        DismissThreads();
+        HandoverLedger.Discard(_announced.MigrationUuid);
+    }
+
+    void DismissThreads()
+    {
+        foreach (var thread in _threads) thread.Dismiss();
+    }
+
+    bool IsToStart => _wantsToRun && !Policy.StartSuspended;
 
     /// <summary>The guest may run here only once RUN is in the ledger; a source that asked before was told that it will not.</summary>
     void WaitForRun(MemoryGuest guest)
@@ -144,7 +169,7 @@ sealed class OurArrival : Arrival
         if (type != RecordType.Command || CommandRecord.Read(Reader) != CommandType.Run)
             throw Reader.Error(MigrationErrorId.OutOfOrder, "RUN was expected.");
         // The name may have been taken while the guest was on its way; then the source still gets it back.
-        if (!HandoverLedger.TryRun(_announced.MigrationUuid, () => GuestRegistry.Arrive(guest, _announced.MigrationUuid)))
+        if (!HandoverLedger.TryRun(_announced.MigrationUuid, () => Policy.Arrive(guest, _announced.MigrationUuid)))
             throw new MigrationException(MigrationErrorId.ConnectionLost, MigrationSide.Link, "The source gave the handover up before RUN arrived.");
         HasArrived = true;
         Expect(null);
@@ -155,7 +180,7 @@ sealed class OurArrival : Arrival
     void Start(MemoryGuest guest)
     {
         var start = Stopwatch.GetTimestamp();
-        if (_wantsToRun && !Policy.StartSuspended) guest.StartArrived();
+        if (IsToStart) guest.StartArrived();
         StartTime = Stopwatch.GetElapsedTime(start);
     }
 

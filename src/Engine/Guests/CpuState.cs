@@ -41,18 +41,26 @@ sealed class CpuState : IDeviceState
 
     public StateDescription Description { get; }
 
-    /// <summary>Takes the state of a vCPU that stands.</summary>
-    public static CpuState Take(VirtualCpu cpu, long guestPages) => new((uint)cpu.Index, guestPages)
+    /// <summary>The state of a vCPU that stands.</summary>
+    public static CpuState Take(VirtualCpu cpu, long guestPages)
     {
-        _workload = cpu.Program.Workload,
-        _content = cpu.Program.Content,
-        _firstPage = cpu.Program.FirstPage,
-        _pageCount = cpu.Program.PageCount,
-        _writeSize = (uint)cpu.Program.WriteSize,
-        _ticksPerSecond = cpu.Program.TicksPerSecond,
-        _registers = cpu.Registers,
-        _stopAtTick = cpu.StopAtTick,
-    };
+        var state = new CpuState((uint)cpu.Index, guestPages);
+        state.Take(cpu);
+        return state;
+    }
+
+    /// <summary>Takes the state of a vCPU that stands.</summary>
+    public void Take(VirtualCpu cpu)
+    {
+        _workload = cpu.Program.Workload;
+        _content = cpu.Program.Content;
+        _firstPage = cpu.Program.FirstPage;
+        _pageCount = cpu.Program.PageCount;
+        _writeSize = (uint)cpu.Program.WriteSize;
+        _ticksPerSecond = cpu.Program.TicksPerSecond;
+        _registers = cpu.Registers;
+        _stopAtTick = cpu.StopAtTick;
+    }
 
     public void CheckLoaded()
     {

@@ -47,14 +47,19 @@ public static class GuestRegistry
     }
 
     /// <summary>Registers a guest that arrived; it takes the place of the one that it was until now.</summary>
-    internal static void Arrive(Guest guest, Guid migration)
+    internal static void Arrive(Guest guest, Guid migration) => Arrive(Guests, guest, migration);
+
+    /// <summary>Does what <see cref="Arrive(Guest, Guid)"/> does, with a registry that is empty and thrown away.</summary>
+    internal static void RehearseArrival(Guest guest, Guid migration) => Arrive(new(HostAndName.Instance), guest, migration);
+
+    static void Arrive(ConcurrentDictionary<(string Host, string Name), Guest> guests, Guest guest, Guid migration)
     {
         var key = (guest.Host, guest.Name);
-        while (!Guests.TryAdd(key, guest))
+        while (!guests.TryAdd(key, guest))
         {
-            if (!Guests.TryGetValue(key, out var present)) continue;
+            if (!guests.TryGetValue(key, out var present)) continue;
             if (!present.MakesWayFor(migration, isCommitted: true)) throw Duplicate(guest.Host, guest.Name);
-            if (Guests.TryUpdate(key, guest, present)) return;
+            if (guests.TryUpdate(key, guest, present)) return;
         }
     }
 

@@ -73,6 +73,16 @@ public sealed partial class MemoryGuest
 
     string ByForce => Machine is null ? "goes on here" : "is suspended here, to be sent or saved again";
 
+    /// <summary>
+    /// Has everything ready for <see cref="StartArrived"/>, which then only wakes threads: those that were made before its vCPUs were
+    /// known, one for each index, and others. Throws OutOfMemoryException.
+    /// </summary>
+    internal void PrepareStart(IReadOnlyList<CpuThread> threads)
+    {
+        lock (_lock)
+            for (var i = 0; i < _cpus.Count; i++) _cpus[i].Prepare(Name, i < threads.Count ? threads[i] : null);
+    }
+
     /// <summary>Starts a guest that arrived by migration.</summary>
     internal void StartArrived()
     {
@@ -179,13 +189,18 @@ public sealed partial class MemoryGuest
         {
             (_state, _movedTo) = (GuestState.PostMigrate, destination);
             (_ramOnly, _isInFile) = (location == GuestLocation.RamOnly, location == GuestLocation.File);
+            RestCpus();
         }
     }
 
     /// <summary>Nobody knows who has it; <paramref name="settle"/> asks the destination.</summary>
     internal void PutInDoubt(string destination, Func<TimeSpan, SettleOutcome>? settle)
     {
-        lock (_lock) (_state, _movedTo, _settle) = (GuestState.InDoubt, destination, settle);
+        lock (_lock)
+        {
+            (_state, _movedTo, _settle) = (GuestState.InDoubt, destination, settle);
+            RestCpus();
+        }
     }
 
     void BeHere() => (_state, _movedTo, _settle, _ramOnly, _isInFile) = (GuestState.Suspended, null, null, false, false);
@@ -201,6 +216,7 @@ public sealed partial class MemoryGuest
         {
             // Some vCPUs may run; a guest that can't run whole stays suspended, and can be resumed later.
             StopCpus();
+            RestCpus();
             throw;
         }
         _state = GuestState.Running;

@@ -147,6 +147,7 @@ public sealed partial class MemoryGuest : Guest
             if (_state == GuestState.Suspended) return;
             if (_state != GuestState.Running) throw Busy("suspended");
             StopCpus();
+            RestCpus();
             _state = GuestState.Suspended;
         }
     }
@@ -192,6 +193,12 @@ public sealed partial class MemoryGuest : Guest
         Timer.Stop();
     }
 
+    /// <summary>After <see cref="StopCpus"/>, when they will stand for long.</summary>
+    void RestCpus()
+    {
+        foreach (var cpu in _cpus) cpu.Rest();
+    }
+
     /// <summary>Stops it and gives its memory back; a guest that a migration has can't be removed.</summary>
     internal override void Remove()
     {
@@ -200,6 +207,7 @@ public sealed partial class MemoryGuest : Guest
             if (_state == GuestState.Removed) return;
             if (_owner is not null) throw Busy("removed");
             StopCpus();
+            RestCpus();
             _state = GuestState.Removed;
             Memory.Release();
         }

@@ -4,7 +4,8 @@ namespace PsMigrate.Engine.Guests;
 
 /// <summary>
 /// A vCPU: a thread that runs a deterministic program tick by tick. It can be stopped between any two ticks, and goes on
-/// from its registers wherever they are loaded. Rates are kept by the clock, the ticks themselves know nothing of it.
+/// from its registers wherever they are loaded. Rates are kept by the clock, the ticks themselves know nothing of it. One that sleeps
+/// stands between two ticks already: it is stopped without being woken.
 /// </summary>
 sealed class VirtualCpu
 {
@@ -15,12 +16,16 @@ sealed class VirtualCpu
     static readonly long ThrottleSlice = Stopwatch.Frequency / 100;
 
     readonly RamBlock _ram;
-    readonly Lock _start = new();
     readonly object _gate = new();
     CpuRegisters _registers;
-    Thread? _thread;
-    volatile bool _stop = true;
-    volatile bool _running;
+    CpuThread? _thread;
+    // Each start has a number of its own, and 0 is to stand: a thread that slept through a stop and a start sees that it is not meant.
+    volatile int _run;
+    int _lastRun;
+    // The run whose thread may be inside a tick; only that thread, or a stop that finds it asleep, ends it.
+    int _running;
+    // The run whose thread sleeps; one of an earlier run may sleep still while another thread is at it.
+    int _asleep;
     volatile int _throttlePercent;
     ulong _stopAtTick = ulong.MaxValue;
     long _missedTicks;
@@ -76,78 +81,110 @@ sealed class VirtualCpu
         }
     }
 
-    /// <summary>Begins to run; a vCPU that has nothing to do needs no thread.</summary>
+    /// <summary>Whether it sleeps until its next tick is due, or because it is held back.</summary>
+    public bool IsAsleep
+    {
+        get { lock (_gate) return _run != 0 && _asleep == _run; }
+    }
+
+    /// <summary>How often a stop had to wait for the end of a tick.</summary>
+    public long AwaitedStops { get; private set; }
+
+    bool NeedsThread => Program.Workload != GuestWorkload.Idle;
+
+    /// <summary>Has a thread ready, so that the start needs none; a vCPU that has nothing to do needs no thread.</summary>
+    /// <param name="guestName">For the name of the thread.</param>
+    /// <param name="thread">One that was made before; it is dismissed where it is not needed. Null makes one.</param>
+    public void Prepare(string guestName, CpuThread? thread = null)
+    {
+        lock (_gate)
+        {
+            if (NeedsThread && _thread is null) _thread = thread ?? new CpuThread(guestName, Index);
+            else thread?.Dismiss();
+        }
+    }
+
+    /// <summary>Begins to run. Throws OutOfMemoryException when there is no thread for it.</summary>
     public void Start(string guestName)
     {
-        lock (_start)
+        lock (_gate)
         {
-            if (!_stop) return;
-            _stop = false;
-            if (Program.Workload == GuestWorkload.Idle) return;
-            _thread = new Thread(Run) { IsBackground = true, Name = $"vcpu {guestName}/{Index}" };
-            _running = true;
-            try
-            {
-                _thread.Start();
-            }
-            catch (OutOfMemoryException)
-            {
-                // No thread, so nobody would ever say that it stopped.
-                (_running, _stop, _thread) = (false, true, null);
-                throw;
-            }
+            if (_running != 0 || !NeedsThread) return;
+            Prepare(guestName);
+            _run = _running = ++_lastRun;
+            _thread!.Run(this, _run);
+            // One that still sleeps since it was stopped takes up the new run.
+            Monitor.PulseAll(_gate);
         }
     }
 
     /// <summary>Asks it to stop after the tick it is in.</summary>
     public void RequestStop()
     {
-        _stop = true;
-        lock (_gate) Monitor.PulseAll(_gate);
-    }
-
-    /// <summary>Waits until it stands between two ticks.</summary>
-    public void WaitStopped()
-    {
         lock (_gate)
-            while (_running) Monitor.Wait(_gate);
-        lock (_start)
         {
-            _thread?.Join();
-            _thread = null;
+            if (IsAsleep) _running = 0;
+            _run = 0;
         }
     }
 
-    void Run()
+    /// <summary>Waits until it stands between two ticks. Its thread stays, so that it can go on at once.</summary>
+    public void WaitStopped()
+    {
+        lock (_gate)
+        {
+            if (_running != 0) AwaitedStops++;
+            while (_running != 0) Monitor.Wait(_gate);
+        }
+    }
+
+    /// <summary>It stands, and will for long: its thread is given up.</summary>
+    public void Rest()
+    {
+        lock (_gate)
+        {
+            _thread?.Dismiss();
+            _thread = null;
+            Monitor.PulseAll(_gate);
+        }
+    }
+
+    /// <summary>Runs until this run is stopped, on the thread that it was given; not at all when it was stopped before.</summary>
+    public void Run(int run)
     {
         try
         {
-            var ticksPerTimestamp = Program.TicksPerSecond / Stopwatch.Frequency;
-            var paceStart = Stopwatch.GetTimestamp();
-            var paceTick = _registers.Tick;
-            var sliceStart = paceStart;
-            while (!_stop)
-            {
-                var now = Stopwatch.GetTimestamp();
-                if (_throttlePercent > 0 && now - sliceStart >= ThrottleSlice)
-                {
-                    var slept = HoldBack(now);
-                    paceStart += slept;
-                    now = sliceStart = Stopwatch.GetTimestamp();
-                }
-                RunTicks(Due(now, ticksPerTimestamp, ref paceStart, ref paceTick));
-                if (Program.TicksPerSecond > 0 || Tick >= StopAtTick) Nap();
-                // A guest that waited at its target tick owes nothing for that time.
-                if (Tick >= StopAtTick) (paceStart, paceTick) = (Stopwatch.GetTimestamp(), _registers.Tick);
-            }
+            RunProgram(run);
         }
         finally
         {
             lock (_gate)
             {
-                _running = false;
+                if (_running == run) _running = 0;
                 Monitor.PulseAll(_gate);
             }
+        }
+    }
+
+    void RunProgram(int run)
+    {
+        var ticksPerTimestamp = Program.TicksPerSecond / Stopwatch.Frequency;
+        var paceStart = Stopwatch.GetTimestamp();
+        var paceTick = _registers.Tick;
+        var sliceStart = paceStart;
+        while (_run == run)
+        {
+            var now = Stopwatch.GetTimestamp();
+            if (_throttlePercent > 0 && now - sliceStart >= ThrottleSlice)
+            {
+                paceStart += HoldBack(run, now);
+                sliceStart = Stopwatch.GetTimestamp();
+                continue;
+            }
+            RunTicks(run, Due(now, ticksPerTimestamp, ref paceStart, ref paceTick));
+            if (Program.TicksPerSecond > 0 || Tick >= StopAtTick) Nap(run);
+            // A guest that waited at its target tick owes nothing for that time.
+            if (Tick >= StopAtTick) (paceStart, paceTick) = (Stopwatch.GetTimestamp(), Tick);
         }
     }
 
@@ -168,38 +205,46 @@ sealed class VirtualCpu
         return (long)due;
     }
 
-    void RunTicks(long count)
+    void RunTicks(int run, long count)
     {
         var program = Program;
         var last = StopAtTick;
         var before = _registers.Tick;
-        for (; count > 0 && !_stop && _registers.Tick < last; count--) GuestTick.Run(program, ref _registers, _ram);
+        for (; count > 0 && _run == run && _registers.Tick < last; count--) GuestTick.Run(program, ref _registers, _ram);
         if (_registers.Tick == before) return;
         var now = Stopwatch.GetTimestamp();
         if (_firstTickTime == 0) Volatile.Write(ref _firstTickTime, now);
         Volatile.Write(ref _lastTickTime, now);
     }
 
-    long HoldBack(long from)
+    long HoldBack(int run, long from)
     {
         var percent = _throttlePercent;
         var until = from + (ThrottleSlice * percent / (100 - percent));
         lock (_gate)
         {
-            for (var now = from; !_stop && now < until; now = Stopwatch.GetTimestamp())
-                Monitor.Wait(_gate, Math.Max(1, (int)((until - now) * 1000 / Stopwatch.Frequency)));
+            for (var now = from; _run == run && now < until; now = Stopwatch.GetTimestamp())
+                Sleep(run, Math.Max(1, (int)((until - now) * 1000 / Stopwatch.Frequency)));
         }
         var slept = Stopwatch.GetTimestamp() - from;
         Interlocked.Add(ref _throttledTime, slept);
         return slept;
     }
 
-    // Half a millisecond to one and a half: short against the windows in which rates are measured, and over at once on a stop.
-    void Nap()
+    // Half a millisecond to one and a half: short against the windows in which rates are measured.
+    void Nap(int run)
     {
         lock (_gate)
         {
-            if (!_stop) Monitor.Wait(_gate, 1);
+            if (_run == run) Sleep(run, 1);
         }
+    }
+
+    // With the gate held, which is given up meanwhile: then a stop finds it asleep.
+    void Sleep(int run, int milliseconds)
+    {
+        _asleep = run;
+        Monitor.Wait(_gate, milliseconds);
+        if (_asleep == run) _asleep = 0;
     }
 }

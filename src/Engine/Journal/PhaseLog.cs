@@ -6,11 +6,14 @@ namespace PsMigrate.Engine.Journal;
 /// <summary>Which phases a migration entered, when, how often and for how long. Written by its thread, read by any.</summary>
 sealed class PhaseLog
 {
+    static readonly int Count = Enum.GetValues<MigrationPhase>().Length;
+
     readonly Lock _lock = new();
     readonly long _start = Stopwatch.GetTimestamp();
-    readonly Dictionary<MigrationPhase, Entry> _entries = [];
-    readonly List<MigrationPhase> _order = [];
-    readonly Stack<MigrationPhase> _open = new();
+    // All room is made at once: phases that are entered while the guest stands allocate nothing.
+    readonly Entry[] _entries = new Entry[Count];
+    readonly List<MigrationPhase> _order = new(Count);
+    readonly Stack<MigrationPhase> _open = new(Count);
 
     /// <summary>Called when a phase is entered, on the migration's thread: tests hold a migration there.</summary>
     public Action<MigrationPhase>? Entered { get; set; }
@@ -22,21 +25,27 @@ sealed class PhaseLog
     public TimeSpan Elapsed => Stopwatch.GetElapsedTime(_start);
 
     /// <summary>Runs one phase.</summary>
-    public void Run(MigrationPhase phase, Action action) => Run(phase, () =>
+    public void Run(MigrationPhase phase, Action action) => Run(phase, action, static run => run());
+
+    /// <inheritdoc cref="Run(MigrationPhase, Action)"/>
+    public T Run<T>(MigrationPhase phase, Func<T> action) => Run(phase, action, static run => run());
+
+    /// <summary>Runs one phase; with a static action nothing is allocated.</summary>
+    public void Run<TState>(MigrationPhase phase, TState state, Action<TState> action) => Run(phase, (state, action), static run =>
     {
-        action();
+        run.action(run.state);
         return true;
     });
 
     /// <summary>Runs one phase. When it throws, <see cref="Current"/> stays at the phase that failed.</summary>
-    public T Run<T>(MigrationPhase phase, Func<T> action)
+    public T Run<TState, T>(MigrationPhase phase, TState state, Func<TState, T> action)
     {
         var entered = Enter(phase);
         var failed = true;
         try
         {
             Entered?.Invoke(phase);
-            var result = action();
+            var result = action(state);
             failed = false;
             return result;
         }
@@ -55,7 +64,7 @@ sealed class PhaseLog
         lock (_lock)
         {
             if (Current == phase && _open.Count > 0) return;
-            while (_open.TryPeek(out var open)) Leave(open, _entries[open].OpenSince, failed: true);
+            while (_open.TryPeek(out var open)) Leave(open, _entries[(int)open].OpenSince, failed: true);
             Enter(phase);
         }
         Entered?.Invoke(phase);
@@ -66,7 +75,7 @@ sealed class PhaseLog
     {
         lock (_lock)
         {
-            while (_open.TryPeek(out var open)) Leave(open, _entries[open].OpenSince, failed: true);
+            while (_open.TryPeek(out var open)) Leave(open, _entries[(int)open].OpenSince, failed: true);
         }
     }
 
@@ -75,7 +84,7 @@ sealed class PhaseLog
         lock (_lock)
             return [.. _order.Select(phase =>
             {
-                var entry = _entries[phase];
+                var entry = _entries[(int)phase];
                 var running = entry.OpenSince == 0 ? TimeSpan.Zero : Stopwatch.GetElapsedTime(entry.OpenSince);
                 return new PhaseRecord(phase, entry.First, entry.Total + running, entry.Count, entry.OpenSince != 0);
             })];
@@ -86,13 +95,12 @@ sealed class PhaseLog
         var now = Stopwatch.GetTimestamp();
         lock (_lock)
         {
-            if (!_entries.TryGetValue(phase, out var entry))
+            ref var entry = ref _entries[(int)phase];
+            if (entry.Count++ == 0)
             {
-                entry = new Entry { First = Stopwatch.GetElapsedTime(_start, now) };
-                _entries.Add(phase, entry);
+                entry.First = Stopwatch.GetElapsedTime(_start, now);
                 _order.Add(phase);
             }
-            entry.Count++;
             entry.OpenSince = now;
             _open.Push(phase);
             Current = phase;
@@ -104,7 +112,7 @@ sealed class PhaseLog
     {
         lock (_lock)
         {
-            var entry = _entries[phase];
+            ref var entry = ref _entries[(int)phase];
             entry.Total += Stopwatch.GetElapsedTime(entered);
             entry.OpenSince = 0;
             _open.Pop();
@@ -112,7 +120,7 @@ sealed class PhaseLog
         }
     }
 
-    sealed class Entry
+    struct Entry
     {
         public TimeSpan First;
         public TimeSpan Total;

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace PsMigrate.Engine.Model;
 
 /// <summary>Counters of one migration, in QEMU's names and QEMU's units (<c>query-migrate</c>, qapi/migration.json).</summary>
@@ -24,28 +26,32 @@ public sealed record QemuFigures(
     public long NormalBytes => Normal * PageSize;
 }
 
-/// <summary>How long the guest stood still, by part. The clock is the source's.</summary>
-/// <param name="FinalRam">From the stop of the guest to the last page handed to the link.</param>
+/// <summary>How long the guest stood still, by part, to the microsecond. The clock is the source's.</summary>
+/// <param name="Stop">Until each vCPU stood between two ticks.</param>
+/// <param name="FinalRam">From there to the last page written: the last look at the log, and what was dirty.</param>
 /// <param name="State">vCPUs, devices and description.</param>
 /// <param name="Verify">Waiting for and comparing the digests (only with -Verify).</param>
 /// <param name="Handover">From the last byte of state to RUN: the destination loads, and says READY.</param>
 /// <param name="Resume">From RUN to the word that the guest runs.</param>
 /// <param name="Waiting">Stopped on the user's wish before the switch-over (pause-before-switchover).</param>
 public sealed record DowntimeParts(
-    TimeSpan FinalRam, TimeSpan State, TimeSpan Verify, TimeSpan Handover, TimeSpan Resume, TimeSpan Waiting)
+    TimeSpan Stop, TimeSpan FinalRam, TimeSpan State, TimeSpan Verify, TimeSpan Handover, TimeSpan Resume, TimeSpan Waiting)
 {
     /// <summary>No downtime.</summary>
     public static DowntimeParts Zero { get; } =
-        new(TimeSpan.Zero, TimeSpan.Zero, TimeSpan.Zero, TimeSpan.Zero, TimeSpan.Zero, TimeSpan.Zero);
+        new(TimeSpan.Zero, TimeSpan.Zero, TimeSpan.Zero, TimeSpan.Zero, TimeSpan.Zero, TimeSpan.Zero, TimeSpan.Zero);
 
     /// <summary>The sum of the parts.</summary>
-    public TimeSpan Total => FinalRam + State + Verify + Handover + Resume + Waiting;
+    public TimeSpan Total => Stop + FinalRam + State + Verify + Handover + Resume + Waiting;
 
     /// <summary>One line with the parts that are not zero.</summary>
     public override string ToString() => string.Join(", ", new[]
     {
-        ("final RAM", FinalRam), ("state", State), ("verify", Verify), ("handover", Handover), ("resume", Resume), ("waiting", Waiting),
-    }.Where(part => part.Item2 > TimeSpan.Zero).Select(part => $"{part.Item1} {part.Item2.TotalMilliseconds:0.0} ms"));
+        ("stop", Stop), ("final RAM", FinalRam), ("state", State), ("verify", Verify), ("handover", Handover), ("resume", Resume), ("waiting", Waiting),
+    }.Where(part => part.Item2 > TimeSpan.Zero).Select(part => $"{part.Item1} {Short(part.Item2)} ms"));
+
+    // A part may be some microseconds long; of one of many milliseconds nobody wants to read those.
+    static string Short(TimeSpan part) => part.TotalMilliseconds.ToString(part.TotalMilliseconds < 10 ? "0.000" : "0.0", CultureInfo.InvariantCulture);
 }
 
 /// <summary>An automatic decision of the engine: nothing is traded silently.</summary>

@@ -16,10 +16,16 @@ readonly record struct ReturnPathMessage(ReturnPathType Type, byte[] Payload)
     /// <summary>Writes it and sends it off.</summary>
     public void Send(WireWriter writer)
     {
+        Write(writer);
+        writer.Flush();
+    }
+
+    /// <summary>Writes it; it leaves with what is flushed next.</summary>
+    public void Write(WireWriter writer)
+    {
         writer.UInt16((ushort)Type);
         writer.UInt16((ushort)Payload.Length);
         writer.Bytes(Payload);
-        writer.Flush();
     }
 
     /// <summary>

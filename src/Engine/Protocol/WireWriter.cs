@@ -59,10 +59,12 @@ sealed class WireWriter(PipeWriter pipe)
     /// <summary>One byte of length, then the name in UTF-8.</summary>
     public void Name(string name)
     {
-        var bytes = Encoding.UTF8.GetBytes(name);
-        if (bytes.Length > StreamConstants.MaxName) throw new ArgumentException($"The name {name} is too long for the wire.", nameof(name));
-        Byte((byte)bytes.Length);
-        Bytes(bytes);
+        var length = Encoding.UTF8.GetByteCount(name);
+        if (length > StreamConstants.MaxName) throw new ArgumentException($"The name {name} is too long for the wire.", nameof(name));
+        var span = Pipe.GetSpan(1 + length);
+        span[0] = (byte)length;
+        Encoding.UTF8.GetBytes(name, span[1..]);
+        Advance(1 + length);
     }
 
     /// <summary>Counts bytes that were put straight into <see cref="Pipe"/>.</summary>

@@ -167,7 +167,7 @@ sealed partial class OutgoingMigration
                 SetupTime = _setupTime,
                 MaxDowntime = _parameters.MaxDowntime,
                 // A guest that stood anyway was not kept from anything.
-                DowntimeParts = _guestRan ? _downtime : DowntimeParts.Zero,
+                DowntimeParts = _guestRan ? _downtime.Parts : DowntimeParts.Zero,
                 SourceDigest = _sourceDigest,
                 DestinationDigest = _destinationDigest,
                 LeftOut = [.. _leftOut],

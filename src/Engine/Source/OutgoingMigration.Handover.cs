@@ -10,7 +10,13 @@ namespace PsMigrate.Engine.Source;
 sealed partial class OutgoingMigration
 {
     static readonly TimeSpan ShortestQuestion = TimeSpan.FromSeconds(1);
+    // Made before the guest stops.
+    readonly Func<TimeSpan, SettleOutcome> _settleByAsking;
+    readonly Action<ReturnPathMessage> _giveLeave;
+    readonly Action<ReturnPathMessage> _endResume;
+    MigrationException? _runError;
     Func<TimeSpan, SettleOutcome>? _settle;
+    Guid _instance;
 
     /// <summary>
     /// Whether the guest is one of ours at a receiver of ours, which waits for RUN; all others have it when they have the last byte.
@@ -27,36 +33,52 @@ sealed partial class OutgoingMigration
     /// <summary>READY, RUN, RUNNING. Before RUN everything is undone by an error; after it only the destination's word counts.</summary>
     void HandOverToOurs()
     {
-        var sent = Stopwatch.GetTimestamp();
         if (_parameters.Verify) _sourceDigest = RamDigest.Compute(_guest.Memory);
-        var ready = _returnPath!.Wait(Parameters.AnswerTimeout + DigestTime, ReturnPathType.Ready).Payload;
-        if (_parameters.Verify)
+        _returnPath!.Wait(Parameters.AnswerTimeout + DigestTime, ReturnPathType.Ready, _giveLeave);
+        try
         {
-            _destinationDigest = Convert.ToHexStringLower(ready.AsSpan(16));
-            if (_destinationDigest != _sourceDigest)
-                throw new MigrationException(MigrationErrorId.VerifyMismatch, MigrationSide.Link,
-                    $"The memories differ: source {_sourceDigest}, destination {_destinationDigest}. The guest was not handed over.");
+            if (_runError is not null) throw _runError;
+            _returnPath.Wait(Parameters.AnswerTimeout, ReturnPathType.Running, _endResume);
         }
-        _downtime = _parameters.Verify ? _downtime with { Verify = Since(sent) } : _downtime with { Handover = Since(sent) };
-        var resume = Stopwatch.GetTimestamp();
-        var instance = new Guid(ready.AsSpan(0, 16));
-        _settle = within => Settlement.Ask(_connect, _uuid, instance, within);
+        catch (MigrationException e)
+        {
+            if (_returnPath.Failure is null) SettleAfterRun(e);
+            else TakeBack();
+            if (_location == GuestLocation.Source) throw;
+            _downtime.End(DowntimePart.Resume);
+        }
+        _location = GuestLocation.Destination;
+    }
+
+    /// <summary>READY has come: the digests are compared, and RUN leaves. By whichever thread has the message first; the other one waits.</summary>
+    void GiveLeave(ReturnPathMessage ready)
+    {
+        if (_parameters.Verify) CompareDigests(ready.Payload.AsSpan(16));
+        _instance = new Guid(ready.Payload.AsSpan(0, 16));
+        _settle = _settleByAsking;
         Commit();
+        _downtime.End(_parameters.Verify ? DowntimePart.Verify : DowntimePart.Handover);
         try
         {
             CommandRecord.Write(_writer!, CommandType.Run);
             _writer!.Flush();
-            WaitFor(ReturnPathType.Running);
         }
         catch (MigrationException e)
         {
-            if (_returnPath!.Failure is null) SettleAfterRun(e);
-            else TakeBack();
-            if (_location == GuestLocation.Source) throw;
+            // Whether RUN has arrived is for the destination to say.
+            _runError = e;
         }
-        _downtime = _downtime with { Resume = Since(resume) };
-        _location = GuestLocation.Destination;
     }
+
+    void CompareDigests(ReadOnlySpan<byte> theirs)
+    {
+        _destinationDigest = Convert.ToHexStringLower(theirs);
+        if (_destinationDigest != _sourceDigest)
+            throw new MigrationException(MigrationErrorId.VerifyMismatch, MigrationSide.Link,
+                $"The memories differ: source {_sourceDigest}, destination {_destinationDigest}. The guest was not handed over.");
+    }
+
+    SettleOutcome AskDestination(TimeSpan within) => Settlement.Ask(_connect, _uuid, _instance, within);
 
     /// <summary>
     /// The link was lost after RUN: the ends try to meet again. Returns when the destination said who has the guest; else throws.
@@ -91,7 +113,6 @@ sealed partial class OutgoingMigration
     /// <summary>A QEMU says SHUT 0 when it has loaded everything; a link lost before that leaves it open.</summary>
     void HandOverToQemu()
     {
-        var sent = Stopwatch.GetTimestamp();
         try
         {
             WaitFor(ReturnPathType.Shut);
@@ -106,7 +127,7 @@ sealed partial class OutgoingMigration
             throw new MigrationException(MigrationErrorId.HandoverInDoubt, MigrationSide.Link,
                 $"The link was lost between the last byte and the destination's word: {e.Message}", e);
         }
-        _downtime = _downtime with { Handover = Since(sent) };
+        _downtime.End(DowntimePart.Handover);
         _location = _own is null ? GuestLocation.Destination : GuestLocation.RamOnly;
         LetRun();
     }
@@ -115,7 +136,6 @@ sealed partial class OutgoingMigration
     void LetRun()
     {
         if (!_letsRun) return;
-        var resume = Stopwatch.GetTimestamp();
         try
         {
             _monitor!.Continue(Parameters.AnswerTimeout);
@@ -125,7 +145,7 @@ sealed partial class OutgoingMigration
             throw new MigrationException(e.Id, MigrationSide.Destination,
                 $"Guest {_guest.Name} is at the destination and stands there paused; it could not be told to run: {e.Message}", e);
         }
-        _downtime = _downtime with { Resume = Since(resume) };
+        _downtime.End(DowntimePart.Resume);
     }
 
     /// <summary>
@@ -134,7 +154,6 @@ sealed partial class OutgoingMigration
     /// </summary>
     void HandOverOneWay(IOneWayConnection link)
     {
-        var sent = Stopwatch.GetTimestamp();
         try
         {
             link.Complete(Parameters.AnswerTimeout);
@@ -149,7 +168,7 @@ sealed partial class OutgoingMigration
             TakeBack();
             throw;
         }
-        _downtime = _downtime with { Handover = Since(sent) };
+        _downtime.End(DowntimePart.Handover);
         _location = GuestLocation.File;
     }
 }

@@ -37,7 +37,7 @@ sealed partial class OutgoingMigration
         }
         try
         {
-            _phases.Run(MigrationPhase.Finish, Finish);
+            _phases.Run(MigrationPhase.Finish, this, static self => self.Finish());
         }
 #pragma warning disable CA1031 // Whoever waits must learn of the end, and the guest must not stay claimed.
         catch (Exception e)
@@ -113,6 +113,7 @@ sealed partial class OutgoingMigration
         if (_ram.Xbzrle is { } xbzrle && xbzrle.CacheSize < XbzrleCacheSize)
             Decide("XbzrleCacheSize", $"{XbzrleCacheSize} bytes", $"{xbzrle.CacheSize} bytes",
                 $"Guest {_guest.Name} has {_guest.MemorySize} bytes; the rest would stay empty.");
+        _machine.Prepare();
         BeginPass();
         _setupTime = _phases.Elapsed;
     }
@@ -152,6 +153,7 @@ sealed partial class OutgoingMigration
         if (_completeRequested)
         {
             Decide("Switch over", $"{_ram.PendingEstimate} bytes left", "now", "Complete-Migration was called.");
+            AwaitReady?.Invoke();
             return true;
         }
         if (!SwitchoverRule.MaySwitchOver(_ram.PendingEstimate, Threshold())) return false;
@@ -160,7 +162,9 @@ sealed partial class OutgoingMigration
         var pending = _ram.PendingExact();
         // Nothing was sent since the last look (the threshold rose meanwhile): that is no pass.
         if (SentPages > _passPages) EndPass();
-        return SwitchoverRule.MaySwitchOver(pending, Threshold());
+        if (!SwitchoverRule.MaySwitchOver(pending, Threshold())) return false;
+        AwaitReady?.Invoke();
+        return !CatchUp() || SwitchoverRule.MaySwitchOver(_ram.PendingExact(), Threshold());
     }
 
     long Threshold() => SwitchoverRule.Threshold(_window.Bandwidth, Parameters.SwitchoverBandwidth, Parameters.MaxDowntime);

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
 
@@ -8,29 +7,45 @@ namespace PsMigrate.Engine.Source;
 sealed partial class OutgoingMigration
 {
     readonly List<string> _leftOut = [];
-    DowntimeParts _downtime = DowntimeParts.Zero;
+    readonly DowntimeClock _downtime = new();
     bool _guestRan;
     string? _sourceDigest;
     string? _destinationDigest;
     static readonly TimeSpan SignOfLife = TimeSpan.FromSeconds(5);
+    const long SmallBacklog = 64 << 10;
+    long _caughtUpAt;
     volatile bool _waitsForDestination;
+
+    /// <summary>
+    /// Lets the destination load what is in the link's buffers while the guest runs: a stopped one would wait for that. Not again for the
+    /// little that was sent since, or a guest that always writes would never be stopped. Whether it had to.
+    /// </summary>
+    bool CatchUp()
+    {
+        if (_oneWay is not null || _writer!.Position - _caughtUpAt <= SmallBacklog) return false;
+        CommandRecord.WritePing(_writer, Handshake.FirstPing);
+        _writer.Flush();
+        WaitFor(ReturnPathType.Pong);
+        _caughtUpAt = _writer.Position;
+        return true;
+    }
 
     void SwitchOver()
     {
-        var stopped = Stopwatch.GetTimestamp();
-        var runs = _phases.Run(MigrationPhase.StopGuest, _guest.StopForSwitchover);
-        _guestRan = runs;
-        if (_parameters.PauseBeforeSwitchover) stopped = WaitForLeave(stopped);
+        _downtime.Start();
+        _guestRan = _phases.Run(MigrationPhase.StopGuest, this, static self => self._guest.StopForSwitchover());
+        _downtime.End(DowntimePart.Stop);
+        if (_parameters.PauseBeforeSwitchover) WaitForLeave();
         Advance(MigrationStatus.Device);
         if (HandsOverByRun) CommandRecord.Write(_writer!, CommandType.SwitchoverStart);
-        _phases.Run(MigrationPhase.CompletePrecopy, () => CompletePrecopy(stopped, runs));
+        _phases.Run(MigrationPhase.CompletePrecopy, this, static self => self.CompletePrecopy());
         _waitsForDestination = true;
         HandOver();
         lock (_lock) MoveTo(MigrationStatus.Completed);
     }
 
-    /// <summary>pause-before-switchover: the guest stands until Complete-Migration. Returns when the clock of the rest starts.</summary>
-    long WaitForLeave(long stopped)
+    /// <summary>pause-before-switchover: the guest stands until Complete-Migration.</summary>
+    void WaitForLeave()
     {
         Advance(MigrationStatus.PreSwitchover);
         while (!_switchoverAllowed.Wait(SignOfLife))
@@ -40,29 +55,29 @@ sealed partial class OutgoingMigration
             CommandRecord.WritePing(_writer!, Handshake.FirstPing);
             _writer!.Flush();
         }
-        _downtime = _downtime with { Waiting = Since(stopped) };
-        return Stopwatch.GetTimestamp();
+        _downtime.End(DowntimePart.Waiting);
     }
 
     /// <summary>5.3.2: qemu_savevm_state_complete_precopy.</summary>
-    void CompletePrecopy(long stopped, bool runs)
+    void CompletePrecopy()
     {
-        _phases.Run(MigrationPhase.SyncCpus, _machine.TakeCpus);
-        _phases.Run(MigrationPhase.CompleteRam, () =>
-        {
-            _ram.Section.WriteBare(_writer!, RecordType.SectionEnd);
-            _ram.SaveComplete(_writer!);
-            WriteRamFooter();
-        });
-        _downtime = _downtime with { FinalRam = Since(stopped) };
-        var ramDone = Stopwatch.GetTimestamp();
-        _phases.Run(MigrationPhase.SaveDevices, () => SaveDevices(runs));
-        _downtime = _downtime with { State = Since(ramDone) };
+        _phases.Run(MigrationPhase.SyncCpus, this, static self => self._machine.TakeCpus());
+        _phases.Run(MigrationPhase.CompleteRam, this, static self => self.CompleteRam());
+        _downtime.End(DowntimePart.FinalRam);
+        _phases.Run(MigrationPhase.SaveDevices, this, static self => self.SaveDevices());
+        _downtime.End(DowntimePart.State);
     }
 
-    void SaveDevices(bool runs)
+    void CompleteRam()
     {
-        if (_own is not null) _own.IsToRun = runs;
+        _ram.Section.WriteBare(_writer!, RecordType.SectionEnd);
+        _ram.SaveComplete(_writer!);
+        WriteRamFooter();
+    }
+
+    void SaveDevices()
+    {
+        if (_own is not null) _own.IsToRun = _guestRan;
         _machine.WriteSections(_writer!);
         _leftOut.AddRange(_machine.LeftOut);
         if (_own is { IsForQemu: true }) _leftOut.Add("READY and RUN");

@@ -59,6 +59,7 @@ sealed partial class OutgoingMigration : IMigrationRun
         _destination = destination;
         _parameters = parameters;
         _connect = connect;
+        (_settleByAsking, _giveLeave, _endResume) = (AskDestination, GiveLeave, _ => _downtime.End(DowntimePart.Resume));
         if (guest.Machine is { } captured)
         {
             // One that did not run needs nobody to let it run.
@@ -81,6 +82,9 @@ sealed partial class OutgoingMigration : IMigrationRun
     {
         set => _phases.Entered = value;
     }
+
+    /// <summary>Called on the migration's thread before the guest is stopped: waits for what should not happen while it stands.</summary>
+    public Action? AwaitReady { get; init; }
 
     public MigrationStatus Status
     {

@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.IO.Pipelines;
+using System.Runtime.ExceptionServices;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
 
@@ -18,6 +20,12 @@ sealed class ReturnPath
     MigrationException? _ended;
     MigrationException? _failure;
     bool _isShut;
+    ReturnPathType _awaited;
+    Action<ReturnPathMessage>? _act;
+    bool _isActing;
+    bool _isDone;
+    ReturnPathMessage _acted;
+    ExceptionDispatchInfo? _thrown;
 
     /// <param name="input">The way back of the connection.</param>
     /// <param name="name">The guest, for the name of the thread.</param>
@@ -36,33 +44,57 @@ sealed class ReturnPath
         get { lock (_lock) return _failure; }
     }
 
-    /// <summary>
-    /// The next message of one of the types; PONGs are told apart by the caller. Throws what ended the return path, or PeerSilent.
-    /// </summary>
-    public ReturnPathMessage Wait(TimeSpan timeout, params ReadOnlySpan<ReturnPathType> types)
+    /// <summary>The next message of that type; PONGs are told apart by the caller. Throws what ended the return path, or PeerSilent.</summary>
+    /// <param name="timeout">How long to wait.</param>
+    /// <param name="type">The type.</param>
+    /// <param name="act">
+    /// What is to be done at once when it has come: by the thread that reads, so that nobody has to be woken first, while the caller
+    /// waits. What it throws is thrown here.
+    /// </param>
+    public ReturnPathMessage Wait(TimeSpan timeout, ReturnPathType type, Action<ReturnPathMessage>? act = null)
     {
-        var clock = System.Diagnostics.Stopwatch.StartNew();
+        ReturnPathMessage found;
         lock (_lock)
         {
-            while (true)
+            (_awaited, _act, _isDone, _thrown) = (type, act, false, null);
+            try
             {
-                for (var i = 0; i < _unread.Count; i++)
-                {
-                    if (!types.Contains(_unread[i].Type)) continue;
-                    var found = _unread[i];
-                    _unread.RemoveAt(i);
-                    return found;
-                }
-                if (_failure is not null) throw _failure;
-                if (_ended is not null) throw _ended;
-                if (_isShut) throw new MigrationException(MigrationErrorId.DestinationFailed, MigrationSide.Destination,
-                    $"The destination ended without {types[0]}.");
-                var left = timeout - clock.Elapsed;
-                if (left <= TimeSpan.Zero)
-                    throw new MigrationException(MigrationErrorId.PeerSilent, MigrationSide.Link,
-                        $"The destination did not answer within {timeout.TotalSeconds:0.#} s; {types[0]} was expected.");
-                Monitor.Wait(_lock, left);
+                found = Await(timeout, type);
             }
+            finally
+            {
+                _act = null;
+            }
+            _thrown?.Throw();
+            if (_isDone) return found;
+        }
+        act?.Invoke(found);
+        return found;
+    }
+
+    ReturnPathMessage Await(TimeSpan timeout, ReturnPathType type)
+    {
+        var start = Stopwatch.GetTimestamp();
+        while (true)
+        {
+            // Once begun, it is waited for, whatever the time: a source that gave up meanwhile would take back what is being given.
+            while (_isActing) Monitor.Wait(_lock);
+            if (_isDone) return _acted;
+            for (var i = 0; i < _unread.Count; i++)
+            {
+                if (_unread[i].Type != type) continue;
+                var found = _unread[i];
+                _unread.RemoveAt(i);
+                return found;
+            }
+            if (_failure is not null) throw _failure;
+            if (_ended is not null) throw _ended;
+            if (_isShut) throw new MigrationException(MigrationErrorId.DestinationFailed, MigrationSide.Destination, $"The destination ended without {type}.");
+            var left = timeout - Stopwatch.GetElapsedTime(start);
+            if (left <= TimeSpan.Zero)
+                throw new MigrationException(MigrationErrorId.PeerSilent, MigrationSide.Link,
+                    $"The destination did not answer within {timeout.TotalSeconds:0.#} s; {type} was expected.");
+            Monitor.Wait(_lock, left);
         }
     }
 
@@ -105,6 +137,7 @@ sealed class ReturnPath
                     $"The destination failed (SHUT {message.Value}); its own log says why."));
                 return true;
             default:
+                if (TryAct(message)) return false;
                 lock (_lock)
                 {
                     // A destination can only make us keep what we wait for.
@@ -115,6 +148,34 @@ sealed class ReturnPath
                     return _isShut;
                 }
         }
+    }
+
+    /// <summary>Does what a waiting thread wants done with this message. False when nobody wants that.</summary>
+    bool TryAct(ReturnPathMessage message)
+    {
+        Action<ReturnPathMessage> act;
+        lock (_lock)
+        {
+            if (_act is null || _isDone || _awaited != message.Type) return false;
+            (act, _isActing) = (_act, true);
+        }
+        ExceptionDispatchInfo? thrown = null;
+        try
+        {
+            act(message);
+        }
+#pragma warning disable CA1031 // Whatever it is, the thread that waits gets it.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            thrown = ExceptionDispatchInfo.Capture(e);
+        }
+        lock (_lock)
+        {
+            (_isActing, _isDone, _acted, _thrown) = (false, true, message, thrown);
+            Monitor.PulseAll(_lock);
+        }
+        return true;
     }
 
     void End(MigrationException reason)

@@ -23,6 +23,11 @@ sealed class CapturedMachineState(CapturedMachine machine, bool isMapped = false
         StreamHeader.Write(writer, new ConfigurationRecord(machine.Name, [.. subsections]).ForStream(isMapped));
     }
 
+    public void Prepare()
+    {
+        // It stands anyway.
+    }
+
     public void TakeCpus()
     {
         // They are sections like any other.

@@ -1,3 +1,4 @@
+using System.Numerics;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
@@ -12,15 +13,29 @@ static class DeviceSection
 {
     public static void WriteBody(WireWriter writer, StateDescription description)
     {
-        foreach (var field in description.Fields) writer.Integer(field.Get(), field.Size);
-        foreach (var subsection in description.Subsections)
+        // By index: an enumerator would be allocated while the guest stands.
+        for (var i = 0; i < description.Fields.Count; i++) writer.Integer(description.Fields[i].Get(), description.Fields[i].Size);
+        for (var i = 0; i < description.Subsections.Count; i++)
         {
+            var subsection = description.Subsections[i];
             if (subsection.Needed?.Invoke() == false) continue;
             writer.Byte((byte)RecordType.Subsection);
             writer.Name(subsection.Name);
             writer.UInt32(subsection.Version);
             WriteBody(writer, subsection);
         }
+    }
+
+    /// <summary>Which subsections are sent now, one bit each, behind those of <paramref name="before"/>.</summary>
+    public static ulong NeededSubsections(StateDescription description, ulong before)
+    {
+        for (var i = 0; i < description.Subsections.Count; i++)
+        {
+            var subsection = description.Subsections[i];
+            before = BitOperations.RotateLeft(before, 1);
+            if (subsection.Needed?.Invoke() != false) before = NeededSubsections(subsection, before ^ 1);
+        }
+        return before;
     }
 
     /// <summary>Reads what <see cref="WriteBody"/> wrote. Throws UnknownSection, UnsupportedSectionVersion, InvalidValue.</summary>
@@ -39,7 +54,7 @@ static class DeviceSection
 
     static void ReadFields(WireReader reader, StateDescription description)
     {
-        foreach (var field in description.Fields) field.Set(reader.Integer(field.Size));
+        for (var i = 0; i < description.Fields.Count; i++) description.Fields[i].Set(reader.Integer(description.Fields[i].Size));
         var seen = 0;
         while ((RecordType)reader.Peek(1)[0] == RecordType.Subsection)
         {

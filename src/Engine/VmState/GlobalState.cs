@@ -23,7 +23,7 @@ static class GlobalState
 
     public static void Write(WireWriter writer, bool isRunning)
     {
-        var name = Encoding.ASCII.GetBytes(isRunning ? Running : "paused");
+        var name = isRunning ? "running"u8 : "paused"u8;
         writer.UInt32((uint)name.Length + 1);
         Span<byte> bytes = stackalloc byte[NameSize];
         bytes.Clear();

@@ -20,6 +20,11 @@ interface IMachineState
     /// <summary>Magic, version and CONFIGURATION (qemu_savevm_state_header).</summary>
     void WriteHeader(WireWriter writer);
 
+    /// <summary>
+    /// Makes ready what does not depend on the guest standing, so that what follows is only written; behind whatever comes before RAM.
+    /// </summary>
+    void Prepare();
+
     /// <summary>Takes the state of each vCPU; the guest stands (cpu_synchronize_all_states).</summary>
     void TakeCpus();
 

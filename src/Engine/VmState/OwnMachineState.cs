@@ -9,7 +9,11 @@ sealed class OwnMachineState(MemoryGuest guest) : IMachineState
     readonly VmDescription _description = new();
     readonly List<string> _leftOut = [];
     CpuState[] _cpus = [];
+    IDeviceState[] _sent = [];
     uint _sections = 1;
+    bool _isPrepared;
+    ulong _describedSubsections;
+    byte[] _encoded = [];
 
     /// <summary>For a QEMU: RAM and globalstate only, which says paused, since machine none has nothing to run.</summary>
     public bool IsForQemu { get; set; }
@@ -40,10 +44,10 @@ sealed class OwnMachineState(MemoryGuest guest) : IMachineState
         section.WriteFooter(writer);
     }
 
-    public void TakeCpus() => _cpus = [.. guest.Cpus.Select(cpu => CpuState.Take(cpu, guest.Memory.Ram.Pages))];
-
-    public void WriteSections(WireWriter writer)
+    public void Prepare()
     {
+        _isPrepared = true;
+        _cpus = [.. guest.Cpus.Select(cpu => new CpuState((uint)cpu.Index, guest.Memory.Ram.Pages))];
         IDeviceState[] devices = [.. _cpus, guest.Timer, guest.Counter];
         if (IsForQemu)
         {
@@ -52,19 +56,48 @@ sealed class OwnMachineState(MemoryGuest guest) : IMachineState
         }
         else
         {
-            foreach (var device in devices) WriteDevice(writer, device);
+            _sent = devices;
         }
+        foreach (var device in _sent) _description.Add(device.Instance, device.Description);
+        _description.Add(GlobalState.Section, 0, GlobalState.BodySize);
+        Describe();
+    }
+
+    public void TakeCpus()
+    {
+        if (!_isPrepared) Prepare();
+        for (var i = 0; i < _cpus.Length; i++) _cpus[i].Take(guest.Cpus[i]);
+    }
+
+    public void WriteSections(WireWriter writer)
+    {
+        foreach (var device in _sent) WriteDevice(writer, device);
         var section = new SectionHeader(++_sections, GlobalState.Section, 0, GlobalState.Version);
         section.WriteNamed(writer, RecordType.SectionFull);
         GlobalState.Write(writer, IsToRun && !IsForQemu);
         section.WriteFooter(writer);
-        _description.Add(GlobalState.Section, 0, GlobalState.BodySize);
     }
 
     public void WriteEnd(WireWriter writer)
     {
         writer.Byte((byte)RecordType.Eof);
-        _description.Write(writer);
+        // A user may have suspended and started the guest meanwhile, which is counted in a subsection.
+        if (NeededSubsections() != _describedSubsections) Describe();
+        writer.Bytes(_encoded);
+    }
+
+    void Describe()
+    {
+        _describedSubsections = NeededSubsections();
+        _encoded = _description.Encode();
+    }
+
+    /// <summary>One bit for each subsection: whether it is sent.</summary>
+    ulong NeededSubsections()
+    {
+        ulong needed = 0;
+        foreach (var device in _sent) needed = DeviceSection.NeededSubsections(device.Description, needed);
+        return needed;
     }
 
     void WriteDevice(WireWriter writer, IDeviceState device)
@@ -74,6 +107,5 @@ sealed class OwnMachineState(MemoryGuest guest) : IMachineState
         section.WriteNamed(writer, RecordType.SectionFull);
         DeviceSection.WriteBody(writer, description);
         section.WriteFooter(writer);
-        _description.Add(device.Instance, description);
     }
 }

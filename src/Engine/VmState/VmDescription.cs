@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Buffers.Binary;
 using System.Text.Json;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
@@ -41,7 +42,10 @@ sealed class VmDescription
         json.WriteEndObject();
     });
 
-    public void Write(WireWriter writer)
+    public void Write(WireWriter writer) => writer.Bytes(Encode());
+
+    /// <summary>The record, with its type; subsections are those that are needed now.</summary>
+    public byte[] Encode()
     {
         var buffer = new ArrayBufferWriter<byte>();
         using (var json = new Utf8JsonWriter(buffer))
@@ -53,9 +57,11 @@ sealed class VmDescription
             json.WriteEndArray();
             json.WriteEndObject();
         }
-        writer.Byte((byte)RecordType.VmDescription);
-        writer.UInt32((uint)buffer.WrittenCount);
-        writer.Bytes(buffer.WrittenSpan);
+        var record = new byte[1 + 4 + buffer.WrittenCount];
+        record[0] = (byte)RecordType.VmDescription;
+        BinaryPrimitives.WriteUInt32BigEndian(record.AsSpan(1), (uint)buffer.WrittenCount);
+        buffer.WrittenSpan.CopyTo(record.AsSpan(5));
+        return record;
     }
 
     /// <summary>Reads past one, after its type byte. Throws InvalidLength.</summary>

@@ -80,6 +80,60 @@ public sealed class VirtualCpuTests
         guest.Remove();
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void One_that_sleeps_is_stopped_without_being_woken(bool isThrottled)
+    {
+        var options = TestGuests.Options(GuestWorkload.Random, TestGuests.MiB, processors: 1, rate: isThrottled ? 0 : 4096);
+        var guest = MemoryGuest.Create(options);
+        var cpu = guest.Cpus[0];
+        // A throttle of 99 % sleeps for a second at a time.
+        guest.ThrottlePercent = isThrottled ? 99 : 0;
+        var stops = 0;
+        Patience.Until(() =>
+        {
+            guest.Resume();
+            Patience.Until(() => cpu.IsAsleep, "it to sleep");
+            guest.Suspend();
+            stops++;
+            // It may have woken by itself in between, but not each time.
+            return cpu.AwaitedStops < stops;
+        }, "a stop that found it asleep");
+        var ticks = guest.Ticks;
+        Assert.False(cpu.IsAsleep);
+        Reference.AssertIntact(options, guest);
+        // It goes on from there, and makes up for nothing.
+        guest.ThrottlePercent = 0;
+        guest.Resume();
+        TestGuests.WaitForTick(guest, ticks[0] + 1);
+        Reference.AssertIntact(options, guest);
+        guest.Remove();
+    }
+
+    [Fact]
+    public void Stopped_and_started_while_it_sleeps_it_runs_once()
+    {
+        var options = TestGuests.Options(GuestWorkload.Random, TestGuests.MiB, rate: 20 * TestGuests.MiB);
+        var guest = MemoryGuest.Create(options);
+        guest.Resume();
+        for (var i = 0; i < 2000; i++)
+        {
+            // A digest stops and starts it and keeps its threads; a suspension gives them up.
+            if (i % 50 == 0)
+            {
+                guest.Suspend();
+                guest.Resume();
+            }
+            else guest.AtTickBoundary(() => guest.Ticks);
+        }
+        guest.Suspend();
+        var stopped = guest.Ticks;
+        Assert.Equal(stopped, guest.Ticks);
+        Reference.AssertIntact(options, guest);
+        guest.Remove();
+    }
+
     [Fact]
     public void A_throttled_guest_is_held_back_and_can_be_stopped_meanwhile()
     {

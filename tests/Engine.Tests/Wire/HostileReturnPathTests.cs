@@ -61,10 +61,12 @@ public sealed class HostileReturnPathTests
         ReturnPathMessage[] all =
         [
             ReturnPathMessage.Pong(Handshake.FirstPing), ReturnPathMessage.Pong(Handshake.Answer(Handshake.ExtensionPing)), ReturnPathMessage.Accepted,
+            // Before the guest stops.
+            ReturnPathMessage.Pong(Handshake.FirstPing),
             ReturnPathMessage.Ready(Guid.NewGuid(), null), ReturnPathMessage.Running(TimeSpan.Zero), ReturnPathMessage.Shut(0),
             ReturnPathMessage.Failure(MigrationErrorId.DestinationRefused, "no"), new(ReturnPathType.RequestPages, new byte[12]),
         ];
-        var messages = all[..6].ToList();
+        var messages = all[..7].ToList();
         if (random.Next(3) == 0) messages.Insert(random.Next(messages.Count), all[random.Next(all.Length)]);
         if (random.Next(3) == 0) messages.RemoveAt(random.Next(messages.Count));
         messages.ForEach(message => message.Send(back));
