@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace PsMigrate.Engine.Model;
 
 /// <summary>How the channels compress (QEMU's MultiFDCompression).</summary>
@@ -146,11 +148,21 @@ public sealed record MigrationParameters
             throw MigrationException.Invalid("Compression works on channels: give -Channels too.");
         if (Xbzrle && Channels > 0) throw MigrationException.Invalid("Xbzrle and Channels exclude each other, as in QEMU.");
         if (PeerVersion is not null && PeerVersion < OldestPeer) throw MigrationException.Invalid($"PeerVersion must be {OldestPeer} or later, and is {PeerVersion}.");
-        if (PeerVersion is not null && Peer == PeerKind.PsMigrate) throw MigrationException.Invalid("PeerVersion is of a QEMU, and Peer says that it is none.");
+        if (PeerVersion is not null && Peer == PeerKind.PsMigrate) throw MigrationException.Invalid("PeerVersion is of a QEMU, and Peer says that there is none.");
         if (PostcopyPreempt && !Postcopy) throw MigrationException.Invalid("PostcopyPreempt needs Postcopy.");
     }
 
     static readonly Version OldestPeer = new(7, 2);
+
+    /// <summary>The same with what is at the destination: <c>PsMigrate</c>, or the release of a QEMU, such as 10.0. Throws InvalidParameter.</summary>
+    public MigrationParameters WithPeer(string peer)
+    {
+        if (peer.Equals(nameof(PeerKind.PsMigrate), StringComparison.OrdinalIgnoreCase)) return this with { Peer = PeerKind.PsMigrate };
+        // One number is a release too.
+        if (!Version.TryParse(int.TryParse(peer, CultureInfo.InvariantCulture, out _) ? $"{peer}.0" : peer, out var release))
+            throw MigrationException.Invalid($"PeerVersion is PsMigrate or the release of a QEMU, such as 10.0, and not '{peer}'.");
+        return this with { Peer = PeerKind.Qemu, PeerVersion = release };
+    }
 
     static void CheckRange(int value, int least, int most, string name)
     {

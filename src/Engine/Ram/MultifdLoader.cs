@@ -141,7 +141,11 @@ sealed class MultifdLoader(WireReader reader, MultifdBarrier.Member member, Func
             var seen = reader.Peek(GuestMemory.PageSize);
             var at = 0;
             for (; i < offsets.Length && seen.Length - at >= GuestMemory.PageSize; at += GuestMemory.PageSize)
-                block.Store(offsets[i++] / GuestMemory.PageSize, seen.Slice(at, GuestMemory.PageSize));
+            {
+                var page = offsets[i++] / GuestMemory.PageSize;
+                block.Arriving(_ram!.Memory, page);
+                block.Store(page, seen.Slice(at, GuestMemory.PageSize));
+            }
             reader.Skip(at);
         }
     }

@@ -13,6 +13,9 @@ sealed partial class OutgoingMigration
 
     ChannelPlan? _plan;
     MultifdSaver? _channels;
+    bool _announcesChannels;
+
+    int AnnouncedChannels => _announcesChannels && _plan is { } plan ? plan.Count : 0;
 
     /// <summary>
     /// Throws PeerVersionUnknown when nothing tells what is at the destination: it can't be asked, since a QEMU answers only when it has

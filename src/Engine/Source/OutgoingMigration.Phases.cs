@@ -92,6 +92,7 @@ sealed partial class OutgoingMigration
         {
             _own.IsForQemu = _peer == PeerKind.Qemu;
             _ram.SendsRuns = !_own.IsForQemu && Handshake.AgreedVersion(answer) >= Handshake.RunVersion;
+            _announcesChannels = !_own.IsForQemu && Handshake.AgreedVersion(answer) >= Handshake.AnnouncedChannelsVersion;
         }
         CheckPeer();
         if (_peer == PeerKind.Qemu && _parameters.Verify)
@@ -128,7 +129,7 @@ sealed partial class OutgoingMigration
     {
         if (_parameters.Verify) RamDigest.WarmUp();
         // Nobody will ask after a migration that went into a file.
-        own.WriteAnnouncement(_writer!, _oneWay is null ? _uuid : Guid.Empty, _parameters.Verify);
+        own.WriteAnnouncement(_writer!, _oneWay is null ? _uuid : Guid.Empty, _parameters.Verify, AnnouncedChannels);
         _writer!.Flush();
         if (_oneWay is null) WaitFor(ReturnPathType.Accepted);
     }

@@ -13,7 +13,6 @@ sealed class PacketInflater : IDisposable
     readonly WireReader _reader;
     readonly PacketStream _packet;
     readonly IPacketUnpacker _unpacker;
-    DenseArrival _density;
 
     /// <summary>
     /// The data of the first packet comes next. Throws UnsupportedFeature for a method that is not known here, and what
@@ -50,7 +49,7 @@ sealed class PacketInflater : IDisposable
         {
             var count = PageRun.Length(offsets[i..]);
             var first = offsets[i] / GuestMemory.PageSize;
-            _density.ArrivingRun(memory, block.Block, first, count);
+            for (var page = first; page < first + count; page++) block.Arriving(memory, page);
             Fill(block, first, count);
             i += count;
         }
