@@ -18,7 +18,6 @@ sealed class MultifdLoader(WireReader reader, MultifdBarrier.Member member, Func
     ArrivingRam? _ram;
     ArrivingBlock? _block;
     PacketInflater? _inflater;
-    DenseArrival _density;
     long _normalPages;
     long _zeroPages;
 
@@ -101,8 +100,9 @@ sealed class MultifdLoader(WireReader reader, MultifdBarrier.Member member, Func
 
     void StoreNormal(ArrivingBlock block)
     {
+        foreach (var offset in _packet.Offsets[.._packet.NormalPages]) block.Arriving(_ram!.Memory, offset / GuestMemory.PageSize);
         if (_packet.Method == MultifdMethod.None) StorePlain(block);
-        else Inflater().Unpack(_packet.DataSize, _ram!.Memory, block, _packet.Offsets[.._packet.NormalPages]);
+        else Inflater().Unpack(_packet.DataSize, block, _packet.Offsets[.._packet.NormalPages]);
     }
 
     /// <summary>
@@ -141,18 +141,13 @@ sealed class MultifdLoader(WireReader reader, MultifdBarrier.Member member, Func
             var seen = reader.Peek(GuestMemory.PageSize);
             var at = 0;
             for (; i < offsets.Length && seen.Length - at >= GuestMemory.PageSize; at += GuestMemory.PageSize)
-            {
-                var page = offsets[i++] / GuestMemory.PageSize;
-                block.Arriving(_ram!.Memory, page);
-                block.Store(page, seen.Slice(at, GuestMemory.PageSize));
-            }
+                block.Store(offsets[i++] / GuestMemory.PageSize, seen.Slice(at, GuestMemory.PageSize));
             reader.Skip(at);
         }
     }
 
     void ReceiveRun(ArrivingBlock block, long first, int count)
     {
-        _density.ArrivingRun(_ram!.Memory, block.Block, first, count);
         reader.ReadThrough(block.PagesForWrite(first, count));
         block.MarkReceived(first, count);
     }

@@ -21,7 +21,7 @@ public sealed class CompressedChannelTests
         {
             CompressionLevel = level, MaxBandwidth = 100 * TestGuests.MiB, MaxDowntime = TimeSpan.FromMilliseconds(2),
         });
-        Assert.True(state.Iterations.Length >= 3, $"Only {state.Iterations.Length} passes.");
+        Assert.True(state.Iterations.Sum(pass => pass.Pages) > state.Current.TotalBytes / 4096, "No page went twice.");
         var figures = state.Current.Compression!;
         Assert.Equal(state.Current.NormalPages, figures.Pages + figures.PlainPages);
         Assert.InRange(figures.Pages, 1, long.MaxValue);

@@ -42,14 +42,13 @@ sealed class PacketInflater : IDisposable
     /// A packet of so many bytes comes next, and holds these pages and nothing else. Throws InvalidValue, InvalidLength; then some of
     /// the pages are written, and count as little as they did before.
     /// </summary>
-    public void Unpack(int size, GuestMemory memory, ArrivingBlock block, ReadOnlySpan<long> offsets)
+    public void Unpack(int size, ArrivingBlock block, ReadOnlySpan<long> offsets)
     {
         _packet.Begin(size);
         for (var i = 0; i < offsets.Length;)
         {
             var count = PageRun.Length(offsets[i..]);
             var first = offsets[i] / GuestMemory.PageSize;
-            for (var page = first; page < first + count; page++) block.Arriving(memory, page);
             Fill(block, first, count);
             i += count;
         }
