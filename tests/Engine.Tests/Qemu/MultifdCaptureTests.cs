@@ -77,7 +77,7 @@ public sealed class MultifdCaptureTests
         qemu.Migrate(receiver.Uri.ToString());
         try
         {
-            Poll.Until(() => qemu.Iterations > 2, "pages are sent again");
+            qemu.WaitForIterations(3);
             Assert.Equal(1, receiver.ActiveCount);
             qemu.EnsureConverge();
             Assert.True(receiver.TryTakeArrival(out var arrival, Patience.Limit), "Nothing arrives.");
