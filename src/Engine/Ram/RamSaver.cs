@@ -16,11 +16,11 @@ sealed partial class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.Defau
     /// <summary>The section's number where nothing else claims it.</summary>
     public const uint DefaultSectionId = 1;
 
-    // QEMU's MAX_WAIT: a PART ends after 50 ms, so that the loop around it gets its turn.
-    static readonly long MaxPart = Stopwatch.Frequency / 20;
-
     long _normalPages;
     long _zeroPages;
+
+    /// <summary>QEMU's MAX_WAIT: a PART ends after so long, so that the loop around it gets its turn.</summary>
+    public TimeSpan LongestPart { get; init; } = TimeSpan.FromMilliseconds(50);
 
     public SectionHeader Section { get; } = new(sectionId, StreamConstants.RamSection, 0, StreamConstants.RamVersion);
 
@@ -65,7 +65,7 @@ sealed partial class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.Defau
 
     public void SaveIterate(WireWriter writer, long maxBytes)
     {
-        var until = Stopwatch.GetTimestamp() + MaxPart;
+        var until = Stopwatch.GetTimestamp() + (long)(LongestPart.TotalSeconds * Stopwatch.Frequency);
         if (Outlets is { } outlets) GivePart(outlets, writer, maxBytes, until);
         else SavePages(writer, maxBytes, until);
         writer.UInt64(RamFlags.Eos);

@@ -85,7 +85,7 @@ public sealed class MultifdSaverTests : IDisposable
     public void A_page_goes_again_only_behind_a_mark()
     {
         using var outlets = new MultifdSaver(_memory, [_link], MultifdDialect.Ours, null, _ => { }, "marks");
-        var (saver, writer) = (new RamSaver(_guest) { Outlets = outlets }, new WireWriter(_main));
+        var (saver, writer) = (new RamSaver(_guest) { LongestPart = Patience.Limit, Outlets = outlets }, new WireWriter(_main));
         saver.SaveSetup(writer);
         for (var pass = 0; pass < 5; pass++)
         {
@@ -119,7 +119,7 @@ public sealed class MultifdSaverTests : IDisposable
     public void A_budget_holds_and_zero_pages_do_not_use_it_up(long budget)
     {
         using var outlets = new MultifdSaver(_memory, [_link], MultifdDialect.Ours, null, _ => { }, "budget");
-        var (saver, writer) = (new RamSaver(_guest) { Outlets = outlets }, new WireWriter(_main));
+        var (saver, writer) = (new RamSaver(_guest) { LongestPart = Patience.Limit, Outlets = outlets }, new WireWriter(_main));
         saver.SaveSetup(writer);
         while (saver.PendingEstimate > 0)
         {
@@ -143,8 +143,8 @@ public sealed class MultifdSaverTests : IDisposable
         batch.Add(1, ulong.MaxValue);
         Packets(channel, batch, 10);
         var few = Packets(channel, batch, 10);
-        // 290 packets more: the smallest object for each would be 7 KiB.
-        Assert.InRange(Packets(channel, batch, 300) - few, 0, 2 << 10);
+        // 290 packets more: the smallest object for each would be 7 KiB. What the runtime does for itself now and then it does not each time.
+        Assert.InRange(Enumerable.Range(0, 5).Min(_ => Packets(channel, batch, 300)) - few, 0, 2 << 10);
     }
 
     static long Packets(MultifdChannel channel, PageBatch batch, int count)
@@ -181,7 +181,7 @@ public sealed class MultifdSaverTests : IDisposable
     {
         using (var outlets = new MultifdSaver(_memory, [_link], dialect, null, _ => { }, "exact"))
         {
-            var (saver, writer) = (new RamSaver(_guest) { Outlets = outlets }, new WireWriter(_main));
+            var (saver, writer) = (new RamSaver(_guest) { LongestPart = Patience.Limit, Outlets = outlets }, new WireWriter(_main));
             saver.SaveSetup(writer);
             saver.SaveIterate(writer, long.MaxValue);
             saver.SaveComplete(writer);

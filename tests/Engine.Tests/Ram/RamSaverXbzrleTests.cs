@@ -156,7 +156,7 @@ public sealed class RamSaverXbzrleTests : IDisposable
 
     RamSaver FirstPass(long cacheSize)
     {
-        var saver = new RamSaver(_guest, xbzrleCacheSize: cacheSize);
+        var saver = new RamSaver(_guest, xbzrleCacheSize: cacheSize) { LongestPart = Patience.Limit };
         saver.SaveSetup(new WireWriter(new BytesWriter(keep: false)));
         while (saver.PendingEstimate > 0) saver.SaveIterate(_writer, 5 * Page);
         return saver;
