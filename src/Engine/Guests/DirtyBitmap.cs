@@ -32,6 +32,9 @@ sealed class DirtyBitmap
             Interlocked.Or(ref word, bit);
     }
 
+    /// <summary>64 pages' bits, which stay.</summary>
+    public ulong Look(int word) => Volatile.Read(ref _words[word]);
+
     /// <summary>Takes 64 pages' bits and leaves none.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ulong Take(int word) => Volatile.Read(ref _words[word]) == 0 ? 0 : Interlocked.Exchange(ref _words[word], 0);

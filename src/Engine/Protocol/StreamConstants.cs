@@ -106,4 +106,5 @@ static class RamFlags
     public const ulong Hook = 0x080;
     public const ulong CompressPage = 0x100;
     public const ulong MultifdFlush = 0x200;
+    public const ulong Run = 0x400;
 }

@@ -186,6 +186,7 @@ sealed partial class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.Defau
             return;
         }
         if (_differences is not null && TrySaveDifference(writer, part, page, ref bytes)) return;
+        if (SendsSparse && TrySaveSparse(writer, part, page, bytes)) return;
         var record = writer.Pipe.GetSpan(MaxRecord);
         var length = WriteWord(record, part, page, RamFlags.Page);
         bytes.CopyTo(record[length..]);

@@ -48,6 +48,7 @@ sealed partial class OutgoingMigration
             _estimate = SwitchoverRule.EstimatedDowntime(_ram.PendingEstimate, _window.Bandwidth, _parameters.SwitchoverBandwidth);
             _journal.Add(Snapshot());
         }
+        ChooseAfterPass();
         BeginPass();
     }
 
@@ -85,6 +86,7 @@ sealed partial class OutgoingMigration
             RemainingBytes = remaining,
             NormalPages = _ram.NormalPages,
             ZeroPages = _ram.ZeroPages,
+            SparsePages = _ram.SparsePages,
             XbzrlePages = xbzrle?.Pages ?? 0,
             Xbzrle = xbzrle,
             DirtyRate = _dirtyRate ?? 0,

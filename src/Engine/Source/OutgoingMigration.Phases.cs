@@ -101,20 +101,10 @@ sealed partial class OutgoingMigration
         _ram.SaveSetup(_writer!);
         WriteRamFooter();
         _writer!.Flush();
-        if (_ram.Xbzrle is { } xbzrle && xbzrle.CacheSize < XbzrleCacheSize)
-            Decide("XbzrleCacheSize", $"{XbzrleCacheSize} bytes", $"{xbzrle.CacheSize} bytes",
-                $"Guest {_guest.Name} has {_guest.MemorySize} bytes; the rest would stay empty.");
+        TellCutCache(_askedCacheSize);
         BeginPass();
         _setupTime = _phases.Elapsed;
     }
-
-    /// <summary>What is asked for, bytes; 0 without xbzrle.</summary>
-    long XbzrleCacheSize => _parameters switch
-    {
-        { Xbzrle: false } => 0,
-        { XbzrleCacheSize: 0 } => XbzrleCache.DefaultSize,
-        _ => _parameters.XbzrleCacheSize,
-    };
 
     void Announce(OwnMachineState own)
     {
@@ -170,11 +160,12 @@ sealed partial class OutgoingMigration
     /// <summary>7: migration_update_counters, and the sleep of migration_rate_limit.</summary>
     void UpdateCounters()
     {
-        _window.Update(_writer!.Position, SentPages);
+        if (_window.Update(_writer!.Position, SentPages)) ChooseInFirstPass();
+        ApplyCacheSize();
         if (_window.Budget(_writer.Position, Parameters.MaxBandwidth) > 0) return;
         // Ends early when the migration is stopped.
         _stop.Token.WaitHandle.WaitOne((int)Math.Ceiling(_window.Left.TotalMilliseconds));
-        _window.Update(_writer.Position, SentPages);
+        if (_window.Update(_writer.Position, SentPages)) ChooseInFirstPass();
     }
 
     /// <summary>Keeps the first error; of a broken connection the reason that the destination gave, if it gave one.</summary>

@@ -70,7 +70,8 @@ sealed partial class OutgoingMigration : IMigrationRun
             _own = new OwnMachineState(guest);
             _machine = _own;
         }
-        _ram = new RamSaver(guest, _machine.RamSection, XbzrleCacheSize);
+        _askedCacheSize = XbzrleCacheSize;
+        _ram = new RamSaver(guest, _machine.RamSection, parameters.Xbzrle ? _askedCacheSize : 0);
     }
 
     public int Id { get; }
