@@ -41,6 +41,9 @@ sealed class IncomingLink
     /// <summary>Whether it is a file or a command, which nobody can be asked about.</summary>
     public bool IsOneWay => _connection is IOneWayConnection;
 
+    /// <summary>The version of the extension that both ends keep to, once the source has said that it is one of ours; else 0.</summary>
+    public uint Extension { get; set; }
+
     /// <summary>Whether the source has said that it is one of ours, which understands the extension.</summary>
     public bool IsOurs { get; set; }
 

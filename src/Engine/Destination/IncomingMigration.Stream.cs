@@ -70,6 +70,7 @@ sealed partial class IncomingMigration
                 var value = reader.UInt32();
                 if (!_link.HasReturnPath) throw reader.Error(MigrationErrorId.OutOfOrder, "A ping comes without a return path.");
                 _link.IsOurs |= Handshake.IsOurAnswer(Handshake.Answer(value));
+                _link.Extension = Math.Max(_link.Extension, Handshake.AgreedVersion(value));
                 _link.Send(ReturnPathMessage.Pong(Handshake.Answer(value)));
                 break;
             case CommandType.QueryOutcome when _link.IsOurs && _arrival is null:
@@ -125,6 +126,7 @@ sealed partial class IncomingMigration
             var ours = new OurArrival(_link, _policy, _memory, section);
             Begin(ours);
             _channels?.Expect(ours.Uuid, alwaysFlushes: true);
+            _ram.AcceptsRuns = !_link.IsOneWay && _link.Extension >= Handshake.RunVersion;
             ours.Welcome(_configuration!.Machine);
             return;
         }

@@ -68,6 +68,38 @@ sealed class PageBitmap
 
     public int WordCount => _words.Length;
 
+    /// <summary>The first word from there on that has bits; <see cref="WordCount"/> when none has.</summary>
+    public int NextWord(int from)
+    {
+        if (from < _words.Length && _words[from] != 0) return from;
+        var next = _words.AsSpan(from).IndexOfAnyExcept(0UL);
+        return next < 0 ? _words.Length : from + next;
+    }
+
+    /// <summary>How many words from there on have all their bits, up to so many.</summary>
+    public int FullWords(int from, int max)
+    {
+        var words = _words.AsSpan(from, Math.Min(max, _words.Length - from));
+        var end = words.IndexOfAnyExcept(ulong.MaxValue);
+        return end < 0 ? words.Length : end;
+    }
+
+    /// <summary>Clears words of which all bits are set.</summary>
+    public void ClearWords(int first, int count)
+    {
+        _words.AsSpan(first, count).Clear();
+        Count -= count * 64L;
+    }
+
+    /// <summary>Sets bits of one word, and returns how many were not set.</summary>
+    public int SetBits(int word, ulong bits)
+    {
+        var found = BitOperations.PopCount(bits & ~_words[word]);
+        _words[word] |= bits;
+        Count += found;
+        return found;
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void ClearBits(int word, ulong bits)
     {

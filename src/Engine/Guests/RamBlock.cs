@@ -36,6 +36,15 @@ sealed unsafe class RamBlock
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool IsTouched(long chunk) => Volatile.Read(ref _touched[chunk]) != 0;
 
+    /// <summary>How many chunks from there on were never written, up to so many.</summary>
+    public int UntouchedChunks(int from, int max)
+    {
+        if (max == 0 || IsTouched(from)) return 0;
+        var chunks = _touched.AsSpan(from, Math.Min(max, _touched.Length - from));
+        var end = chunks.IndexOfAnyExcept((byte)0);
+        return end < 0 ? chunks.Length : end;
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public byte* PageForWrite(long page)
     {

@@ -8,9 +8,9 @@ namespace PsMigrate.Engine.Protocol;
 ///   OPEN_RETURN_PATH
 ///   PING 1                    ─────────────▶
 ///                             ◀───────────── PONG 1
-///   PING 0x50534D01           ─────────────▶
-///                             ◀───────────── PONG 0x50534D01: a QEMU (it echoes); nothing below is sent to it
-///                             ◀───────────── PONG 0x50534D81: ours, with extension version 1
+///   PING 0x50534D02           ─────────────▶
+///                             ◀───────────── PONG 0x50534D02: a QEMU (it echoes); nothing below is sent to it
+///                             ◀───────────── PONG 0x50534D82: ours, with extension version 2
 ///   FULL psmigrate/guest      ─────────────▶ who comes, how big            (GuestAnnouncement)
 ///                             ◀───────────── ACCEPTED, or FAILURE and SHUT 1
 ///   START, PART … ram         ─────────────▶
@@ -22,6 +22,19 @@ namespace PsMigrate.Engine.Protocol;
 /// </code>
 /// Before RUN any failure leaves the guest at the source. When the link breaks after RUN, the source connects anew, pings,
 /// and sends QUERY_OUTCOME; a destination that has not yet seen RUN then gives the guest up for good before it answers.
+/// <para>
+/// Both ends keep to the lower of their versions, which each learns from the other's ping or pong. Version 1 is what is above. Version 2
+/// adds three RAM records (<see cref="RamFlags.Run"/>), which are sent of a guest that was announced, over a link with a way back:
+/// <code>
+///   u64 offset|0x400|CONTINUE?[, name], u32 pages, pages × 4096 bytes    a run: pages that lie together
+///   u64 offset|0x402|CONTINUE?[, name], u32 pages                        a run of zero pages
+///   u64 offset|0x440|CONTINUE?[, name], u16 length, difference           a sparse page: its difference to a page of zeros
+/// </code>
+/// Why: with a record for each page, every page is copied into a block and out of it, at both ends; that, and not the link, then sets the
+/// rate. A run is sent from where it lies and received to where it belongs, so that only the kernel copies. A run of zeros says in 12 bytes
+/// what took 9 a page. A sparse page needs nothing that was sent before, where QEMU's difference needs the page itself. A run never leaves
+/// its block, and is of 1 to 2^18 pages.
+/// </para>
 /// </summary>
 static class Handshake
 {
@@ -32,10 +45,14 @@ static class Handshake
     public const uint ExtensionPing = 0x50534D00 | ExtensionVersion;
 
     /// <summary>The highest version of the extension that this end speaks.</summary>
-    public const uint ExtensionVersion = 1;
+    public const uint ExtensionVersion = 2;
+
+    /// <summary>The first version of the extension with runs of pages.</summary>
+    public const uint RunVersion = 2;
 
     const uint ExtensionMask = 0xFFFFFF00;
     const uint AnswerBit = 0x80;
+    const uint VersionMask = 0x7F;
 
     /// <summary>What a destination of ours answers to a ping.</summary>
     public static uint Answer(uint ping) =>
@@ -44,4 +61,8 @@ static class Handshake
     /// <summary>Whether the answer to <see cref="ExtensionPing"/> came from a destination of ours.</summary>
     public static bool IsOurAnswer(uint pong) =>
         (pong & ExtensionMask) == (ExtensionPing & ExtensionMask) && (pong & AnswerBit) != 0;
+
+    /// <summary>The version that both ends keep to, by a ping or an answer of one of ours: the lower one; 0 with anybody else.</summary>
+    public static uint AgreedVersion(uint word) =>
+        (word & ExtensionMask) == (ExtensionPing & ExtensionMask) ? Math.Min(word & VersionMask, ExtensionVersion) : 0;
 }

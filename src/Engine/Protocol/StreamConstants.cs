@@ -106,5 +106,16 @@ static class RamFlags
     public const ulong Hook = 0x080;
     public const ulong CompressPage = 0x100;
     public const ulong MultifdFlush = 0x200;
+
+    /// <summary>
+    /// Extension, of version 2: pages that lie together, so many of them (u32), then their bytes; with Zero pages of zeros, and nothing
+    /// more; with Xbzrle one page, as a difference (u16 length, then the difference) to a page of zeros. See <see cref="Handshake"/>.
+    /// </summary>
     public const ulong Run = 0x400;
+
+    /// <summary>
+    /// The most pages that one record of the extension stands for: 1 GiB. Behind each record a receiver can be broken off, and a few
+    /// bytes never keep it busy for long.
+    /// </summary>
+    public const int MaxRun = 1 << 18;
 }

@@ -43,6 +43,30 @@ sealed class WireReader(PipeReader pipe, MigrationSide sender)
         Position += count;
     }
 
+    /// <summary>Where the bytes come from. Whoever reads from it says so with <see cref="Passed"/>, once nothing is held any more.</summary>
+    public PipeReader Pipe => pipe;
+
+    /// <summary>
+    /// Consumes what was read ahead, as much as there is room for, and returns how much; never waits. With room left nothing is held
+    /// any more, and the pipe may be read past this object.
+    /// </summary>
+    public int TakeHeld(Span<byte> to)
+    {
+        if (!_isHeld) return 0;
+        var count = (int)Math.Min(_buffer.Length, to.Length);
+        _buffer.Slice(0, count).CopyTo(to);
+        Skip(count);
+        if (_buffer.IsEmpty)
+        {
+            pipe.AdvanceTo(_buffer.End);
+            (_buffer, _isHeld) = (default, false);
+        }
+        return count;
+    }
+
+    /// <summary>Counts bytes that were taken straight from <see cref="Pipe"/>.</summary>
+    public void Passed(int count) => Position += count;
+
     /// <summary>Whether the other end has closed and everything was consumed. Blocks until that is known.</summary>
     public bool IsAtEnd() => !TryFill(1);
 

@@ -72,6 +72,11 @@ sealed class WireWriter(PipeWriter pipe)
         Position += count;
     }
 
+    /// <summary>
+    /// Counts bytes that go straight through <see cref="Pipe"/>. To be called before they are sent: while they wait for the link, it shows.
+    /// </summary>
+    public void Passes(int count) => Position += count;
+
     /// <summary>Goes on at another offset of the stream, of which everything was flushed; the pipe was moved there by the caller.</summary>
     public void MoveTo(long position) => Position = position;
 

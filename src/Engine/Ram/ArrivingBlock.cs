@@ -53,6 +53,18 @@ sealed unsafe class ArrivingBlock(RamBlock block)
             block.Span(page * GuestMemory.PageSize, GuestMemory.PageSize).Clear();
     }
 
+    /// <summary>Makes pages that lie together zero without counting them.</summary>
+    public void MakeZero(long first, int count)
+    {
+        for (var end = first + count; first < end;)
+        {
+            var chunk = first / RamBlock.PagesPerChunk;
+            var next = Math.Min(end, (chunk + 1) * RamBlock.PagesPerChunk);
+            if (block.IsTouched(chunk)) block.Span(first * GuestMemory.PageSize, (int)(next - first) * GuestMemory.PageSize).Clear();
+            first = next;
+        }
+    }
+
     /// <summary>The bytes of a page that is changed in place.</summary>
     public Span<byte> Page(long page) => new(block.PageForWrite(page), GuestMemory.PageSize);
 
@@ -62,6 +74,18 @@ sealed unsafe class ArrivingBlock(RamBlock block)
         // One page of each chunk says that the chunk is written to.
         for (var page = first; page < first + count; page = (page / RamBlock.PagesPerChunk + 1) * RamBlock.PagesPerChunk) block.PageForWrite(page);
         return block.Span(first * GuestMemory.PageSize, count * GuestMemory.PageSize);
+    }
+
+    /// <summary>Counts pages that lie together.</summary>
+    public void MarkReceived(long first, int count)
+    {
+        for (var end = first + count; first < end;)
+        {
+            var bit = (int)(first & 63);
+            var bits = (int)Math.Min(64 - bit, end - first);
+            MarkReceived((int)(first >> 6), (bits == 64 ? ulong.MaxValue : (1UL << bits) - 1) << bit);
+            first += bits;
+        }
     }
 
     public void MarkReceived(long page) => MarkReceived((int)(page >> 6), 1UL << (int)(page & 63));

@@ -29,6 +29,15 @@ struct DenseArrival
         if (page % LargePage == 0 && page - _runStart >= LargePage) ExpectMore(memory, block, page);
     }
 
+    /// <summary>To be called before pages that lie together are written.</summary>
+    public void ArrivingRun(GuestMemory memory, RamBlock block, long first, int count)
+    {
+        if (first != _next) _runStart = first;
+        _next = first + count;
+        for (var page = (first + LargePage - 1) / LargePage * LargePage; page < _next; page += LargePage)
+            if (page - _runStart >= LargePage) ExpectMore(memory, block, page);
+    }
+
     /// <summary>Another block follows: its pages go on with nothing.</summary>
     public void Interrupt() => _next = -1;
 

@@ -10,7 +10,7 @@ namespace PsMigrate.Engine.Ram;
 /// Reads the page records of one connection (ram_load_precopy of QEMU); which block goes on is kept for each connection. Every offset,
 /// length and name is checked before it is used: a page that lies outside its block ends the migration, never this process.
 /// </summary>
-sealed class PageRecords
+sealed partial class PageRecords
 {
     // A RAM word and its page, when the block goes on.
     const int PlainRecord = 8 + GuestMemory.PageSize;
@@ -32,6 +32,9 @@ sealed class PageRecords
     public long XbzrlePages { get; private set; }
 
     public long CompressedPages { get; private set; }
+
+    /// <summary>Pages that came as a difference to zeros.</summary>
+    public long SparsePages { get; private set; }
 
     /// <summary>
     /// The common case without a call per field: pages of the same block, whole or zero, as many as have arrived. Compiled well at
@@ -108,7 +111,7 @@ sealed class PageRecords
                 ReadCompressed(reader, Locate(reader, flags, offset));
                 return true;
             default:
-                return false;
+                return TryReadRun(reader, flags, offset);
         }
     }
 

@@ -22,11 +22,20 @@ sealed class RamLoader(Func<(string Name, long Length)[], GuestMemory> prepare)
     /// <summary>The page sizes of all blocks, ORed, as POSTCOPY_ADVISE says; 0 without one.</summary>
     public ulong AdvisedPageSizes { get; set; }
 
-    public long NormalPages => _records.NormalPages + _records.CompressedPages + (Mapped?.NormalPages ?? 0);
+    /// <inheritdoc cref="PageRecords.AcceptsRuns"/>
+    public bool AcceptsRuns
+    {
+        get => _records.AcceptsRuns;
+        set => _records.AcceptsRuns = value;
+    }
+
+    public long NormalPages => _records.NormalPages + _records.CompressedPages + _records.SparsePages + (Mapped?.NormalPages ?? 0);
 
     public long ZeroPages => _records.ZeroPages;
 
     public long XbzrlePages => _records.XbzrlePages;
+
+    public long SparsePages => _records.SparsePages;
 
     public long CompressedPages => _records.CompressedPages;
 

@@ -5,12 +5,12 @@ using PsMigrate.Engine.Protocol;
 
 namespace PsMigrate.Engine.Ram;
 
-/// <summary>Pages that are mostly zero, as the bytes that are not: only to a receiver of ours.</summary>
+/// <summary>Pages that are mostly zero, as the bytes that are not, to a destination of ours (<see cref="Handshake"/>).</summary>
 sealed partial class RamSaver
 {
     readonly byte[] _sparse = new byte[SparsePage.MaxEncoded];
 
-    /// <summary>Whether the receiver knows them (<see cref="Handshake"/>).</summary>
+    /// <summary>Whether pages that are neither zero nor a difference are looked at before they go whole. Only with <see cref="SendsRuns"/>.</summary>
     public bool SendsSparse { get; set; }
 
     /// <summary>Pages sent so.</summary>
@@ -42,9 +42,17 @@ sealed partial class RamSaver
         var record = writer.Pipe.GetSpan(MaxRecord);
         var at = WriteWord(record, part, page, RamFlags.Run | RamFlags.Xbzrle);
         BinaryPrimitives.WriteUInt16BigEndian(record[at..], (ushort)length);
-        _sparse.AsSpan(0, length).CopyTo(record[(at + 2)..]);
-        writer.Advance(at + 2 + length);
+        _sparse.AsSpan(0, length).CopyTo(record[(at + sizeof(ushort))..]);
+        writer.Advance(at + sizeof(ushort) + length);
         SparsePages++;
         return true;
+    }
+
+    /// <summary>How many pages from there on can go in a run, up to so many, of which the first is known to go whole.</summary>
+    static int CountDense(Part part, long first, int count)
+    {
+        var dense = 1;
+        while (dense < count && SparsePage.LooksDense(part.Block.Page(first + dense))) dense++;
+        return dense;
     }
 }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Diagnostics.CodeAnalysis;
+using System.Numerics;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
@@ -21,7 +22,7 @@ sealed partial class RamSaver
     /// <summary>The counters of differences; null when there are none to be, and before the setup.</summary>
     public XbzrleFigures? Xbzrle => _xbzrle?.Figures;
 
-    /// <summary>Pages done with, however: sent whole, as zero, as a difference, or found unchanged.</summary>
+    /// <summary>Pages done with, however: sent whole, as zero, as a difference of either kind, or found unchanged.</summary>
     public long HandledPages => NormalPages + ZeroPages + SparsePages + (_xbzrle?.Pages ?? 0);
 
     /// <summary>Whether pages that go from here on are kept, and those that were kept go as differences.</summary>
@@ -73,6 +74,14 @@ sealed partial class RamSaver
         writer.Advance(length);
         _differences.Sent(length - 8);
         return true;
+    }
+
+    /// <summary>Of zero pages the cache has to know; those of memory that was never written it can't have.</summary>
+    void KeepZeros(Part part, ulong zeros)
+    {
+        if (_differences is null || !part.Block.IsTouched(_word)) return;
+        for (; zeros != 0; zeros &= zeros - 1)
+            _differences.SaveZero(part.AddressOf(((long)_word * 64) + BitOperations.TrailingZeroCount(zeros)), SyncCount, _isLastStage);
     }
 
     void ReleaseCache()

@@ -23,9 +23,9 @@ sealed partial class OutgoingMigration
     bool ChoosesDifferences => IsAdaptive && (_parameters.Xbzrle || HandsOverByRun);
 
     /// <summary>3: pages that are mostly zero go as a few bytes, to a receiver that knows how.</summary>
-    void ChooseSparse(bool isUnderstood)
+    void ChooseSparse()
     {
-        if (!isUnderstood || !IsAdaptive) return;
+        if (!_ram.SendsRuns || !IsAdaptive) return;
         _ram.SendsSparse = true;
         Decide("Sparse pages", "off", "on", "The receiver knows them: of a page that is mostly zero go the bytes that are not.");
     }

@@ -84,8 +84,13 @@ sealed partial class OutgoingMigration
         CommandRecord.WritePing(_writer!, Handshake.ExtensionPing);
         _writer!.Flush();
         WaitFor(ReturnPathType.Pong);
-        _peer = Handshake.IsOurAnswer(WaitFor(ReturnPathType.Pong).Value) ? PeerKind.PsMigrate : PeerKind.Qemu;
-        if (_own is not null) _own.IsForQemu = _peer == PeerKind.Qemu;
+        var answer = WaitFor(ReturnPathType.Pong).Value;
+        _peer = Handshake.IsOurAnswer(answer) ? PeerKind.PsMigrate : PeerKind.Qemu;
+        if (_own is not null)
+        {
+            _own.IsForQemu = _peer == PeerKind.Qemu;
+            _ram.SendsRuns = !_own.IsForQemu && Handshake.AgreedVersion(answer) >= Handshake.RunVersion;
+        }
         if (_peer == PeerKind.Qemu && _parameters.Verify)
             throw new MigrationException(MigrationErrorId.UnsupportedByPeer, MigrationSide.Destination,
                 "The destination is a QEMU, which gives no digest of its memory: -Verify can't be kept.");
@@ -102,6 +107,7 @@ sealed partial class OutgoingMigration
         WriteRamFooter();
         _writer!.Flush();
         TellCutCache(_askedCacheSize);
+        ChooseSparse();
         BeginPass();
         _setupTime = _phases.Elapsed;
     }

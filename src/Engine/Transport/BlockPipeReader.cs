@@ -64,6 +64,22 @@ abstract class BlockPipeReader : PipeReader
         _isExamined = last == End;
     }
 
+    /// <summary>
+    /// Waits for bytes and receives them straight into memory of the caller's, as many as there are; 0 when the other end has closed.
+    /// Everything that was received before must be consumed. Throws ConnectionLost.
+    /// </summary>
+    public int ReadThrough(Span<byte> to)
+    {
+        ObjectDisposedException.ThrowIf(_isDone, this);
+        if (Start != End) throw new InvalidOperationException("What was received before is not consumed.");
+        if (_isEnd) return 0;
+        var count = ReceiveThrough(to);
+        // A block may have come with more than there was room for.
+        (_isExamined, _isEnd) = (Start == End, count == 0);
+        Volatile.Write(ref _received, _received + count + (End - Start));
+        return count;
+    }
+
     /// <summary>Not supported: a blocked read is ended by <see cref="IConnection.Abort"/>.</summary>
     public sealed override void CancelPendingRead() =>
         throw new NotSupportedException("A read that blocks is ended by aborting the connection.");
@@ -75,6 +91,12 @@ abstract class BlockPipeReader : PipeReader
     /// <see cref="End"/>, and returns how many bytes came: 0 when the other end has closed. Throws ConnectionLost.
     /// </summary>
     protected abstract int Receive();
+
+    /// <summary>
+    /// Waits for bytes and puts them there; nothing is unconsumed. Where more have come than fit, they are in <see cref="Block"/>. Returns
+    /// how many fitted: 0 when the other end has closed. Throws ConnectionLost.
+    /// </summary>
+    protected abstract int ReceiveThrough(Span<byte> to);
 
     /// <summary>
     /// Makes room behind what is unconsumed, in a block of that size. The remainder is small and moved once, for it stays at the

@@ -43,6 +43,19 @@ abstract class BlockPipeWriter : PipeWriter
         _filled += bytes;
     }
 
+    /// <summary>
+    /// Sends what is buffered and then these bytes, straight from where they lie; they must stay there until it returns, and then
+    /// nothing looks at them any more. For many at a time: every call is one to the system at least. Throws ConnectionLost.
+    /// </summary>
+    public void WriteThrough(ReadOnlySpan<byte> bytes)
+    {
+        ObjectDisposedException.ThrowIf(_isDone, this);
+        var given = SendThrough(_block, _start, _filled - _start, bytes);
+        // A block that held nothing is still this object's.
+        if (_filled > _start) DropBlock();
+        Count(given);
+    }
+
     public sealed override ValueTask<FlushResult> FlushAsync(CancellationToken cancellationToken = default)
     {
         cancellationToken.ThrowIfCancellationRequested();
@@ -69,6 +82,12 @@ abstract class BlockPipeWriter : PipeWriter
     /// </summary>
     protected abstract int Send(byte[] block, int start, int count);
 
+    /// <summary>
+    /// Sends the bytes of the block, which may be none, and then others straight from where they lie. Returns how many of all it has not
+    /// counted, and has let go of the bytes, also when it throws ConnectionLost.
+    /// </summary>
+    protected abstract int SendThrough(byte[] block, int start, int count, ReadOnlySpan<byte> bytes);
+
     /// <summary>An empty block, and the part of it to fill. May wait for one. Throws ConnectionLost.</summary>
     protected abstract byte[] Take(out int start, out int end);
 
@@ -93,9 +112,14 @@ abstract class BlockPipeWriter : PipeWriter
         var count = _filled - _start;
         if (count == 0) return 0;
         var given = Send(_block, _start, count);
+        DropBlock();
+        return given;
+    }
+
+    void DropBlock()
+    {
         _block = [];
         _start = _filled = _end = 0;
-        return given;
     }
 
     /// <summary>Adds to <see cref="BytesSent"/>.</summary>

@@ -1,10 +1,24 @@
 namespace PsMigrate.Engine.Transport;
 
+/// <summary>What a reader finds next in a local channel.</summary>
+enum LocalPiece
+{
+    /// <summary>Nothing, and nothing will come.</summary>
+    End,
+
+    /// <summary>A block, which is the reader's now.</summary>
+    Block,
+
+    /// <summary>Bytes that lie with the writer, who waits until they are taken.</summary>
+    Offer,
+}
+
 /// <summary>
 /// One direction of a local link: a few blocks that go from the writer to the reader and back. A block has room before its data,
-/// so that the reader can put what it has left of the block before in front of it.
+/// so that the reader can put what it has left of the block before in front of it. Much that lies together is offered where it lies
+/// instead, and copied once, by the reader; the writer waits meanwhile.
 /// </summary>
-sealed class LocalChannel(string peer, int blockSize)
+sealed unsafe partial class LocalChannel(string peer, int blockSize)
 {
     /// <summary>Room before the data of a block, bytes.</summary>
     public const int Headroom = BlockPipeReader.MaxUnconsumed;
@@ -28,12 +42,12 @@ sealed class LocalChannel(string peer, int blockSize)
         Cut,
     }
 
-    /// <summary>Whether <see cref="TakeFilled"/> would return or throw at once.</summary>
+    /// <summary>Whether <see cref="Next"/> would return or throw at once.</summary>
     public bool IsReady
     {
         get
         {
-            lock (_lock) return _filledCount > 0 || _writer != End.Open || _reader != End.Open;
+            lock (_lock) return _filledCount > 0 || _offered > 0 || _writer != End.Open || _reader != End.Open;
         }
     }
 
@@ -68,25 +82,28 @@ sealed class LocalChannel(string peer, int blockSize)
         }
     }
 
-    /// <summary>The next block; waits for it. Null when the writer has closed and nothing is left. Throws ConnectionLost.</summary>
-    public byte[]? TakeFilled(out int count)
+    /// <summary>What comes next; waits for it. Throws ConnectionLost.</summary>
+    /// <param name="block">The block, if it is one.</param>
+    /// <param name="count">Bytes in the block, or offered.</param>
+    public LocalPiece Next(out byte[] block, out int count)
     {
         lock (_lock)
         {
             while (true)
             {
-                if (_reader == End.Closed) throw LinkErrors.ClosedHere(peer);
-                if (_reader == End.Cut) throw LinkErrors.Lost(peer, "it was cut.");
+                CheckReader();
+                (block, count) = ([], 0);
                 if (_filledCount > 0)
                 {
-                    (var block, count) = _filled[_first];
+                    (block, count) = _filled[_first];
                     _filled[_first] = default;
                     _first = (_first + 1) % BlockCount;
                     _filledCount--;
-                    return block;
+                    return LocalPiece.Block;
                 }
-                count = 0;
-                if (_writer != End.Open) return null;
+                count = _offered;
+                if (_offered > 0) return LocalPiece.Offer;
+                if (_writer != End.Open) return LocalPiece.End;
                 Monitor.Wait(_lock);
             }
         }
@@ -130,6 +147,12 @@ sealed class LocalChannel(string peer, int blockSize)
             _writer = _reader = End.Cut;
             Monitor.PulseAll(_lock);
         }
+    }
+
+    void CheckReader()
+    {
+        if (_reader == End.Closed) throw LinkErrors.ClosedHere(peer);
+        if (_reader == End.Cut) throw LinkErrors.Lost(peer, "it was cut.");
     }
 
     void CheckWriter()

@@ -57,18 +57,54 @@ sealed class LocalConnection(LocalChannel from, LocalChannel to, string peer) : 
 /// <summary>Gets the writer's blocks themselves; only a remainder is copied, in front of the next one.</summary>
 sealed class LocalPipeReader(LocalChannel channel) : BlockPipeReader
 {
+    // For what is offered in place and read piece by piece all the same.
+    byte[] _own = [];
+
     protected override int Receive()
     {
-        var next = channel.TakeFilled(out var count);
-        if (next is null) return 0;
+        switch (channel.Next(out var next, out var count))
+        {
+            case LocalPiece.Block:
+                Replace(next);
+                break;
+            case LocalPiece.Offer:
+                if (_own.Length == 0) _own = GC.AllocateUninitializedArray<byte>(2 * LocalChannel.Headroom, pinned: true);
+                Replace(_own);
+                count = channel.TakeOffered(_own.AsSpan(LocalChannel.Headroom));
+                break;
+        }
+        End += count;
+        return count;
+    }
+
+    protected override int ReceiveThrough(Span<byte> to)
+    {
+        switch (channel.Next(out var next, out var count))
+        {
+            case LocalPiece.Offer:
+                return channel.TakeOffered(to);
+            case LocalPiece.Block:
+                Replace(next);
+                End += count;
+                count = Math.Min(count, to.Length);
+                Block.AsSpan(Start, count).CopyTo(to);
+                Start += count;
+                return count;
+            default:
+                return 0;
+        }
+    }
+
+    /// <summary>Goes on in another block, with what is unconsumed in front of its data.</summary>
+    void Replace(byte[] next)
+    {
         var left = Block.AsSpan(Start, End - Start);
         var start = LocalChannel.Headroom - left.Length;
         left.CopyTo(next.AsSpan(start));
-        if (Block.Length > 0) channel.PutFree(Block);
+        if (Block.Length > 0 && Block != _own) channel.PutFree(Block);
         Block = next;
         Start = start;
-        End = LocalChannel.Headroom + count;
-        return count;
+        End = LocalChannel.Headroom;
     }
 
     protected override bool IsReady() => channel.IsReady;
@@ -88,6 +124,12 @@ sealed class LocalPipeWriter(LocalChannel channel) : BlockPipeWriter
     {
         channel.PutFilled(block, count);
         return count;
+    }
+
+    protected override int SendThrough(byte[] block, int start, int count, ReadOnlySpan<byte> bytes)
+    {
+        channel.Offer(block, count, bytes);
+        return count + bytes.Length;
     }
 
     protected override void Finish() => channel.CloseWriter();

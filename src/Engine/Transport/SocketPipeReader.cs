@@ -8,20 +8,40 @@ sealed class SocketPipeReader(Socket socket, string peer) : BlockPipeReader
     /// <summary>Size of the block, bytes. It is allocated by the first read.</summary>
     public const int BlockSize = 1 << 20;
 
+    // Behind a run of pages comes the head of the next one, a few bytes, and then pages that have a place of their own to go to.
+    const int HeadSize = 4 << 10;
+
     volatile bool _isEnded;
+    bool _followsRun;
 
     /// <summary>Nothing is read any more; a read that waits has to be woken.</summary>
     public void EndReading() => _isEnded = true;
 
     protected override int Receive()
     {
-        if (_isEnded) throw LinkErrors.ClosedHere(peer);
         MoveToFront(BlockSize);
+        var room = Block.AsSpan(End);
+        if (_followsRun) room = room[..HeadSize];
+        _followsRun = false;
+        var count = Receive(room);
+        End += count;
+        return count;
+    }
+
+    protected override int ReceiveThrough(Span<byte> to)
+    {
+        _followsRun = true;
+        return Receive(to[..Math.Min(to.Length, BlockSize)]);
+    }
+
+    int Receive(Span<byte> room)
+    {
+        if (_isEnded) throw LinkErrors.ClosedHere(peer);
         int count;
         SocketError error;
         try
         {
-            count = socket.Receive(Block.AsSpan(End), SocketFlags.None, out error);
+            count = socket.Receive(room, SocketFlags.None, out error);
         }
         catch (ObjectDisposedException gone)
         {
@@ -35,7 +55,6 @@ sealed class SocketPipeReader(Socket socket, string peer) : BlockPipeReader
             var inner = new SocketException((int)error);
             throw LinkErrors.Lost(peer, inner.Message, inner);
         }
-        End += count;
         return count;
     }
 

@@ -25,34 +25,47 @@ sealed class SocketPipeWriter(Socket socket, string peer) : BlockPipeWriter
         return _buffer;
     }
 
-    protected override int Send(byte[] block, int start, int count)
+    protected override int Send(byte[] block, int start, int count) => Send(default, block.AsSpan(start, count));
+
+    protected override int SendThrough(byte[] block, int start, int count, ReadOnlySpan<byte> bytes)
     {
-        var left = block.AsSpan(start, count);
+        // One call takes the head and the pages behind it; a full block goes by itself.
+        var head = block.AsSpan(start, count);
+        return count > SmallestSlice / 2 ? Send(default, head) + Send(default, bytes) : Send(head, bytes);
+    }
+
+    int Send(ReadOnlySpan<byte> head, ReadOnlySpan<byte> left)
+    {
         while (!left.IsEmpty)
         {
             var began = Stopwatch.GetTimestamp();
-            SocketError error;
-            int sent;
-            try
-            {
-                sent = socket.Send(left[..Math.Min(left.Length, _slice)], SocketFlags.None, out error);
-            }
-            catch (ObjectDisposedException gone)
-            {
-                throw LinkErrors.ClosedHere(peer, gone);
-            }
-            if (error != SocketError.Success)
-            {
-                var inner = new SocketException((int)error);
-                throw socket.SafeHandle.IsClosed ? LinkErrors.ClosedHere(peer, inner) : LinkErrors.Lost(peer, inner.Message, inner);
-            }
-            left = left[sent..];
+            var sent = SendSlice(head, left[..Math.Min(left.Length, _slice)]);
             Count(sent);
+            var ofHead = Math.Min(head.Length, sent);
+            head = head[ofHead..];
+            left = left[(sent - ofHead)..];
             var took = Stopwatch.GetElapsedTime(began);
             if (took > Slow) _slice = SmallestSlice;
             else if (took < Quick) _slice = Math.Min(2 * _slice, BlockSize);
         }
         return 0;
+    }
+
+    int SendSlice(ReadOnlySpan<byte> head, ReadOnlySpan<byte> bytes)
+    {
+        SocketError error;
+        int sent;
+        try
+        {
+            sent = head.IsEmpty ? socket.Send(bytes, SocketFlags.None, out error) : SocketSystem.Default.Send(socket, head, bytes, out error);
+        }
+        catch (ObjectDisposedException gone)
+        {
+            throw LinkErrors.ClosedHere(peer, gone);
+        }
+        if (error == SocketError.Success) return sent;
+        var inner = new SocketException((int)error);
+        throw socket.SafeHandle.IsClosed ? LinkErrors.ClosedHere(peer, inner) : LinkErrors.Lost(peer, inner.Message, inner);
     }
 
     protected override void Finish()

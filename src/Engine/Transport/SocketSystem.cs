@@ -10,6 +10,9 @@ interface ISocketSystem
     /// <summary>Makes a socket block in the kernel again, after it was non-blocking while it connected.</summary>
     void MakeBlocking(Socket socket);
 
+    /// <summary>Sends two pieces as one, as much of them as a blocking send takes; at least one byte of either must be left.</summary>
+    int Send(Socket socket, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, out SocketError error);
+
     /// <summary>Whether the file at the path is a socket.</summary>
     bool IsSocketFile(string path);
 }
@@ -47,6 +50,19 @@ sealed unsafe partial class LinuxSocketSystem : ISocketSystem
         if (flags >= 0) _ = FileControl(socket.SafeHandle, SetFlags, flags & ~NonBlocking);
     }
 
+    public int Send(Socket socket, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, out SocketError error)
+    {
+        fixed (byte* one = first, two = second)
+        {
+            var pieces = stackalloc Piece[] { new(one, first.Length), new(two, second.Length) };
+            var sent = WriteVector(socket.SafeHandle, pieces, 2);
+            error = SocketError.Success;
+            if (sent >= 0) return (int)sent;
+        }
+        // A send in the framework's way tells why, in the framework's words; or it succeeds, for the call was interrupted.
+        return socket.Send(first, SocketFlags.None, out error);
+    }
+
     public bool IsSocketFile(string path)
     {
         var status = stackalloc byte[StatusSize];
@@ -57,14 +73,28 @@ sealed unsafe partial class LinuxSocketSystem : ISocketSystem
     [LibraryImport("libc", EntryPoint = "fcntl")]
     private static partial int FileControl(SafeHandle file, int command, int value);
 
+    [LibraryImport("libc", EntryPoint = "writev")]
+    private static partial nint WriteVector(SafeHandle file, Piece* pieces, int count);
+
     [LibraryImport("libc", EntryPoint = "statx", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Status(int directory, string path, int flags, uint mask, byte* status);
+
+    // struct iovec.
+    readonly struct Piece(byte* start, int length)
+    {
+        public readonly byte* Start = start;
+        public readonly nint Length = length;
+    }
 }
 
 /// <summary>The twin for every other system.</summary>
 sealed class PortableSocketSystem : ISocketSystem
 {
     public void MakeBlocking(Socket socket) => socket.Blocking = true;
+
+    // The rest follows in the next send; the kernel keeps order.
+    public int Send(Socket socket, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, out SocketError error) =>
+        socket.Send(first, SocketFlags.None, out error);
 
     // A socket has no content; a file without content is no loss either.
     public bool IsSocketFile(string path) => new FileInfo(path) is { Exists: true, Length: 0 };

@@ -21,6 +21,13 @@ sealed class StreamPipeReader(Stream stream, Func<Exception, MigrationException>
     protected override int Receive()
     {
         MoveToFront(BlockSize);
+        var count = ReceiveThrough(Block.AsSpan(End));
+        End += count;
+        return count;
+    }
+
+    protected override int ReceiveThrough(Span<byte> to)
+    {
         try
         {
             do
@@ -28,9 +35,7 @@ sealed class StreamPipeReader(Stream stream, Func<Exception, MigrationException>
                 if (isAborted()) throw new IOException("it was broken off.");
             }
             while (isReady?.Invoke() == false);
-            var count = stream.Read(Block.AsSpan(End));
-            End += count;
-            return count;
+            return stream.Read(to);
         }
         catch (Exception e) when (e is ObjectDisposedException || OneWayErrors.IsFileError(e))
         {

@@ -28,11 +28,16 @@ sealed class StreamPipeWriter(Stream stream, Func<Exception, MigrationException>
         return _buffer;
     }
 
-    protected override int Send(byte[] block, int start, int count)
+    protected override int Send(byte[] block, int start, int count) => Send(block.AsSpan(start, count));
+
+    protected override int SendThrough(byte[] block, int start, int count, ReadOnlySpan<byte> bytes) =>
+        Send(block.AsSpan(start, count)) + Send(bytes);
+
+    int Send(ReadOnlySpan<byte> left)
     {
         try
         {
-            for (var left = block.AsSpan(start, count); !left.IsEmpty;)
+            while (!left.IsEmpty)
             {
                 if (isAborted()) throw new IOException("it was broken off.");
                 var part = left[..Math.Min(left.Length, Slice)];

@@ -74,8 +74,10 @@ public sealed class PhaseTests
         // A pass ends with a look at the log, as soon as what is left of it would fit the downtime: what it has not sent comes in the next.
         var first = iterations[0];
         var left = first.RemainingBytes / GuestMemory.PageSize;
-        Assert.Equal(rig.Options.MemorySize / GuestMemory.PageSize, first.Pages + left - first.DirtyPages);
-        if (maxBandwidth > 0) Assert.True(first.Pages < rig.Options.MemorySize / GuestMemory.PageSize);
+        var pages = rig.Options.MemorySize / GuestMemory.PageSize;
+        // Of what the guest dirtied, that goes once more which went before it was dirtied; the rest was taken out of the log and went with it.
+        Assert.InRange(first.Pages + left, pages, pages + first.DirtyPages);
+        if (maxBandwidth > 0) Assert.True(first.Pages < pages);
         Assert.All(iterations, one => Assert.Equal(one.TransferredBytes, one.Qemu.Transferred));
         Assert.Equal(result.Downtime, result.DowntimeParts.Total);
         Assert.Equal((last.NormalPages, last.ZeroPages), (rig.Arrival!.NormalPages, rig.Arrival.ZeroPages));

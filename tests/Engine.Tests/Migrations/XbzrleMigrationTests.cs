@@ -116,10 +116,13 @@ public sealed class XbzrleMigrationTests
         Assert.False(rig.Guest.IsBusy);
     }
 
-    /// <summary>Before each part vCPUs get to write, so that every pass has something to send; after the last, it ends.</summary>
+    /// <summary>
+    /// Before each look at the log vCPUs get to write, so that every pass has something to send: what they write before a part goes with it.
+    /// After the last pass, it ends.
+    /// </summary>
     static void GoOnAfterWrites(MigrationPhase phase, Func<MemoryGuest> guest, Func<MigrationState> state, Action end)
     {
-        if (phase != MigrationPhase.Iterate) return;
+        if (phase != MigrationPhase.Pending) return;
         var ticks = guest().Ticks.Max();
         TestGuests.WaitForTick(guest(), ticks + 200);
         if (state().Current.Iteration == Passes) end();

@@ -70,8 +70,9 @@ public sealed class WireTests
     }
 
     [Theory]
-    [InlineData(0x50534D01u, 0x50534D81u, true)]
-    [InlineData(0x50534D05u, 0x50534D81u, true)]
+    [InlineData(0x50534D01u, 0x50534D82u, true)]
+    [InlineData(0x50534D02u, 0x50534D82u, true)]
+    [InlineData(0x50534D05u, 0x50534D82u, true)]
     [InlineData(1u, 1u, false)]
     [InlineData(0x42u, 0x42u, false)]
     [InlineData(0x50534E01u, 0x50534E01u, false)]
@@ -82,6 +83,17 @@ public sealed class WireTests
         // An echo, as QEMU gives it, is never taken for one of ours.
         Assert.False(Handshake.IsOurAnswer(Handshake.ExtensionPing));
     }
+
+    [Theory]
+    [InlineData(0x50534D01u, 1u)]
+    [InlineData(0x50534D81u, 1u)]
+    [InlineData(0x50534D02u, 2u)]
+    [InlineData(0x50534D82u, 2u)]
+    [InlineData(0x50534DFFu, 2u)]
+    [InlineData(0x50534D00u, 0u)]
+    [InlineData(0x50534E82u, 0u)]
+    [InlineData(1u, 0u)]
+    public void Both_ends_keep_to_the_lower_version(uint word, uint version) => Assert.Equal(version, Handshake.AgreedVersion(word));
 
     [Fact]
     public void Text_of_the_wire_in_messages_is_short_and_harmless()

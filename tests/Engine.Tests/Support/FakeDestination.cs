@@ -92,7 +92,7 @@ sealed class FakeDestination(bool isQemu = false) : IDisposable
             Reach(FakeStep.Connected);
             StreamHeader.ReadMagic(_reader!);
             ConfigurationRecord.Read(_reader!);
-            var ram = new RamLoader(blocks => _memory ??= new GuestMemory(blocks));
+            var ram = new RamLoader(blocks => _memory ??= new GuestMemory(blocks)) { AcceptsRuns = !isQemu };
             while (ReadRecord(ram))
             {
             }

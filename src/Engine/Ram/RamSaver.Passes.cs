@@ -1,0 +1,108 @@
+using System.Diagnostics;
+using System.Numerics;
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Protocol;
+
+namespace PsMigrate.Engine.Ram;
+
+/// <summary>Which pages go next: block by block, 64 pages at a time, round and round until none is dirty.</summary>
+sealed partial class RamSaver
+{
+    Part[] _parts = Part.Of(guest.Memory);
+    int _part;
+    int _word;
+    long _pending;
+    bool _hasTaken;
+
+    /// <summary>Goes on where it stopped, wraps round, and ends when nothing is dirty or one of the limits is reached.</summary>
+    void SavePages(WireWriter writer, long maxBytes, long until)
+    {
+        var end = maxBytes > long.MaxValue - writer.Position ? long.MaxValue : writer.Position + maxBytes;
+        while (_pending > 0 && writer.Position + _run.Bytes < end)
+        {
+            var part = _parts[_part];
+            _word = part.Dirty.NextWord(_word);
+            if (_word < part.Dirty.WordCount)
+            {
+                if (until != long.MaxValue && Stopwatch.GetTimestamp() > until) break;
+                if (!SaveUntouched(writer, part) && !SaveWord(writer, part, end)) break;
+            }
+            if (_word == part.Dirty.WordCount) NextPart(writer);
+        }
+        EndRun(writer);
+    }
+
+    void NextPart(WireWriter writer)
+    {
+        EndRun(writer);
+        _word = 0;
+        if (++_part < _parts.Length) return;
+        _part = 0;
+        EndRound();
+    }
+
+    /// <summary>Sends the pages of one word of the bitmap; true, and on to the next word, when all of them went.</summary>
+    bool SaveWord(WireWriter writer, Part part, long end)
+    {
+        var bits = TakeLog(part);
+        var sent = SendsRuns ? SaveInRuns(writer, part, bits, end) : SaveInRecords(writer, part, bits, end);
+        part.Dirty.ClearBits(_word, sent);
+        _pending -= BitOperations.PopCount(sent);
+        if (sent != bits) return false;
+        _word++;
+        return true;
+    }
+
+    /// <summary>
+    /// Looks at the log of 64 pages once more before they are looked at (CLEAR_DIRTY_LOG of QEMU): what the guest has written since the
+    /// log was collected goes now, and need not go again.
+    /// </summary>
+    ulong TakeLog(Part part)
+    {
+        var known = part.Dirty.Word(_word);
+        if (part.Block.Log is not { } log) return known;
+        var taken = log.Take(_word);
+        if (taken == 0) return known;
+        _pending += part.Dirty.SetBits(_word, taken);
+        part.Taken[_word] |= taken;
+        _hasTaken = true;
+        return known | taken;
+    }
+
+    /// <summary>Of the pages that were taken out of the log before they went, those that are not known to be dirty again.</summary>
+    long CountTaken()
+    {
+        if (!_hasTaken) return 0;
+        _hasTaken = false;
+        var count = 0L;
+        foreach (var part in _parts)
+            for (var i = 0; i < part.Taken.Length; i++)
+            {
+                count += BitOperations.PopCount(part.Taken[i] & ~part.Dirty.Word(i));
+                part.Taken[i] = 0;
+            }
+        return count;
+    }
+
+    /// <summary>One block, and which of its pages are still to be sent.</summary>
+    sealed class Part(RamBlock block, long address)
+    {
+        public static Part[] Of(GuestMemory memory)
+        {
+            long address = 0;
+            return [.. memory.Blocks.Select(block => new Part(block, (address += block.Length) - block.Length))];
+        }
+
+        public RamBlock Block => block;
+
+        public byte[] Name { get; } = System.Text.Encoding.UTF8.GetBytes(block.Name);
+
+        public PageBitmap Dirty { get; } = new(block.Pages);
+
+        /// <summary>One bit a page: taken out of the log before it was collected.</summary>
+        public ulong[] Taken { get; } = new ulong[(block.Pages + 63) / 64];
+
+        /// <summary>Where a page lies when the blocks lie one behind the other (ram_addr_t of QEMU).</summary>
+        public long AddressOf(long page) => address + (page * GuestMemory.PageSize);
+    }
+}

@@ -1,0 +1,46 @@
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Protocol;
+using PsMigrate.Engine.Transport;
+
+namespace PsMigrate.Engine.Ram;
+
+/// <summary>Many bytes between memory and a link, past the blocks of its pipes where the link has such a way: only the system copies.</summary>
+static class WireThrough
+{
+    // Bytes; fewer are not worth calls to the system of their own.
+    const int Least = 64 << 10;
+
+    // Bytes for one call to the system: the caches of the processor serve more of them badly.
+    const int Piece = 1 << 20;
+
+    /// <summary>Sends bytes from where they lie; they must stay there until it returns. Throws ConnectionLost.</summary>
+    public static void WriteThrough(this WireWriter writer, ReadOnlySpan<byte> bytes)
+    {
+        if (writer.Pipe is not BlockPipeWriter pipe || bytes.Length < Least)
+        {
+            writer.Bytes(bytes);
+            return;
+        }
+        writer.Passes(bytes.Length);
+        pipe.WriteThrough(bytes);
+    }
+
+    /// <summary>Receives as many bytes as there is room for. Throws UnexpectedEnd, ConnectionLost.</summary>
+    public static void ReadThrough(this WireReader reader, Span<byte> to)
+    {
+        to = to[reader.TakeHeld(to)..];
+        if (reader.Pipe is not BlockPipeReader pipe || to.Length < Least)
+        {
+            reader.Bytes(to);
+            return;
+        }
+        // To the last byte, however few are left: a block would take what comes behind them, which may have its own place too.
+        while (!to.IsEmpty)
+        {
+            var count = pipe.ReadThrough(to[..Math.Min(to.Length, Piece)]);
+            if (count == 0) throw reader.Error(MigrationErrorId.UnexpectedEnd, $"The stream ends where {to.Length} more bytes were expected.");
+            reader.Passed(count);
+            to = to[count..];
+        }
+    }
+}
