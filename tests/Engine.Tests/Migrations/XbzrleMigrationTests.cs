@@ -18,7 +18,7 @@ public sealed class XbzrleMigrationTests
     [InlineData(GuestWorkload.WalkingIncrement, 0)]
     public void A_guest_that_writes_while_differences_are_made_is_the_guest_that_stayed(GuestWorkload workload, long cacheSize)
     {
-        using var rig = new Rig(TestGuests.Options(workload, size: 4 * TestGuests.MiB, rate: 0));
+        using var rig = new Rig(TestGuests.Options(workload, size: 4 * TestGuests.MiB, rate: 8 * TestGuests.MiB));
         rig.Parameters = rig.Parameters with { Xbzrle = true, XbzrleCacheSize = cacheSize, MaxDowntime = TimeSpan.FromMilliseconds(1) };
         rig.PhaseEntered = phase => GoOnAfterWrites(phase, () => rig.Guest, () => rig.Outgoing!.GetState(), () => rig.Outgoing!.Complete());
         var result = rig.Finish();
@@ -34,7 +34,7 @@ public sealed class XbzrleMigrationTests
     [Fact]
     public void Over_tcp_it_arrives_and_the_next_hop_begins_anew()
     {
-        var options = TestGuests.Options(size: 4 * TestGuests.MiB, rate: 0);
+        var options = TestGuests.Options(size: 4 * TestGuests.MiB, rate: 8 * TestGuests.MiB);
         var hosts = new List<string> { options.Host };
         var guest = TestGuests.Create(options);
         try
@@ -95,7 +95,7 @@ public sealed class XbzrleMigrationTests
     [Fact]
     public void Cancelled_among_differences_the_guest_runs_on()
     {
-        using var rig = new Rig(TestGuests.Options(size: 4 * TestGuests.MiB, rate: 0));
+        using var rig = new Rig(TestGuests.Options(size: 4 * TestGuests.MiB, rate: 8 * TestGuests.MiB));
         rig.Parameters = rig.Parameters with { Xbzrle = true, MaxDowntime = TimeSpan.FromMilliseconds(1) };
         rig.PhaseEntered = phase => GoOnAfterWrites(phase, () => rig.Guest, () => rig.Outgoing!.GetState(), () => rig.Outgoing!.Cancel(wait: false));
         Assert.Equal(MigrationStatus.Cancelled, rig.Finish().State);
