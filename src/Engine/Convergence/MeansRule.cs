@@ -5,7 +5,10 @@ namespace PsMigrate.Engine.Convergence;
 /// <summary>Pages of one pass, or of as much of it as there is, that were not zero.</summary>
 /// <param name="Whole">Sent as they are.</param>
 /// <param name="Small">Sent as a few bytes, by whatever means.</param>
-/// <param name="Looked">Looked up among the pages that were sent before.</param>
+/// <param name="Looked">
+/// Looked up among the pages that were sent before, without those by which the cache was filled: of a guest that walks through its memory
+/// none is found until it comes round.
+/// </param>
 /// <param name="Found">Found there.</param>
 /// <param name="FoundBytes">Bytes sent for those that were found.</param>
 /// <param name="Spent">What the looking up and comparing took.</param>
@@ -44,10 +47,7 @@ readonly record struct MeansChoice(bool UseDifferences, long CacheSize, string R
 /// </summary>
 static class MeansRule
 {
-    /// <summary>The smallest cache that the rule takes by itself, unless the guest is smaller: QEMU's default.</summary>
-    public const long LeastCache = 64L << 20;
-
-    /// <summary>The largest.</summary>
+    /// <summary>The largest cache that the rule takes by itself.</summary>
     public const long MostCache = 256L << 20;
 
     const int PageSize = 4096;
@@ -64,9 +64,6 @@ static class MeansRule
     // Of the bytes of all pages looked up what must be saved where a limit binds, and time costs nothing.
     const double LeastGain = 0.05;
 
-    // The first pass only fills the cache.
-    const int FillingPasses = 1;
-
     // After differences were given up; twice as long each time.
     const int Rest = 4;
     const int LongestRest = 64;
@@ -79,16 +76,11 @@ static class MeansRule
     }
 
     /// <summary>
-    /// The cache that the rule would take: what is dirty now and room for as much again, since pages that come to share a slot find
-    /// each other there; within an eighth of the guest and fixed bounds.
+    /// The cache that the rule would take: as large as the guest, within a bound. What is dirty now says little of what will be: a guest
+    /// that walks through its memory dirties other pages in each pass. Memory is taken only as the cache is filled.
     /// </summary>
-    public static long CacheSize(in MeansInput input)
-    {
-        if (input.CacheSize > 0) return input.CacheSize;
-        var most = Math.Min(Math.Clamp(input.Memory / 8, LeastCache, MostCache), PowerOfTwo(input.Memory));
-        // In the first pass nobody knows yet how much will be dirty.
-        return input.IsOver ? Math.Min(PowerOfTwo(2 * Math.Max(input.Dirty, PageSize)), Down(most)) : Down(most);
-    }
+    public static long CacheSize(in MeansInput input) =>
+        input.CacheSize > 0 ? input.CacheSize : Math.Min(MostCache, (long)System.Numerics.BitOperations.RoundUpToPowerOf2((ulong)input.Memory));
 
     static MeansChoice? Begin(in MeansInput input)
     {
@@ -118,7 +110,7 @@ static class MeansRule
     static MeansChoice? GiveUp(in MeansInput input)
     {
         var pages = input.Pages;
-        if (input.Passes <= FillingPasses || pages.Looked < FewestPages) return null;
+        if (pages.Looked < FewestPages) return null;
         var saved = (double)(pages.Found * PageSize) - pages.FoundBytes;
         var looked = string.Create(CultureInfo.InvariantCulture,
             $"of {pages.Looked} pages {Share(pages.Found, pages.Looked)} were found and {Share(saved, (double)pages.Looked * PageSize)} of the bytes saved");
@@ -131,10 +123,6 @@ static class MeansRule
     }
 
     static int RestAfter(int failures) => failures == 0 ? 0 : Math.Min(LongestRest, Rest << Math.Min(failures - 1, 8));
-
-    static long PowerOfTwo(long bytes) => (long)System.Numerics.BitOperations.RoundUpToPowerOf2((ulong)bytes);
-
-    static long Down(long bytes) => long.IsPow2(bytes) ? bytes : PowerOfTwo(bytes) / 2;
 
     static string Share(double part, double whole) => string.Create(CultureInfo.InvariantCulture, $"{(whole <= 0 ? 0 : 100 * part / whole):0.#} %");
 

@@ -28,6 +28,9 @@ sealed partial class RamSaver
     /// <summary>Whether pages that go from here on are kept, and those that were kept go as differences.</summary>
     public bool UsesDifferences => _differences is not null;
 
+    /// <inheritdoc cref="XbzrleSaver.Filled"/>
+    public long FilledPages => _xbzrle?.Filled ?? 0;
+
     /// <summary>What differences took so far, sending left out.</summary>
     public TimeSpan DifferenceTime => _xbzrle?.Spent ?? TimeSpan.Zero;
 

@@ -29,6 +29,9 @@ sealed unsafe class XbzrleCache : IDisposable
     /// <summary>Bytes.</summary>
     public long Size { get; private set; }
 
+    /// <summary>How many pages it holds.</summary>
+    public long Count { get; private set; }
+
     /// <summary>What of a size is of use for so much memory, bytes: with a slot for each page, more would stay empty.</summary>
     public static long Fit(long size, long memory) => Math.Min(size, (long)BitOperations.RoundUpToPowerOf2((ulong)memory));
 
@@ -50,6 +53,7 @@ sealed unsafe class XbzrleCache : IDisposable
         if (slot->Generation != 0 && slot->Address != address && slot->Generation + Lifetime > generation) return default;
         var copy = PageOf(address);
         page.CopyTo(copy);
+        if (slot->Generation == 0) Count++;
         *slot = new Slot { Address = address, Generation = generation };
         return copy;
     }
@@ -67,11 +71,13 @@ sealed unsafe class XbzrleCache : IDisposable
         var index = _index;
         var pages = _pages;
         Reserve(size);
+        Count = 0;
         for (long number = 0; number < slots; number++)
         {
             var old = index + number;
             if (old->Generation == 0 || SlotOf(old->Address)->Generation >= old->Generation) continue;
             new ReadOnlySpan<byte>(pages + (number * GuestMemory.PageSize), GuestMemory.PageSize).CopyTo(PageOf(old->Address));
+            if (SlotOf(old->Address)->Generation == 0) Count++;
             *SlotOf(old->Address) = *old;
         }
         Release(index, pages, slots, before);

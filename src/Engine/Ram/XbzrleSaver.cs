@@ -28,6 +28,7 @@ sealed class XbzrleSaver(long cacheSize) : IDisposable
     XbzrleCache? _cache = new(cacheSize);
     long _size = cacheSize;
     long _spent;
+    long _filled;
     readonly byte[] _current = new byte[GuestMemory.PageSize];
     readonly byte[] _encoded = new byte[GuestMemory.PageSize];
     long _bytes;
@@ -45,6 +46,9 @@ sealed class XbzrleSaver(long cacheSize) : IDisposable
 
     /// <summary>What <see cref="Save"/> took so far.</summary>
     public TimeSpan Spent => Stopwatch.GetElapsedTime(0, _spent);
+
+    /// <summary>Pages that were not found since the cache was still being filled with them.</summary>
+    public long Filled => _filled;
 
     /// <summary>Takes another size of cache, and keeps what fits. Throws MemoryExceeded; then nothing has changed.</summary>
     public void Resize(long size)
@@ -93,7 +97,9 @@ sealed class XbzrleSaver(long cacheSize) : IDisposable
         {
             _missed++;
             if (isLastStage) return XbzrleOutcome.Whole;
+            var before = _cache.Count;
             var copy = _cache.Insert(address, page, generation);
+            _filled += _cache.Count - before;
             if (!copy.IsEmpty) page = copy;
             return XbzrleOutcome.Whole;
         }

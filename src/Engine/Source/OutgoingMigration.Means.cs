@@ -124,7 +124,7 @@ sealed partial class OutgoingMigration
         var xbzrle = _ram.Xbzrle;
         var found = xbzrle?.Pages ?? 0;
         return new PassPages(
-            _ram.NormalPages, _ram.SparsePages + found - (xbzrle?.Overflow ?? 0), found + (xbzrle?.CacheMiss ?? 0), found, xbzrle?.Bytes ?? 0,
+            _ram.NormalPages, _ram.SparsePages + found - (xbzrle?.Overflow ?? 0), found + (xbzrle?.CacheMiss ?? 0) - _ram.FilledPages, found, xbzrle?.Bytes ?? 0,
             _ram.DifferenceTime);
     }
 

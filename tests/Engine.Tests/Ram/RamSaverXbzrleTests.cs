@@ -169,6 +169,21 @@ public sealed class RamSaverXbzrleTests : IDisposable
     }
 
     [Fact]
+    public void Pages_that_find_an_empty_slot_fill_the_cache()
+    {
+        _saver.Cleanup();
+        _saver = FirstPass(64 * Page);
+        Pass(() => Write(_memory.Ram, 0, 8, 1), () => Write(_memory.Ram, 64, 8, 1), () => Write(_memory.Ram, 3, 8, 1));
+        Assert.Equal((2, 3), (_saver.FilledPages, _saver.Xbzrle!.CacheMiss));
+        // A cache that was let go of is filled anew.
+        _saver.RestDifferences();
+        _saver.UseDifferences(64 * Page);
+        Pass(() => Write(_memory.Ram, 0, 8, 2));
+        Assert.Equal((3, 4), (_saver.FilledPages, _saver.Xbzrle!.CacheMiss));
+        AssertSame();
+    }
+
+    [Fact]
     public void Another_size_of_cache_keeps_what_fits()
     {
         Pass(() => Write(_memory.Ram, 3, 0, 1), () => Write(_memory.Ram, 4, 0, 1));

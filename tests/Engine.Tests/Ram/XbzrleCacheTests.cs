@@ -75,10 +75,11 @@ public sealed unsafe class XbzrleCacheTests
         using var cache = new XbzrleCache(Slots * Page);
         for (var slot = 0; slot < Slots; slot++) cache.Insert(slot * Page, Filled((byte)(slot + 1)), 2 + slot);
         cache.Resize(2 * Slots * Page);
-        Assert.Equal(2 * Slots * Page, cache.Size);
+        Assert.Equal((2 * Slots * Page, Slots), (cache.Size, cache.Count));
         for (var slot = 0; slot < Slots; slot++) Assert.Equal(Filled((byte)(slot + 1)), cache.Find(slot * Page, 2 + slot).ToArray());
         cache.Insert((Slots + 1) * Page, Filled(9), 9);
         cache.Resize(Slots / 2 * Page);
+        Assert.Equal(Slots / 2, cache.Count);
         // 0 and 2, 1 and 3 and 5 come to share a slot.
         Assert.Equal(Filled(3), cache.Find(2 * Page, 9).ToArray());
         Assert.Equal(Filled(9), cache.Find((Slots + 1) * Page, 9).ToArray());
