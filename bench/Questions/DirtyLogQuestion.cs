@@ -27,9 +27,9 @@ sealed class DirtyLogQuestion : IQuestion
             for (var round = 1; round <= runs; round++)
             {
                 off.Add(Rate(guest));
-                guest.AtTickBoundary(() => { guest.Memory.StartLog(); return 0; });
+                guest.StartLog();
                 on.Add(Rate(guest));
-                guest.AtTickBoundary(() => { guest.Memory.StopLog(); return 0; });
+                guest.StopLog();
                 Progress.Show(round, runs, ("off, million writes/s", off[^1]), ("on", on[^1]));
             }
             return [Row.OfRates("a guest's writes with the dirty log on", "the same guest, log off", "million/s", on, off, target: null)];

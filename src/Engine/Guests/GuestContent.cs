@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace PsMigrate.Engine.Guests;
 
@@ -49,9 +51,32 @@ static unsafe class ContentFill
     }
 
     /// <summary>Incompressible bytes. The length must be a multiple of 8.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Random(Span<byte> bytes, ulong state)
     {
-        foreach (ref var word in MemoryMarshal.Cast<byte, ulong>(bytes)) word = Generator.Mix(state += Generator.Gamma);
+        var words = MemoryMarshal.Cast<byte, ulong>(bytes);
+        var done = Vector512.IsHardwareAccelerated ? RandomVectors(words, state) : 0;
+        RandomPlain(words[done..], state + ((ulong)done * Generator.Gamma));
+    }
+
+    /// <summary>The same, number by number: what the vectors are tested against.</summary>
+    public static void RandomPlain(Span<ulong> words, ulong state)
+    {
+        foreach (ref var word in words) word = Generator.Mix(state += Generator.Gamma);
+    }
+
+    /// <summary>Eight numbers at a time, as many as that gives. Returns how many.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static int RandomVectors(Span<ulong> words, ulong state)
+    {
+        var counters = Vector512.Create(state) + (Vector512.CreateSequence(1UL, 1UL) * Generator.Gamma);
+        var at = 0;
+        for (; at <= words.Length - Vector512<ulong>.Count; at += Vector512<ulong>.Count)
+        {
+            Generator.Mix(counters).StoreUnsafe(ref words[at]);
+            counters += Vector512.Create((ulong)Vector512<ulong>.Count * Generator.Gamma);
+        }
+        return at;
     }
 
     /// <summary>Words of a log file with numbers between them. The length must be a multiple of 8.</summary>

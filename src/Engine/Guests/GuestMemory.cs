@@ -66,11 +66,17 @@ sealed unsafe class GuestMemory
     public void ExpectDense(RamBlock block, long firstPage, long pages) =>
         _host.ExpectDense(block.Address + (firstPage * PageSize), pages * PageSize);
 
+    /// <summary>A log for each block, for <see cref="StartLog(DirtyBitmap[])"/>. Takes time: to be made while the guest still runs.</summary>
+    public DirtyBitmap[] MakeLogs() => [.. Blocks.Select(block => new DirtyBitmap(block.Pages))];
+
     /// <summary>Starts to log writes. Only while no vCPU is inside a tick.</summary>
-    public void StartLog()
+    public void StartLog(DirtyBitmap[] logs)
     {
-        foreach (var block in Blocks) block.Log = new DirtyBitmap(block.Pages);
+        for (var i = 0; i < logs.Length; i++) Blocks[i].Log = logs[i];
     }
+
+    /// <summary>Starts to log writes of memory that no vCPU runs on.</summary>
+    public void StartLog() => StartLog(MakeLogs());
 
     /// <summary>Stops to log writes. Only while no vCPU is inside a tick.</summary>
     public void StopLog()

@@ -1,4 +1,3 @@
-using System.Numerics;
 using PsMigrate.Engine.Model;
 
 namespace PsMigrate.Engine.Guests;
@@ -30,12 +29,7 @@ public sealed partial class MemoryGuest
         {
             _guest = guest;
             guest.Claim(this, Guid.Empty, keepsSource: true);
-            guest.AtTickBoundary(() =>
-            {
-                guest.Memory.StartLog();
-                Clock.Restart();
-                return true;
-            });
+            guest.StartLog(Clock.Restart);
         }
 
         private protected override GuestDirtyRate? Collect(TimeSpan wait)
@@ -56,24 +50,18 @@ public sealed partial class MemoryGuest
             _isOver = true;
             try
             {
-                return _guest.AtTickBoundary(() =>
+                var logs = _guest.Memory.Blocks.Select(block => block.Log).ToArray();
+                var time = _guest.AtTickBoundary(() =>
                 {
-                    var pages = _guest.Memory.Blocks.Sum(block => block.Log is { } log ? Count(log) : 0);
                     _guest.Memory.StopLog();
-                    return (pages, Clock.Elapsed);
+                    return Clock.Elapsed;
                 });
+                return (logs.Sum(log => log?.Count ?? 0), time);
             }
             finally
             {
                 _guest.Unclaim(this);
             }
-        }
-
-        static long Count(DirtyBitmap log)
-        {
-            long pages = 0;
-            for (var word = 0; word < log.WordCount; word++) pages += BitOperations.PopCount(log.Take(word));
-            return pages;
         }
     }
 }

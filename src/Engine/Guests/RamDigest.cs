@@ -12,6 +12,9 @@ static class RamDigest
     const int ChunkSize = RamBlock.PagesPerChunk * GuestMemory.PageSize;
     const int HashSize = 16;
 
+    // Chunks whose hashes are kept at a time, 1 GiB: the room for them does not grow with the guest.
+    const int Window = 4096;
+
     static int _isWarm;
 
     /// <summary>32 hexadecimal digits. The memory must not change meanwhile. Uses up to two threads.</summary>
@@ -51,24 +54,38 @@ static class RamDigest
 
     static void AppendBlock(XxHash128 total, RamBlock block)
     {
-        var chunks = (block.Length + ChunkSize - 1) / ChunkSize;
-        var hashes = new byte[checked((int)chunks) * HashSize];
-        var isZero = new bool[chunks];
-        Parallel.For(0, chunks, new ParallelOptions { MaxDegreeOfParallelism = Math.Min(2, Environment.ProcessorCount) }, chunk =>
+        var chunks = (int)((block.Length + ChunkSize - 1) / ChunkSize);
+        var hashes = new byte[Math.Min(chunks, Window) * HashSize];
+        var isZero = new bool[Math.Min(chunks, Window)];
+        // What was never written is passed by without a look.
+        for (var first = block.UntouchedChunks(0, chunks); first < chunks;)
         {
-            var offset = chunk * ChunkSize;
+            var count = Math.Min(Window, chunks - first);
+            HashChunks(block, first, count, hashes, isZero);
+            AppendHashes(total, first, hashes, isZero.AsSpan(0, count));
+            first += count;
+            first += block.UntouchedChunks(first, chunks - first);
+        }
+    }
+
+    static void HashChunks(RamBlock block, int first, int count, byte[] hashes, bool[] isZero) =>
+        Parallel.For(0, count, new ParallelOptions { MaxDegreeOfParallelism = Math.Min(2, Environment.ProcessorCount) }, i =>
+        {
+            var offset = (long)(first + i) * ChunkSize;
             var bytes = block.Span(offset, (int)Math.Min(ChunkSize, block.Length - offset));
-            isZero[chunk] = !block.IsTouched(chunk) || !bytes.ContainsAnyExcept((byte)0);
-            if (!isZero[chunk]) XxHash128.Hash(bytes, hashes.AsSpan((int)chunk * HashSize, HashSize));
+            isZero[i] = !block.IsTouched(first + i) || !bytes.ContainsAnyExcept((byte)0);
+            if (!isZero[i]) XxHash128.Hash(bytes, hashes.AsSpan(i * HashSize, HashSize));
         });
 
+    static void AppendHashes(XxHash128 total, int first, byte[] hashes, ReadOnlySpan<bool> isZero)
+    {
         Span<byte> index = stackalloc byte[8];
-        for (var chunk = 0; chunk < chunks; chunk++)
+        for (var i = 0; i < isZero.Length; i++)
         {
-            if (isZero[chunk]) continue;
-            BinaryPrimitives.WriteInt64BigEndian(index, chunk);
+            if (isZero[i]) continue;
+            BinaryPrimitives.WriteInt64BigEndian(index, first + i);
             total.Append(index);
-            total.Append(hashes.AsSpan(chunk * HashSize, HashSize));
+            total.Append(hashes.AsSpan(i * HashSize, HashSize));
         }
     }
 }

@@ -8,9 +8,10 @@ namespace PsMigrate.Engine.Ram;
 /// A RAM block that fills up, and which of its pages have come (QEMU's receivedmap). Pages of one block may come from several threads
 /// at a time, each page from one. A page counts as received only when all of it is there.
 /// </summary>
-sealed unsafe class ArrivingBlock(RamBlock block)
+sealed unsafe partial class ArrivingBlock(RamBlock block)
 {
-    readonly ulong[] _received = new ulong[(block.Pages + 63) / 64];
+    readonly ulong[] _received = new ulong[BitWords.Count(block.Pages)];
+    int _complete;
 
     public RamBlock Block => block;
 
@@ -97,6 +98,7 @@ sealed unsafe class ArrivingBlock(RamBlock block)
     /// <summary>Pages that will come anew: they count as missing from here on. No other thread may bring pages meanwhile.</summary>
     public void Discard(long first, long count)
     {
+        _complete = Math.Min(_complete, (int)(first >> 6));
         for (var page = first; page < first + count;)
         {
             var bit = (int)(page & 63);
@@ -114,6 +116,24 @@ sealed unsafe class ArrivingBlock(RamBlock block)
         return copy;
     }
 
+    /// <summary>
+    /// Whether all pages are there. What was seen to be whole is not looked at again: asked while the guest still runs at its source,
+    /// it has little left to look at when the guest stands. One thread asks.
+    /// </summary>
+    public bool IsComplete
+    {
+        get
+        {
+            if (_complete < _received.Length)
+            {
+                var next = _received.AsSpan(_complete).IndexOfAnyExcept(ulong.MaxValue);
+                _complete = next < 0 ? _received.Length : _complete + next;
+            }
+            // The last word may have bits for fewer pages.
+            return _complete == _received.Length || (_complete == _received.Length - 1 && MissingFrom(_complete) == block.Pages);
+        }
+    }
+
     /// <summary>Pages that are not there yet.</summary>
     public long MissingPages
     {
@@ -126,16 +146,15 @@ sealed unsafe class ArrivingBlock(RamBlock block)
     }
 
     /// <summary>The first page that is not there yet; <see cref="RamBlock.Pages"/> when all are.</summary>
-    public long FirstMissing
+    public long FirstMissing => MissingFrom(0);
+
+    long MissingFrom(int word)
     {
-        get
+        for (; word < _received.Length; word++)
         {
-            for (var i = 0; i < _received.Length; i++)
-            {
-                var missing = ~Volatile.Read(ref _received[i]);
-                if (missing != 0) return Math.Min(block.Pages, (i * 64L) + BitOperations.TrailingZeroCount(missing));
-            }
-            return block.Pages;
+            var missing = ~Volatile.Read(ref _received[word]);
+            if (missing != 0) return Math.Min(block.Pages, (word * 64L) + BitOperations.TrailingZeroCount(missing));
         }
+        return block.Pages;
     }
 }

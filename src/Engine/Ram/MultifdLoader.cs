@@ -124,7 +124,11 @@ sealed class MultifdLoader(WireReader reader, MultifdBarrier.Member member, Func
             var seen = reader.Peek(GuestMemory.PageSize);
             var at = 0;
             for (; i < offsets.Length && seen.Length - at >= GuestMemory.PageSize; at += GuestMemory.PageSize)
-                block.Store(offsets[i++] / GuestMemory.PageSize, seen.Slice(at, GuestMemory.PageSize));
+            {
+                var page = offsets[i++] / GuestMemory.PageSize;
+                block.Arriving(_ram!.Memory, page);
+                block.Store(page, seen.Slice(at, GuestMemory.PageSize));
+            }
             reader.Skip(at);
         }
     }
@@ -132,7 +136,11 @@ sealed class MultifdLoader(WireReader reader, MultifdBarrier.Member member, Func
     void StorePacked(ArrivingBlock block, PacketInflater inflater)
     {
         inflater.Begin(_packet.DataSize);
-        foreach (var offset in _packet.Offsets[.._packet.NormalPages]) block.Store(offset / GuestMemory.PageSize, inflater.NextPage());
+        foreach (var offset in _packet.Offsets[.._packet.NormalPages])
+        {
+            block.Arriving(_ram!.Memory, offset / GuestMemory.PageSize);
+            block.Store(offset / GuestMemory.PageSize, inflater.NextPage());
+        }
         inflater.End();
     }
 }

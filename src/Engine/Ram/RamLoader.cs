@@ -54,6 +54,7 @@ sealed class RamLoader(Func<(string Name, long Length)[], GuestMemory> prepare)
             {
                 case RamFlags.Eos when word == RamFlags.Eos:
                     Channels?.SectionEnded();
+                    _ = Ram?.IsComplete;
                     return;
                 case RamFlags.MemSize:
                     ReadBlockList(reader, (long)(word & ~RamFlags.Mask));

@@ -13,6 +13,10 @@ sealed partial class RamSaver
     int _word;
     long _pending;
     bool _hasTaken;
+    int _lookedAt;
+
+    // Words whose log is looked at together: 4 MiB of RAM.
+    const int LogStretch = 16;
 
     /// <summary>Goes on where it stopped, wraps round, and ends when nothing is dirty or one of the limits is reached.</summary>
     void SavePages(WireWriter writer, long maxBytes, long until)
@@ -35,7 +39,7 @@ sealed partial class RamSaver
     void NextPart(WireWriter writer)
     {
         EndRun(writer);
-        _word = 0;
+        _lookedAt = _word = 0;
         if (++_part < _parts.Length) return;
         _part = 0;
         EndRound();
@@ -54,19 +58,28 @@ sealed partial class RamSaver
     }
 
     /// <summary>
-    /// Looks at the log of 64 pages once more before they are looked at (CLEAR_DIRTY_LOG of QEMU): what the guest has written since the
-    /// log was collected goes now, and need not go again.
+    /// Looks at the log once more before pages are looked at (CLEAR_DIRTY_LOG of QEMU): what the guest has written since the log was
+    /// collected goes now, and need not go again. A stretch of words at a time, for each look that finds something makes all
+    /// processors wait.
     /// </summary>
     ulong TakeLog(Part part)
     {
-        var known = part.Dirty.Word(_word);
-        if (part.Block.Log is not { } log) return known;
-        var taken = log.Take(_word);
-        if (taken == 0) return known;
-        _pending += part.Dirty.SetBits(_word, taken);
-        part.Taken[_word] |= taken;
+        if (_word >= _lookedAt && part.Block.Log is { } log) LookAtLog(part, log);
+        return part.Dirty.Word(_word);
+    }
+
+    void LookAtLog(Part part, DirtyBitmap log)
+    {
+        Span<ulong> stretch = stackalloc ulong[LogStretch];
+        stretch = stretch[..Math.Min(LogStretch, part.Dirty.WordCount - _word)];
+        _lookedAt = _word + stretch.Length;
+        if (!log.TryTake(_word, stretch)) return;
+        for (var i = 0; i < stretch.Length; i++)
+        {
+            _pending += part.Dirty.SetBits(_word + i, stretch[i]);
+            part.Taken[_word + i] |= stretch[i];
+        }
         _hasTaken = true;
-        return known | taken;
     }
 
     /// <summary>Of the pages that were taken out of the log before they went, those that are not known to be dirty again.</summary>

@@ -42,11 +42,7 @@ sealed partial class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.Defau
     {
         if (xbzrleCacheSize > 0) _xbzrle = new XbzrleSaver(XbzrleCache.Fit(xbzrleCacheSize, guest.Memory.Length));
         // The first pass sends everything, so what was logged before it is of no interest.
-        guest.AtTickBoundary(() =>
-        {
-            guest.Memory.StartLog();
-            return true;
-        });
+        guest.StartLog();
         _pending = 0;
         foreach (var part in _parts)
         {
@@ -92,11 +88,7 @@ sealed partial class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.Defau
     public void Cleanup()
     {
         ReleaseCache();
-        guest.AtTickBoundary(() =>
-        {
-            guest.Memory.StopLog();
-            return true;
-        });
+        guest.StopLog();
     }
 
     /// <summary>Lets go of the bitmaps; only the counters are of use from here on.</summary>

@@ -18,6 +18,24 @@ public sealed class ContentTests
     }
 
     [Fact]
+    public void Random_content_is_the_same_with_vectors_and_without()
+    {
+        var random = new Random(10);
+        for (var round = 0; round < 300; round++)
+        {
+            var state = (ulong)random.NextInt64(long.MinValue, long.MaxValue);
+            var (fast, plain) = (new ulong[random.Next(600)], new ulong[600]);
+            ContentFill.Random(System.Runtime.InteropServices.MemoryMarshal.AsBytes(fast.AsSpan()), state);
+            ContentFill.RandomPlain(plain.AsSpan(0, fast.Length), state);
+            Assert.Equal(plain[..fast.Length], fast);
+            // Also where the processor has no such vectors.
+            var done = ContentFill.RandomVectors(fast, state);
+            Assert.Equal(fast.Length / 8 * 8, done);
+            Assert.Equal(plain[..fast.Length], fast);
+        }
+    }
+
+    [Fact]
     public void Mixed_content_has_zero_random_and_text_pages()
     {
         var memory = new GuestMemory(Size);
@@ -83,6 +101,44 @@ public sealed class ContentTests
         Assert.NotEqual(RamDigest.Compute(first), RamDigest.Compute(second));
         first.Release();
         second.Release();
+    }
+
+    [Fact]
+    public void The_digest_of_a_guest_larger_than_one_window_of_it_sees_each_touched_chunk()
+    {
+        // 3 GiB, of which few chunks are there.
+        var (first, second) = (new GuestMemory(3L << 30), new GuestMemory(3L << 30));
+        foreach (var page in new[] { 5, (1L << 18) - 1, 1L << 18, (3L << 18) - 1 })
+        {
+            unsafe
+            {
+                first.Ram.PageForWrite(page)[9] = 3;
+                Assert.NotEqual(RamDigest.Compute(first), RamDigest.Compute(second));
+                second.Ram.PageForWrite(page)[9] = 3;
+            }
+            Assert.Equal(RamDigest.Compute(first), RamDigest.Compute(second));
+        }
+        first.Release();
+        second.Release();
+    }
+
+    [Fact]
+    public void Chunks_that_were_never_written_are_counted_up_to_the_first_that_was()
+    {
+        var random = new Random(9);
+        var memory = new GuestMemory(400L * RamBlock.PagesPerChunk * GuestMemory.PageSize);
+        unsafe
+        {
+            for (var write = 0; write < 6; write++) memory.Ram.PageForWrite(random.NextInt64(memory.Ram.Pages));
+        }
+        for (var from = 0; from < 400; from++)
+            for (var max = 0; max < 500; max += 50)
+            {
+                var expected = 0;
+                while (expected < max && from + expected < 400 && !memory.Ram.IsTouched(from + expected)) expected++;
+                Assert.Equal(expected, memory.Ram.UntouchedChunks(from, max));
+            }
+        memory.Release();
     }
 
     [Fact]

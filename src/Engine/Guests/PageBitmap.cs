@@ -1,0 +1,79 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+
+namespace PsMigrate.Engine.Guests;
+
+/// <summary>One bit a page, owned by one thread: what is still to be sent.</summary>
+sealed class PageBitmap(long pages)
+{
+    readonly ulong[] _words = new ulong[BitWords.Count(pages)];
+
+    public long Pages => pages;
+
+    /// <summary>How many bits are set.</summary>
+    public long Count { get; private set; }
+
+    public int WordCount => _words.Length;
+
+    public void SetAll()
+    {
+        Array.Fill(_words, ulong.MaxValue);
+        if (pages % 64 != 0) _words[^1] = (1UL << (int)(pages % 64)) - 1;
+        Count = pages;
+    }
+
+    /// <summary>The bits of 64 pages.</summary>
+    public ulong Word(int index) => _words[index];
+
+    /// <summary>The first word from <paramref name="from"/> on that has a bit; <see cref="WordCount"/> when none has.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public int NextWord(int from) => BitWords.Next(_words, from);
+
+    /// <summary>How many words from there on have all their bits, up to so many.</summary>
+    public int FullWords(int from, int max)
+    {
+        var words = _words.AsSpan(from, Math.Min(max, _words.Length - from));
+        var end = words.IndexOfAnyExcept(ulong.MaxValue);
+        return end < 0 ? words.Length : end;
+    }
+
+    /// <summary>Clears words of which all bits are set.</summary>
+    public void ClearWords(int first, int count)
+    {
+        _words.AsSpan(first, count).Clear();
+        Count -= count * 64L;
+    }
+
+    /// <summary>Sets bits of one word, and returns how many were not set.</summary>
+    public int SetBits(int word, ulong bits)
+    {
+        var found = BitOperations.PopCount(bits & ~_words[word]);
+        _words[word] |= bits;
+        Count += found;
+        return found;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void ClearBits(int word, ulong bits)
+    {
+        _words[word] &= ~bits;
+        Count -= BitOperations.PopCount(bits);
+    }
+
+    /// <summary>
+    /// Takes over what the log holds. Returns how many pages turned dirty that were not yet (QEMU's num_dirty_pages_period).
+    /// </summary>
+    public long Collect(DirtyBitmap log)
+    {
+        var found = log.TakeInto(_words);
+        Count += found;
+        return found;
+    }
+
+    /// <summary>
+    /// To be called before pages of these words are looked at and sent: the log forgets those that are in here too, for what was
+    /// written to them so far is about to be sent (migration_clear_memory_region_dirty_bitmap of QEMU). What else is in the log stays
+    /// there. Returns how many marks that took away. Of many words at a time, for one with a mark costs about ten microseconds.
+    /// </summary>
+    public long ClearLog(DirtyBitmap log, int first, int count) => log.Drop(_words, first, Math.Min(count, _words.Length - first));
+}
