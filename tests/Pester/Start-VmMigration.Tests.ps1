@@ -83,7 +83,7 @@ Describe 'Start-VmMigration' {
         It 'writes each pass as it happens' {
             New-Writer $name | Where-Object { $false }
             $seen = @{}
-            Start-VmMigration $name "local:$to" -MaxBandwidth 40MB -MaxDowntime 50ms |
+            Start-VmMigration $name "local:$to" -MaxBandwidth 40MB -MaxDowntime 50ms -Means Qemu |
                 ForEach-Object { $seen[$_.Iteration] = (Get-MigrationState $_.Id).State }
             $seen.Count | Should -BeGreaterThan 1
             $seen[1] | Should -Be 'Active'
