@@ -20,7 +20,7 @@ public sealed class Migration
     Migration(int id, Guest guest, MigrationUri destination, MigrationParameters parameters)
         : this(id, guest, destination, guest switch
         {
-            MemoryGuest memory => new OutgoingMigration(id, memory, destination.ToString(), parameters, cancel => Connect(destination, parameters, cancel),
+            MemoryGuest memory => new OutgoingMigration(id, memory, destination.ToString(), KnowingPeer(destination, parameters), Connector(destination, parameters),
                 parameters.DestinationQmp is { } qmp ? QemuGuest.ConnectionTo(MigrationUri.Parse(qmp)) : null),
             QemuGuest driven => new DrivenMigration(id, driven, destination, parameters),
             _ => throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User, $"A guest of kind {guest.Kind} can't be migrated."),
@@ -41,6 +41,8 @@ public sealed class Migration
         parameters.Validate();
         if (destination.Kind is (MigrationUriKind.File or MigrationUriKind.Exec) && parameters.Verify)
             throw MigrationException.Invalid($"{destination} has no way back, so nobody there can give a digest: -Verify can't be kept.");
+        if (destination.Kind is (MigrationUriKind.File or MigrationUriKind.Exec) && parameters.Channels > 0 && guest is MemoryGuest)
+            throw MigrationException.Invalid($"{destination} takes one stream: -Channels is for destinations that are connected to.");
         if (destination.Kind == MigrationUriKind.Local && parameters.KeepSource
             && string.Equals(destination.Name, guest.Host, StringComparison.OrdinalIgnoreCase))
             throw new MigrationException(MigrationErrorId.DuplicateGuestName, MigrationSide.User,
@@ -136,16 +138,18 @@ public sealed class Migration
     /// <summary>Goes on with a paused postcopy; null is the same address. Throws InvalidUri, InvalidState, UnsupportedByGuest.</summary>
     public void Recover(MigrationUri? destination = null) => _run.Recover(destination?.ToString());
 
-    static IConnection Connect(MigrationUri destination, MigrationParameters parameters, CancellationToken cancel)
+    /// <summary>What makes the connections: one, and one for each channel.</summary>
+    static Func<CancellationToken, IConnection> Connector(MigrationUri destination, MigrationParameters parameters) => destination.Kind switch
     {
-        if (destination.Kind == MigrationUriKind.File) return FileTarget.Create(destination, overwrite: true);
-        if (destination.Kind == MigrationUriKind.Exec) return CommandConnection.WriteTo(destination);
-        if (destination.Kind != MigrationUriKind.Local) return Connector.Connect(destination, parameters.ConnectTimeout, cancel);
-        // local: carries the same bytes through the same code; only the socket is missing.
-        var (source, target) = LocalLink.Create(destination.ToString());
-        var options = new ReceiverOptions { HostName = destination.Name };
-        var incoming = new IncomingMigration(target, options.ToPolicy());
-        new Thread(incoming.Run) { IsBackground = true, Name = $"incoming {destination}" }.Start();
-        return source;
-    }
+        MigrationUriKind.File => _ => FileTarget.Create(destination, overwrite: true),
+        MigrationUriKind.Exec => _ => CommandConnection.WriteTo(destination),
+        MigrationUriKind.Local => new LocalHost(destination).Connect,
+        _ => cancel => Transport.Connector.Connect(destination, parameters.ConnectTimeout, cancel),
+    };
+
+    /// <summary>What is in this process needs nobody to say what it is.</summary>
+    static MigrationParameters KnowingPeer(MigrationUri destination, MigrationParameters parameters) =>
+        parameters.PeerVersion is null && (destination.Kind == MigrationUriKind.Local || ReceiverRegistry.All.Any(receiver => receiver.Uri == destination))
+            ? parameters with { Peer = PeerKind.PsMigrate }
+            : parameters;
 }

@@ -134,3 +134,20 @@ public sealed class QmpAddressCompleter : Completer
         new("tcp:", "tcp:HOST:PORT, the same over TCP; anyone who can connect has all rights over that QEMU"),
     ];
 }
+
+/// <summary>What can be at a destination: one of ours, or a release of QEMU, of which those that differ in how channels work are marked.</summary>
+public sealed class PeerVersionCompleter : Completer
+{
+    static readonly string[] LikeThat = ["9.1", "9.2", "10.0", "10.1", "10.2", "11.0", "11.1"];
+
+    private protected override IEnumerable<Suggestion> Suggest(IDictionary bound) =>
+    [
+        new("PsMigrate", "a PsMigrate receiver"),
+        new("7.2", "QEMU 7.2: every section ends with a mark, zero pages go through the main channel"),
+        new("8.0", "QEMU 8.0: as 7.2"),
+        new("8.1", "QEMU 8.1: marks of their own"),
+        new("8.2", "QEMU 8.2: as 8.1"),
+        new("9.0", "QEMU 9.0: zero pages go through the channels"),
+        .. LikeThat.Select(release => new Suggestion(release, $"QEMU {release}: as 9.0")),
+    ];
+}

@@ -152,6 +152,9 @@ public static class ErrorRecords
             (ErrorCategory.DeviceError, "Run the command by itself and see what it says."),
         MigrationErrorId.IncompleteMemory =>
             (ErrorCategory.InvalidData, "The sender left pages out, or uses channels that did not get here: give -Channels as at the source."),
+
+        MigrationErrorId.PeerVersionUnknown =>
+            (ErrorCategory.InvalidArgument, "Give -PeerVersion PsMigrate or the release of the QEMU, such as -PeerVersion 10.0, or -DestinationQmp, or leave out -Channels."),
     };
 #pragma warning restore CS8524
 }

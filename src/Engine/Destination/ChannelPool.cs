@@ -109,7 +109,7 @@ sealed class ChannelPool(TimeSpan limit, Func<string, bool> isComing)
                 var isClear = IsClear(waiting);
                 var isComplete = isClear && IsComplete(migration, waiting, isSure);
                 var isOver = clock.Elapsed > (isMust && isClear ? limit : MostGrace);
-                if (isComplete && (isOver || !IsMoreLikely(migration, count, sinceLast)))
+                if (isComplete && (isOver || migration.IsAnnounced || !IsMoreLikely(migration, count, sinceLast)))
                 {
                     foreach (var channel in waiting) migration.Take(channel);
                     migration.Admission = ChannelAdmission.Open;

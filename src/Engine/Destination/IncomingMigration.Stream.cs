@@ -125,7 +125,7 @@ sealed partial class IncomingMigration
         {
             var ours = new OurArrival(_link, _policy, _memory, section);
             Begin(ours);
-            _channels?.Expect(ours.Uuid, alwaysFlushes: true);
+            _channels?.Expect(ours.Uuid, alwaysFlushes: true, ours.Channels);
             _ram.AcceptsRuns = !_link.IsOneWay && _link.Extension >= Handshake.RunVersion;
             ours.Welcome(_configuration!.Machine);
             return;

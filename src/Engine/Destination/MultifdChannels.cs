@@ -16,6 +16,7 @@ sealed class MultifdChannels(ChannelPool pool, ArrivedConnection main, int expec
     Func<ArrivingRam?> _ram = () => null;
     Action<long> _hold = _ => { };
     int _marks;
+    int _announced;
     bool _isSetupOver;
     bool _flushes;
     bool _alwaysFlushes;
@@ -25,7 +26,10 @@ sealed class MultifdChannels(ChannelPool pool, ArrivedConnection main, int expec
     public string Host => main.Host;
 
     /// <summary>The channels that a migration must have; 0 when as many as come will do.</summary>
-    public int Expected => expected;
+    public int Expected => _announced > 0 ? _announced : expected;
+
+    /// <summary>Whether the main stream has told how many there are. Behind the pool's lock.</summary>
+    public bool IsAnnounced => _announced > 0;
 
     /// <summary>The guest's uuid, if the main stream tells it; only channels of that uuid belong here then. Behind the pool's lock.</summary>
     public Guid? Uuid { get; set; }
@@ -59,9 +63,11 @@ sealed class MultifdChannels(ChannelPool pool, ArrivedConnection main, int expec
     /// <summary>The main stream has said who comes.</summary>
     /// <param name="uuid">The guest's uuid; null when it is not told.</param>
     /// <param name="alwaysFlushes">Whether a source with channels uses FLUSH for certain; then a setup without one means that it has none.</param>
-    public void Expect(Guid? uuid, bool alwaysFlushes = false)
+    /// <param name="channels">How many it says that it has, which is more to go by than what is expected of a QEMU; 0 where it does not say.</param>
+    public void Expect(Guid? uuid, bool alwaysFlushes = false, int channels = 0)
     {
         _alwaysFlushes = alwaysFlushes;
+        _announced = channels;
         pool.Tell(this, uuid);
     }
 

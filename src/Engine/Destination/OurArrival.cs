@@ -36,6 +36,9 @@ sealed class OurArrival : Arrival
     /// <summary>The guest's uuid, as its multifd channels have it too.</summary>
     public Guid Uuid => _announced.Uuid;
 
+    /// <summary>How many channels come; 0 for none, or not told.</summary>
+    public int Channels => _announced.Channels;
+
     /// <summary>The guest is known and checked before any of its pages; the source waits for the answer.</summary>
     /// <param name="machine">As CONFIGURATION has it; like in QEMU a prefix of our machine's name will do.</param>
     public void Welcome(string machine)

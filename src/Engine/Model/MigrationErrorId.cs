@@ -188,4 +188,8 @@ public enum MigrationErrorId
 
     /// <summary>Pages of the guest never arrived.</summary>
     IncompleteMemory = 58,
+
+    // Channels
+    /// <summary>How channels work depends on what is at the destination, and nothing tells it before the connection is made.</summary>
+    PeerVersionUnknown = 59,
 }

@@ -60,6 +60,9 @@ public sealed record MigrationIteration
     /// <summary>The counters of differences (QEMU's xbzrle-cache); null without -Xbzrle.</summary>
     public XbzrleFigures? Xbzrle { get; init; }
 
+    /// <summary>What compressing has brought; null without -Compression.</summary>
+    public CompressionFigures? Compression { get; init; }
+
     /// <summary>How fast the guest dirties distinct pages, bytes/s, over this pass.</summary>
     public double DirtyRate { get; init; }
 

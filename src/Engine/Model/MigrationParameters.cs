@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace PsMigrate.Engine.Model;
 
 /// <summary>How the channels compress (QEMU's MultiFDCompression).</summary>
@@ -50,7 +52,13 @@ public sealed record MigrationParameters
     /// <summary>QEMU's <c>multifd-channels</c>, 1 to 255, with capability multifd; 0 (the default) is the main channel alone.</summary>
     public int Channels { get; init; }
 
-    /// <summary>The release of the QEMU at the destination, which no stream tells: with channels to a QEMU it must be known.</summary>
+    /// <summary>
+    /// What is at the destination, which a stream tells only after the channels are connected; a guest that this process sends through
+    /// channels has to know before. Known without a word for <c>local:</c> and for receivers of this process, and from DestinationQmp.
+    /// </summary>
+    public PeerKind Peer { get; init; }
+
+    /// <summary>The release of the QEMU at the destination, 7.2 or later, which no stream tells: with channels to a QEMU it must be known.</summary>
     public Version? PeerVersion { get; init; }
 
     /// <summary>By what means guests of ours are sent; a QEMU sends its own by its own.</summary>
@@ -59,7 +67,10 @@ public sealed record MigrationParameters
     /// <summary>QEMU's <c>multifd-compression</c>.</summary>
     public MigrationCompression Compression { get; init; }
 
-    /// <summary>QEMU's <c>multifd-zlib-level</c> (0 to 9) or <c>multifd-zstd-level</c> (0 to 20); null takes QEMU's, 1.</summary>
+    /// <summary>
+    /// QEMU's <c>multifd-zlib-level</c> (0 to 9) or <c>multifd-zstd-level</c> (0 to 20); null takes QEMU's, 1. Zstd's fast levels, -7 to -1,
+    /// are for guests that this process sends; a QEMU takes none.
+    /// </summary>
     public int? CompressionLevel { get; init; }
 
     /// <summary>QEMU's capability <c>xbzrle</c>: send differences of pages that were sent before.</summary>
@@ -125,18 +136,35 @@ public sealed record MigrationParameters
         return this;
     }
 
+    const int FastestZstd = -7;
+
     void CheckQemu()
     {
         CheckBandwidth(MaxPostcopyBandwidth, nameof(MaxPostcopyBandwidth));
         CheckRange(Channels, 0, 255, nameof(Channels));
         CheckRange(MaxThrottle ?? 99, 1, 99, nameof(MaxThrottle));
-        CheckRange(CompressionLevel ?? 0, 0, Compression == MigrationCompression.Zstd ? 20 : 9, nameof(CompressionLevel));
+        var (least, most) = Compression == MigrationCompression.Zstd ? (FastestZstd, 20) : (0, 9);
+        CheckRange(CompressionLevel ?? 0, least, most, nameof(CompressionLevel));
         if (XbzrleCacheSize != 0 && (XbzrleCacheSize < 4096 || !long.IsPow2(XbzrleCacheSize)))
             throw MigrationException.Invalid($"XbzrleCacheSize must be a power of two of at least 4096 bytes, and is {XbzrleCacheSize}.");
         if (Compression != MigrationCompression.None && Channels == 0)
             throw MigrationException.Invalid("Compression works on channels: give -Channels too.");
         if (Xbzrle && Channels > 0) throw MigrationException.Invalid("Xbzrle and Channels exclude each other, as in QEMU.");
+        if (PeerVersion is not null && PeerVersion < OldestPeer) throw MigrationException.Invalid($"PeerVersion must be {OldestPeer} or later, and is {PeerVersion}.");
+        if (PeerVersion is not null && Peer == PeerKind.PsMigrate) throw MigrationException.Invalid("PeerVersion is of a QEMU, and Peer says that there is none.");
         if (PostcopyPreempt && !Postcopy) throw MigrationException.Invalid("PostcopyPreempt needs Postcopy.");
+    }
+
+    static readonly Version OldestPeer = new(7, 2);
+
+    /// <summary>The same with what is at the destination: <c>PsMigrate</c>, or the release of a QEMU, such as 10.0. Throws InvalidParameter.</summary>
+    public MigrationParameters WithPeer(string peer)
+    {
+        if (peer.Equals(nameof(PeerKind.PsMigrate), StringComparison.OrdinalIgnoreCase)) return this with { Peer = PeerKind.PsMigrate };
+        // One number is a release too.
+        if (!Version.TryParse(int.TryParse(peer, CultureInfo.InvariantCulture, out _) ? $"{peer}.0" : peer, out var release))
+            throw MigrationException.Invalid($"PeerVersion is PsMigrate or the release of a QEMU, such as 10.0, and not '{peer}'.");
+        return this with { Peer = PeerKind.Qemu, PeerVersion = release };
     }
 
     static void CheckRange(int value, int least, int most, string name)

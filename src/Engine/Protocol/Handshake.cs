@@ -50,6 +50,9 @@ static class Handshake
     /// <summary>The first version of the extension with runs of pages.</summary>
     public const uint RunVersion = 2;
 
+    /// <summary>The first version of the extension in which a guest's announcement tells how many channels come.</summary>
+    public const uint AnnouncedChannelsVersion = 2;
+
     const uint ExtensionMask = 0xFFFFFF00;
     const uint AnswerBit = 0x80;
     const uint VersionMask = 0x7F;

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using PsMigrate.Engine.Model;
 
 namespace PsMigrate.Engine.Protocol;
@@ -30,6 +31,18 @@ readonly record struct MultifdInit(Guid Uuid, byte Channel)
         reader.Peek(Unused);
         reader.Skip(Unused);
         return new(new Guid(uuid, bigEndian: true), channel);
+    }
+
+    /// <summary>Writes all 64 bytes.</summary>
+    public void Write(WireWriter writer)
+    {
+        Span<byte> packet = stackalloc byte[Size];
+        packet.Clear();
+        BinaryPrimitives.WriteUInt32BigEndian(packet, Magic);
+        BinaryPrimitives.WriteUInt32BigEndian(packet[4..], Version);
+        Uuid.TryWriteBytes(packet[8..], bigEndian: true, out _);
+        packet[24] = Channel;
+        writer.Bytes(packet);
     }
 
     internal static void CheckMagic(WireReader reader, uint magic)

@@ -70,6 +70,35 @@ sealed class MultifdPacket
         reader.Skip(Size);
     }
 
+    /// <summary>
+    /// Fills in a header: of pages of one block, which then carries the method, or without pages of SYNC alone. Every byte is written.
+    /// </summary>
+    /// <param name="header">Room for <see cref="Size"/> bytes.</param>
+    /// <param name="flags">SYNC and the method's bits.</param>
+    /// <param name="number">QEMU's packet_num, for traces only.</param>
+    /// <param name="block">The block's name, at most 255 bytes of UTF-8; empty without pages.</param>
+    /// <param name="normal">Where pages lie whose content follows, bytes.</param>
+    /// <param name="zero">Where zero pages lie; none to a QEMU before 9.0, which does not look there.</param>
+    /// <param name="dataSize">Bytes that follow.</param>
+    public static void Write(
+        Span<byte> header, uint flags, ulong number, string block, ReadOnlySpan<long> normal, ReadOnlySpan<long> zero, int dataSize)
+    {
+        header[..Size].Clear();
+        BinaryPrimitives.WriteUInt32BigEndian(header, MultifdInit.Magic);
+        BinaryPrimitives.WriteUInt32BigEndian(header[4..], MultifdInit.Version);
+        BinaryPrimitives.WriteUInt32BigEndian(header[8..], flags);
+        BinaryPrimitives.WriteUInt32BigEndian(header[12..], MaxPages);
+        BinaryPrimitives.WriteUInt32BigEndian(header[16..], (uint)normal.Length);
+        BinaryPrimitives.WriteUInt32BigEndian(header[20..], (uint)dataSize);
+        BinaryPrimitives.WriteUInt64BigEndian(header[24..], number);
+        BinaryPrimitives.WriteUInt32BigEndian(header[32..], (uint)zero.Length);
+        Encoding.UTF8.GetBytes(block, header.Slice(NameAt, NameSize - 1));
+        var offsets = header[OffsetsAt..Size];
+        for (var i = 0; i < normal.Length; i++) BinaryPrimitives.WriteInt64BigEndian(offsets[(8 * i)..], normal[i]);
+        offsets = offsets[(8 * normal.Length)..];
+        for (var i = 0; i < zero.Length; i++) BinaryPrimitives.WriteInt64BigEndian(offsets[(8 * i)..], zero[i]);
+    }
+
     static void CheckKind(WireReader reader, ReadOnlySpan<byte> start)
     {
         MultifdInit.CheckMagic(reader, BinaryPrimitives.ReadUInt32BigEndian(start));

@@ -102,6 +102,8 @@ static class CapabilityPlan
     static void Channels(MigrationParameters asked, QemuParameters known, EndSettings to)
     {
         if (asked.Channels == 0) return;
+        if (asked.CompressionLevel < 0)
+            throw MigrationException.Invalid($"A QEMU compresses at levels 0 to 20, and CompressionLevel is {asked.CompressionLevel}: zstd's fast levels are for guests of this process.");
         var method = asked.Compression.ToString().ToLowerInvariant();
         to.Set("multifd-channels", known.Number("multifd-channels"), asked.Channels);
         to.Set("multifd-compression", known.Text("multifd-compression"), method);

@@ -2,7 +2,10 @@ using PsMigrate.Engine.Guests;
 
 namespace PsMigrate.Engine.Ram;
 
-/// <summary>Connections of their own through which pages leave, beside the main stream (multifd of QEMU).</summary>
+/// <summary>
+/// Connections of their own through which pages leave, beside the main stream (multifd of QEMU). One thread gives; any may ask for the
+/// figures.
+/// </summary>
 interface IPageOutlets
 {
     /// <summary>
@@ -11,14 +14,20 @@ interface IPageOutlets
     /// </summary>
     bool FindsZeros { get; }
 
-    /// <summary>Pages with content that were given. Any thread may ask.</summary>
+    /// <summary>Whether each section of the main stream ends with a mark, its EOS; else the mark is MULTIFD_FLUSH.</summary>
+    bool MarksSections { get; }
+
+    /// <summary>Pages with content that have left.</summary>
     long NormalPages { get; }
 
-    /// <summary>Zero pages that were given and found. Any thread may ask.</summary>
+    /// <summary>Zero pages that have left.</summary>
     long ZeroPages { get; }
 
-    /// <summary>Bytes that were handed to the links of all channels. Any thread may ask.</summary>
+    /// <summary>Bytes that were handed to the links of all channels.</summary>
     long BytesSent { get; }
+
+    /// <summary>The same, with what was given and has not left, as if none of it were zero or could be compressed.</summary>
+    long BytesGiven { get; }
 
     /// <summary>
     /// Gives pages of one block to the channel that is ready first; waits for one. Throws what a channel failed of.
@@ -27,6 +36,9 @@ interface IPageOutlets
     /// <param name="word">Which 64 pages of it.</param>
     /// <param name="bits">Which of those.</param>
     void Send(RamBlock block, int word, ulong bits);
+
+    /// <summary>Waits until all that was given has left. Throws what a channel failed of.</summary>
+    void Drain();
 
     /// <summary>
     /// Has every channel send all that it was given, and its SYNC; the mark in the main stream is the caller's. Throws what a channel

@@ -18,7 +18,6 @@ sealed class MultifdLoader(WireReader reader, MultifdBarrier.Member member, Func
     ArrivingRam? _ram;
     ArrivingBlock? _block;
     PacketInflater? _inflater;
-    bool _isPlain;
     long _normalPages;
     long _zeroPages;
 
@@ -101,46 +100,55 @@ sealed class MultifdLoader(WireReader reader, MultifdBarrier.Member member, Func
 
     void StoreNormal(ArrivingBlock block)
     {
-        CheckMethod();
-        if (_inflater is null) StorePlain(block);
-        else StorePacked(block, _inflater);
+        foreach (var offset in _packet.Offsets[.._packet.NormalPages]) block.Arriving(_ram!.Memory, offset / GuestMemory.PageSize);
+        if (_packet.Method == MultifdMethod.None) StorePlain(block);
+        else Inflater().Unpack(_packet.DataSize, block, _packet.Offsets[.._packet.NormalPages]);
     }
 
-    void CheckMethod()
+    /// <summary>
+    /// Of the one method that all packets have which are compressed. Plain ones may lie between them: a source of ours sends such
+    /// where compressing does not pay. Throws InvalidValue.
+    /// </summary>
+    PacketInflater Inflater()
     {
-        var isFirst = !_isPlain && _inflater is null;
-        if (isFirst && _packet.Method == MultifdMethod.None) _isPlain = true;
-        else if (isFirst) _inflater = new PacketInflater(reader, _packet.Method, _packet.DataSize, hold);
-        else if (_packet.Method != (_inflater?.Method ?? MultifdMethod.None))
-            throw reader.Error(MigrationErrorId.InvalidValue, $"A multifd packet is of method {_packet.Method}, and those before it were not.");
+        _inflater ??= new PacketInflater(reader, _packet.Method, _packet.DataSize, hold);
+        return _inflater.Method == _packet.Method
+            ? _inflater
+            : throw reader.Error(MigrationErrorId.InvalidValue, $"A multifd packet is of method {_packet.Method}, and one before it was of {_inflater.Method}.");
     }
 
-    /// <summary>As many pages with each look at the buffer as it holds.</summary>
+    // Pages: fewer are copied out of what was read ahead.
+    const int ShortestReceivedThrough = 16;
+
+    /// <summary>Pages that lie together are received to where they belong.</summary>
     void StorePlain(ArrivingBlock block)
     {
         var offsets = _packet.Offsets[.._packet.NormalPages];
         for (var i = 0; i < offsets.Length;)
         {
+            var first = i++;
+            while (i < offsets.Length && offsets[i] == offsets[i - 1] + GuestMemory.PageSize) i++;
+            if (i - first >= ShortestReceivedThrough) ReceiveRun(block, offsets[first] / GuestMemory.PageSize, i - first);
+            else StorePages(block, offsets[first..i]);
+        }
+    }
+
+    /// <summary>As many pages with each look at the buffer as it holds.</summary>
+    void StorePages(ArrivingBlock block, ReadOnlySpan<long> offsets)
+    {
+        for (var i = 0; i < offsets.Length;)
+        {
             var seen = reader.Peek(GuestMemory.PageSize);
             var at = 0;
             for (; i < offsets.Length && seen.Length - at >= GuestMemory.PageSize; at += GuestMemory.PageSize)
-            {
-                var page = offsets[i++] / GuestMemory.PageSize;
-                block.Arriving(_ram!.Memory, page);
-                block.Store(page, seen.Slice(at, GuestMemory.PageSize));
-            }
+                block.Store(offsets[i++] / GuestMemory.PageSize, seen.Slice(at, GuestMemory.PageSize));
             reader.Skip(at);
         }
     }
 
-    void StorePacked(ArrivingBlock block, PacketInflater inflater)
+    void ReceiveRun(ArrivingBlock block, long first, int count)
     {
-        inflater.Begin(_packet.DataSize);
-        foreach (var offset in _packet.Offsets[.._packet.NormalPages])
-        {
-            block.Arriving(_ram!.Memory, offset / GuestMemory.PageSize);
-            block.Store(offset / GuestMemory.PageSize, inflater.NextPage());
-        }
-        inflater.End();
+        reader.ReadThrough(block.PagesForWrite(first, count));
+        block.MarkReceived(first, count);
     }
 }

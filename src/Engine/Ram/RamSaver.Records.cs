@@ -56,7 +56,7 @@ sealed partial class RamSaver
             at += ZeroRecord;
         }
         writer.Advance(at);
-        ZeroPages += BitOperations.PopCount(bits);
+        _zeroPages += BitOperations.PopCount(bits);
     }
 
     /// <summary>A page that is not zero, in the shortest way that there is for it.</summary>
@@ -74,7 +74,7 @@ sealed partial class RamSaver
         var length = WriteWord(record, part, page, RamFlags.Page);
         bytes.CopyTo(record[length..]);
         writer.Advance(length + GuestMemory.PageSize);
-        NormalPages++;
+        _normalPages++;
     }
 
     void SaveZero(WireWriter writer, Part part, long page)
@@ -83,7 +83,7 @@ sealed partial class RamSaver
         var length = WriteWord(record, part, page, RamFlags.Zero);
         record[length] = 0;
         writer.Advance(length + 1);
-        ZeroPages++;
+        _zeroPages++;
     }
 
     /// <summary>The word of a record, with the block's name unless the record before was of the same block (QEMU's last_sent_block).</summary>

@@ -102,7 +102,7 @@ sealed partial class RamSaver
     void SaveZeroRun(WireWriter writer, Run run)
     {
         WriteRunHeader(writer, run, RamFlags.Run | RamFlags.Zero);
-        ZeroPages += run.Count;
+        _zeroPages += run.Count;
     }
 
     void SaveRun(WireWriter writer, Run run)
@@ -111,7 +111,7 @@ sealed partial class RamSaver
         var bytes = run.Part!.Block.Span(run.First * GuestMemory.PageSize, run.Count * GuestMemory.PageSize);
         if (run.Count < ShortestSentThrough) writer.Bytes(bytes);
         else writer.WriteThrough(bytes);
-        NormalPages += run.Count;
+        _normalPages += run.Count;
     }
 
     void WriteRunHeader(WireWriter writer, Run run, ulong flags)

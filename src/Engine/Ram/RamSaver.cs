@@ -19,13 +19,16 @@ sealed partial class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.Defau
     // QEMU's MAX_WAIT: a PART ends after 50 ms, so that the loop around it gets its turn.
     static readonly long MaxPart = Stopwatch.Frequency / 20;
 
+    long _normalPages;
+    long _zeroPages;
+
     public SectionHeader Section { get; } = new(sectionId, StreamConstants.RamSection, 0, StreamConstants.RamVersion);
 
     /// <summary>Pages sent as they are.</summary>
-    public long NormalPages { get; private set; }
+    public long NormalPages => _normalPages + (Outlets?.NormalPages ?? 0);
 
     /// <summary>Pages sent as zero.</summary>
-    public long ZeroPages { get; private set; }
+    public long ZeroPages => _zeroPages + (Outlets?.ZeroPages ?? 0);
 
     /// <summary>How often the dirty log was collected; the one of the setup counts.</summary>
     public int SyncCount { get; private set; }
@@ -56,12 +59,15 @@ sealed partial class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.Defau
             writer.Name(block.Name);
             writer.UInt64((ulong)block.Length);
         }
+        if (Outlets is { } outlets) Mark(outlets, writer);
         writer.UInt64(RamFlags.Eos);
     }
 
     public void SaveIterate(WireWriter writer, long maxBytes)
     {
-        SavePages(writer, maxBytes, Stopwatch.GetTimestamp() + MaxPart);
+        var until = Stopwatch.GetTimestamp() + MaxPart;
+        if (Outlets is { } outlets) GivePart(outlets, writer, maxBytes, until);
+        else SavePages(writer, maxBytes, until);
         writer.UInt64(RamFlags.Eos);
     }
 
@@ -69,12 +75,14 @@ sealed partial class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.Defau
     {
         PendingExact();
         _isLastStage = true;
-        SavePages(writer, long.MaxValue, long.MaxValue);
+        if (Outlets is { } outlets) GiveRest(outlets, writer);
+        else SavePages(writer, long.MaxValue, long.MaxValue);
         writer.UInt64(RamFlags.Eos);
     }
 
     public long PendingExact()
     {
+        if (Outlets is { } outlets) EndPass(outlets);
         var found = 0L;
         foreach (var part in _parts)
             if (part.Block.Log is { } log) found += part.Dirty.Collect(log);
@@ -91,6 +99,10 @@ sealed partial class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.Defau
         guest.StopLog();
     }
 
-    /// <summary>Lets go of the bitmaps; only the counters are of use from here on.</summary>
-    public void Forget() => (_parts, _pending) = ([], 0);
+    /// <summary>Lets go of the bitmaps and channels; only the counters are of use from here on.</summary>
+    public void Forget()
+    {
+        (_parts, _pending) = ([], 0);
+        ForgetOutlets();
+    }
 }

@@ -7,7 +7,7 @@ using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Engine.Source;
 
-/// <summary>The QMP of the QEMU that takes a captured guest in, to let the guest run once it is there for certain.</summary>
+/// <summary>The QMP of the QEMU that takes a guest in: to know how to speak to it, and to let the guest run once it is there for certain.</summary>
 /// <param name="address">Its QMP socket.</param>
 /// <param name="shared">A connection of this process to it, which stays open; null makes one.</param>
 sealed class DestinationMonitor(string address, QmpClient? shared = null) : IDisposable
@@ -40,12 +40,31 @@ sealed class DestinationMonitor(string address, QmpClient? shared = null) : IDis
         for (; Status() != "running"; Thread.Sleep(Period)) ThrowIfLate(clock, timeout, "does not run it");
     }
 
+    /// <summary>
+    /// What it is and how it is set for so many channels, to be called before anything is connected: two ends that differ in that would
+    /// wait for each other for ever. Throws EndsDisagree, PeerVersionUnknown, and what the client throws.
+    /// </summary>
+    public (Version Release, Guid Uuid) QueryChannels(int channels, MigrationCompression compression)
+    {
+        var parameters = QemuParameters.Query(_client!);
+        var method = compression.ToString().ToLowerInvariant();
+        if (!QemuCapabilities.Query(_client!).IsOn("multifd")) throw Disagrees("its capability multifd is off; switch it on before it listens");
+        if (parameters.Number("multifd-channels") is { } there && there != channels) throw Disagrees($"its multifd-channels is {there}, and -Channels is {channels}");
+        if (parameters.Text("multifd-compression") is { } packed && packed != method) throw Disagrees($"its multifd-compression is {Printable.Text(packed)}, and not {method}");
+        var identity = QemuIdentity.Query(_client!);
+        return (identity.Version ?? throw new MigrationException(MigrationErrorId.PeerVersionUnknown, MigrationSide.Destination,
+            $"The QEMU at {address} does not tell its release."), identity.Uuid ?? Guid.Empty);
+    }
+
     public void Dispose()
     {
         if (shared is null) _client?.Dispose();
     }
 
     string? Status() => JsonObject.Create(_client!.Execute("query-status"))?["status"]?.GetValue<string>();
+
+    MigrationException Disagrees(string how) =>
+        new(MigrationErrorId.EndsDisagree, MigrationSide.Destination, $"The QEMU at {address} can't take the channels: {how}.");
 
     void ThrowIfLate(Stopwatch clock, TimeSpan timeout, string what)
     {

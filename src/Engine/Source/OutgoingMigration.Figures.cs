@@ -22,7 +22,7 @@ sealed partial class OutgoingMigration
     int _percent;
     long _sentBytes;
 
-    long SentBytes => _writer?.Position ?? _sentBytes;
+    long SentBytes => _writer is { } main ? main.Position + (_channels?.BytesSent ?? 0) : _sentBytes;
 
     long SentPages => _ram.HandledPages;
 
@@ -31,7 +31,7 @@ sealed partial class OutgoingMigration
         lock (_lock)
         {
             _pass++;
-            (_passStart, _passBytes, _passPages) = (Stopwatch.GetTimestamp(), _writer!.Position, SentPages);
+            (_passStart, _passBytes, _passPages) = (Stopwatch.GetTimestamp(), SentBytes, SentPages);
             if (_qemuPeriodStart == 0) _qemuPeriodStart = _passStart;
         }
     }
@@ -89,6 +89,7 @@ sealed partial class OutgoingMigration
             SparsePages = _ram.SparsePages,
             XbzrlePages = xbzrle?.Pages ?? 0,
             Xbzrle = xbzrle,
+            Compression = Compression,
             DirtyRate = _dirtyRate ?? 0,
             Bandwidth = _window.Bandwidth,
             EstimatedDowntime = result is null ? _estimate : null,
@@ -177,7 +178,7 @@ sealed partial class OutgoingMigration
             var last = Snapshot(result);
             // The record is kept long after; buffers and bitmaps are not.
             _sentBytes = SentBytes;
-            (_connection, _writer, _returnPath) = (null, null, null);
+            (_connection, _writer, _returnPath, _channels) = (null, null, null, null);
             _ram.Forget();
             _journal.Add(last);
         }

@@ -114,11 +114,11 @@ sealed partial class OutgoingMigration
     /// <summary>A guest that was sent as paused runs when the QEMU that has it is told to, so that a broken link leaves none running.</summary>
     void LetRun()
     {
-        if (_monitor is null) return;
+        if (!_letsRun) return;
         var resume = Stopwatch.GetTimestamp();
         try
         {
-            _monitor.Continue(Parameters.AnswerTimeout);
+            _monitor!.Continue(Parameters.AnswerTimeout);
         }
         catch (MigrationException e)
         {

@@ -22,7 +22,7 @@ sealed partial class OutgoingMigration
             _phases.Run(MigrationPhase.Ping, SendPing);
             _phases.Run(MigrationPhase.Setup, SendSetup);
             _phases.Run(MigrationPhase.SetState, () => Advance(MigrationStatus.Active));
-            _window.Begin(_writer!.Position, SentPages);
+            _window.Begin(SentBytes, SentPages);
             while (!_phases.Run(MigrationPhase.Iteration, RunIteration))
             {
                 _phases.Run(MigrationPhase.DetectError, ThrowIfStopped);
@@ -50,17 +50,19 @@ sealed partial class OutgoingMigration
         Publish();
     }
 
-    /// <summary>0: the connection. A destination of QEMU is silent until it has seen the header.</summary>
+    /// <summary>0: the connections. A destination of QEMU is silent until it has seen the header, and with channels until it has all of them.</summary>
     void Connect()
     {
         // First: a QEMU that waits gives up when a link to it is made and closed again.
         _monitor?.Connect(Parameters.ConnectTimeout, _stop.Token);
+        var plan = PlanChannels();
         var connection = _connect(_stop.Token);
         lock (_lock) _connection = connection;
         ThrowIfStopped();
         _writer = new WireWriter(connection.Output);
         _oneWay = connection as IOneWayConnection;
         if (_oneWay is null) _returnPath = new ReturnPath(connection.Input, _guest.Name, Fail);
+        if (plan is not null) ConnectChannels(plan);
     }
 
     /// <summary>1: qemu_savevm_state_header.</summary>
@@ -90,7 +92,9 @@ sealed partial class OutgoingMigration
         {
             _own.IsForQemu = _peer == PeerKind.Qemu;
             _ram.SendsRuns = !_own.IsForQemu && Handshake.AgreedVersion(answer) >= Handshake.RunVersion;
+            _announcesChannels = !_own.IsForQemu && Handshake.AgreedVersion(answer) >= Handshake.AnnouncedChannelsVersion;
         }
+        CheckPeer();
         if (_peer == PeerKind.Qemu && _parameters.Verify)
             throw new MigrationException(MigrationErrorId.UnsupportedByPeer, MigrationSide.Destination,
                 "The destination is a QEMU, which gives no digest of its memory: -Verify can't be kept.");
@@ -116,7 +120,7 @@ sealed partial class OutgoingMigration
     {
         if (_parameters.Verify) RamDigest.WarmUp();
         // Nobody will ask after a migration that went into a file.
-        own.WriteAnnouncement(_writer!, _oneWay is null ? _uuid : Guid.Empty, _parameters.Verify);
+        own.WriteAnnouncement(_writer!, _oneWay is null ? _uuid : Guid.Empty, _parameters.Verify, AnnouncedChannels);
         _writer!.Flush();
         if (_oneWay is null) WaitFor(ReturnPathType.Accepted);
     }
@@ -143,7 +147,7 @@ sealed partial class OutgoingMigration
         }
         if (!SwitchoverRule.MaySwitchOver(_ram.PendingEstimate, Threshold())) return false;
         // A guest that is sent in less than a window would have no bandwidth to judge by.
-        _window.Update(_writer!.Position, SentPages, needsFigure: true);
+        _window.Update(SentBytes, SentPages, needsFigure: true);
         var pending = _ram.PendingExact();
         // Nothing was sent since the last look (the threshold rose meanwhile): that is no pass.
         if (SentPages > _passPages) EndPass();
@@ -155,23 +159,23 @@ sealed partial class OutgoingMigration
     /// <summary>5.2: qemu_savevm_state_iterate, within what this window still allows.</summary>
     void Iterate()
     {
-        var budget = _window.Budget(_writer!.Position, Parameters.MaxBandwidth);
+        var budget = _window.Budget(SentBytes, Parameters.MaxBandwidth);
         if (budget <= 0) return;
-        _ram.Section.WriteBare(_writer, RecordType.SectionPart);
-        _ram.SaveIterate(_writer, budget);
+        _ram.Section.WriteBare(_writer!, RecordType.SectionPart);
+        _ram.SaveIterate(_writer!, budget);
         WriteRamFooter();
-        _writer.Flush();
+        _writer!.Flush();
     }
 
     /// <summary>7: migration_update_counters, and the sleep of migration_rate_limit.</summary>
     void UpdateCounters()
     {
-        if (_window.Update(_writer!.Position, SentPages)) ChooseInFirstPass();
+        if (_window.Update(SentBytes, SentPages)) ChooseInFirstPass();
         ApplyCacheSize();
-        if (_window.Budget(_writer.Position, Parameters.MaxBandwidth) > 0) return;
+        if (_window.Budget(SentBytes, Parameters.MaxBandwidth) > 0) return;
         // Ends early when the migration is stopped.
         _stop.Token.WaitHandle.WaitOne((int)Math.Ceiling(_window.Left.TotalMilliseconds));
-        if (_window.Update(_writer.Position, SentPages)) ChooseInFirstPass();
+        if (_window.Update(SentBytes, SentPages)) ChooseInFirstPass();
     }
 
     /// <summary>Keeps the first error; of a broken connection the reason that the destination gave, if it gave one.</summary>
@@ -220,7 +224,9 @@ sealed partial class OutgoingMigration
     /// <summary>In peace when the destination has said its last word, which also means that nobody else reads; else at once.</summary>
     void CloseConnection()
     {
-        if (_returnPath?.WaitEnded(TimeSpan.FromMilliseconds(250)) == false) _connection?.Abort();
+        var hasEnded = _returnPath?.WaitEnded(TimeSpan.FromMilliseconds(250)) != false;
+        CloseChannels(hasEnded);
+        if (!hasEnded) _connection?.Abort();
         _connection?.Dispose();
         _monitor?.Dispose();
         _returnPath?.WaitEnded(TimeSpan.FromSeconds(5));

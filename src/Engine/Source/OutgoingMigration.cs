@@ -31,6 +31,7 @@ sealed partial class OutgoingMigration : IMigrationRun
     readonly IMachineState _machine;
     readonly OwnMachineState? _own;
     readonly DestinationMonitor? _monitor;
+    readonly bool _letsRun;
     readonly MigrationJournal _journal = new();
     static readonly TimeSpan WatchPeriod = TimeSpan.FromSeconds(1);
     MigrationParameters _parameters;
@@ -61,15 +62,15 @@ sealed partial class OutgoingMigration : IMigrationRun
         if (guest.Machine is { } captured)
         {
             // One that did not run needs nobody to let it run.
-            if (parameters.DestinationQmp is { } qmp && captured.RunState == GlobalState.Running)
-                _monitor = new DestinationMonitor(qmp, destinationQmp);
-            _machine = new CapturedMachineState(captured, sendsPaused: _monitor is not null);
+            _letsRun = parameters.DestinationQmp is not null && captured.RunState == GlobalState.Running;
+            _machine = new CapturedMachineState(captured, sendsPaused: _letsRun);
         }
         else
         {
             _own = new OwnMachineState(guest);
             _machine = _own;
         }
+        if (parameters.DestinationQmp is { } qmp && (_letsRun || parameters.Channels > 0)) _monitor = new DestinationMonitor(qmp, destinationQmp);
         _askedCacheSize = XbzrleCacheSize;
         _ram = new RamSaver(guest, _machine.RamSection, parameters.Xbzrle ? _askedCacheSize : 0);
     }
@@ -120,13 +121,12 @@ sealed partial class OutgoingMigration : IMigrationRun
     {
         var what = _parameters switch
         {
-            { Channels: > 0 } => "-Channels",
             { AutoConverge: true } => "-AutoConverge",
             { Postcopy: true } => "-Postcopy",
             { ReturnPath: false } => "a migration without return path",
             { ValidateUuid: true } => "-ValidateUuid",
             { MaxPostcopyBandwidth: > 0 } => "-MaxPostcopyBandwidth",
-            { DestinationQmp: not null } when _own is not null => "-DestinationQmp",
+            { DestinationQmp: not null, Channels: 0 } when _own is not null => "-DestinationQmp without -Channels",
             _ => null,
         };
         if (what is not null)
@@ -135,6 +135,7 @@ sealed partial class OutgoingMigration : IMigrationRun
         if (_own is null && _parameters.Verify)
             throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
                 $"Guest {_guest.Name} was captured from a QEMU, and is sent as a QEMU sends: nobody gives a digest at the other end, and -Verify can't be kept.");
+        CheckPeerIsKnown();
     }
 
     MigrationParameters Parameters
@@ -172,6 +173,7 @@ sealed partial class OutgoingMigration : IMigrationRun
     /// </summary>
     void WatchProgress()
     {
+        WatchChannels();
         IConnection? connection;
         lock (_lock)
         {
@@ -195,6 +197,7 @@ sealed partial class OutgoingMigration : IMigrationRun
         _stop.Cancel();
         _switchoverAllowed.Set();
         _connection?.Abort();
+        _channels?.Abort();
     }
 
     /// <summary>Throws when the migration was cancelled or has failed (migration_detect_error).</summary>

@@ -96,8 +96,8 @@ sealed class ReturnPath
         {
             case ReturnPathType.Failure:
                 var (id, text) = message.ReadFailure();
-                // It saw the link break, and one direction of it still carried the news.
-                var side = id == MigrationErrorId.ConnectionLost ? MigrationSide.Link : MigrationSide.Destination;
+                // It saw the link break, or a channel of it end which this end has not ended, and the way back still carried the news.
+                var side = id is MigrationErrorId.ConnectionLost or MigrationErrorId.UnexpectedEnd ? MigrationSide.Link : MigrationSide.Destination;
                 lock (_lock) _failure = new MigrationException(id, side, $"The destination gave up: {text}");
                 return false;
             case ReturnPathType.Shut when message.Value != 0:

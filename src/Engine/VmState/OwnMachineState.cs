@@ -28,10 +28,10 @@ sealed class OwnMachineState(MemoryGuest guest) : IMachineState
 
     public void WriteHeader(WireWriter writer) => StreamHeader.Write(writer, new ConfigurationRecord(StreamConstants.MachineNone, []).ForStream(IsMapped));
 
-    /// <summary>Who comes; before RAM.</summary>
-    public void WriteAnnouncement(WireWriter writer, Guid migration, bool verify)
+    /// <summary>Who comes; before RAM. Channels only to one that understands it.</summary>
+    public void WriteAnnouncement(WireWriter writer, Guid migration, bool verify, int channels = 0)
     {
-        var announcement = new GuestAnnouncement(guest.Name, guest.Uuid, migration, guest.MemorySize, guest.ProcessorCount, verify);
+        var announcement = new GuestAnnouncement(guest.Name, guest.Uuid, migration, guest.MemorySize, guest.ProcessorCount, verify, (byte)channels);
         var section = new SectionHeader(++_sections, GuestAnnouncement.Section, 0, GuestAnnouncement.Version);
         section.WriteNamed(writer, RecordType.SectionFull);
         var start = writer.Position;

@@ -21,6 +21,13 @@ public sealed partial class StartVmMigrationCommand
     [Alias("multifd-channels")]
     public int Channels { get; set; }
 
+    /// <summary>What is at the other end of the channels.</summary>
+    [Parameter(HelpMessage = "What is at the destination of a guest that this process sends: PsMigrate, or the release of a QEMU, such as "
+        + "10.0. Needed for -Channels, unless -DestinationQmp tells, or the destination is in this process.")]
+    [ValidateNotNullOrEmpty]
+    [ArgumentCompleter(typeof(PeerVersionCompleter))]
+    public string? PeerVersion { get; set; }
+
     /// <summary>How the channels compress.</summary>
     [Parameter(HelpMessage = "How the channels compress: None, Zlib or Zstd. Needs -Channels.")]
     [Alias("multifd-compression")]
@@ -78,7 +85,7 @@ public sealed partial class StartVmMigrationCommand
     [Alias("validate-uuid")]
     public SwitchParameter ValidateUuid { get; set; }
 
-    MigrationParameters WithQemu(MigrationParameters parameters) => parameters with
+    MigrationParameters WithQemu(MigrationParameters parameters) => (PeerVersion is null ? parameters : parameters.WithPeer(PeerVersion)) with
     {
         DestinationQmp = DestinationQmp, Channels = Channels, Compression = Compression, CompressionLevel = CompressionLevel, Xbzrle = Xbzrle,
         XbzrleCacheSize = XbzrleCacheSize, AutoConverge = AutoConverge, MaxThrottle = MaxThrottle, Postcopy = Postcopy,

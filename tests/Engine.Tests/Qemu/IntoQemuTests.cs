@@ -40,7 +40,7 @@ public sealed class IntoQemuTests
             Assert.Equal(MigrationStatus.Completed, state.State);
             Assert.Equal(GuestLocation.RamOnly, state.Location);
             Assert.Equal(PeerKind.Qemu, state.Peer);
-            Assert.True(state.Iterations.Length >= 3, $"Only {state.Iterations.Length} passes.");
+            Assert.True(state.Iterations.Sum(pass => pass.Pages) > state.Current.TotalBytes / 4096, "No page went twice.");
             Assert.Contains("READY and RUN", migration.Result!.LeftOut);
             Poll.Until(() => qemu.MigrationStatus == "completed", "QEMU says completed");
             AssertSameMemory(guest, qemu.Memory());

@@ -37,6 +37,18 @@ public sealed class MultifdLoaderTests
         Assert.Equal(0, loaded.Ram.MissingPages);
     }
 
+    [Theory]
+    [InlineData("Zlib")]
+    [InlineData("Zstd")]
+    public void Plain_packets_between_those_of_one_method(string method)
+    {
+        var bytes = new BytesWriter();
+        var (packed, plain) = (new MultifdSource(bytes, Enum.Parse<MultifdMethod>(method)), new MultifdSource(bytes));
+        for (var i = 0; i < Pages; i += 2) (i % 3 == 0 ? plain : packed).Pages([Page(i), Page(i + 1)]);
+        using var loaded = Load(bytes.Written, 5000);
+        for (var i = 0; i < Pages; i++) loaded.AssertPage(i, Content[i]);
+    }
+
     [Fact]
     public void Zero_pages_behind_the_others_clear_what_was_there()
     {

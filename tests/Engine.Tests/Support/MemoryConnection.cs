@@ -6,10 +6,10 @@ using PsMigrate.Engine.Transport;
 namespace PsMigrate.Engine.Tests.Support;
 
 /// <summary>A link whose other end is a recording: all that it will ever say is known, and what it is told is kept.</summary>
-sealed class MemoryConnection(ReadOnlyMemory<byte> input, int chunk = int.MaxValue, bool isSilentAtEnd = false) : IConnection
+sealed class MemoryConnection(ReadOnlyMemory<byte> input, int chunk = int.MaxValue, bool isSilentAtEnd = false, bool keep = true) : IConnection
 {
     readonly BytesReader _input = new(input, chunk, isSilentAtEnd);
-    readonly BytesWriter _output = new();
+    readonly BytesWriter _output = new(keep);
 
     public PipeReader Input => _input;
 

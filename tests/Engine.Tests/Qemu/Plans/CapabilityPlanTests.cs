@@ -33,6 +33,15 @@ public sealed class CapabilityPlanTests
     }
 
     [Fact]
+    public void The_fast_levels_of_zstd_are_for_guests_of_this_process()
+    {
+        var error = Assert.Throws<MigrationException>(() => CapabilityPlan.ForSource(
+            new() { Channels = 4, Compression = MigrationCompression.Zstd, CompressionLevel = -1 }, Present()));
+        Assert.Equal(MigrationErrorId.InvalidParameter, error.Id);
+        Assert.Contains("0 to 20", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Both_ends_get_what_both_need_and_the_source_the_rest()
     {
         var asked = new MigrationParameters

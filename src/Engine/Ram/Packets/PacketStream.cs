@@ -11,14 +11,31 @@ sealed class PacketStream(WireReader reader) : Stream
     /// <summary>A packet begins, with so many bytes.</summary>
     public void Begin(int size) => Left = size;
 
+    /// <summary>What of the packet can be seen without waiting for more than a byte; empty at its end.</summary>
+    public ReadOnlySpan<byte> Seen
+    {
+        get
+        {
+            if (Left == 0) return default;
+            var seen = reader.Peek(1);
+            return seen[..Math.Min(seen.Length, Left)];
+        }
+    }
+
+    /// <summary>So many bytes of what was seen are done with.</summary>
+    public void Take(int count)
+    {
+        reader.Skip(count);
+        Left -= count;
+    }
+
     public override int Read(Span<byte> buffer)
     {
         if (Left == 0 || buffer.IsEmpty) return 0;
-        var seen = reader.Peek(1);
-        var count = Math.Min(Math.Min(seen.Length, Left), buffer.Length);
+        var seen = Seen;
+        var count = Math.Min(seen.Length, buffer.Length);
         seen[..count].CopyTo(buffer);
-        reader.Skip(count);
-        Left -= count;
+        Take(count);
         return count;
     }
 
