@@ -45,7 +45,7 @@ sealed partial class OutgoingMigration
             var elapsed = Since(_passStart);
             _dirtyRate = elapsed > TimeSpan.Zero ? _dirtyFound * GuestMemory.PageSize / elapsed.TotalSeconds : _dirtyRate;
             CountForQemu();
-            _estimate = SwitchoverRule.EstimatedDowntime(_ram.PendingEstimate, _window.Bandwidth, _parameters.SwitchoverBandwidth);
+            _estimate = SwitchoverRule.EstimatedDowntime(_ram.PendingEstimate, Carried, _parameters.SwitchoverBandwidth);
             _journal.Add(Snapshot());
         }
         ChooseAfterPass();
@@ -112,7 +112,7 @@ sealed partial class OutgoingMigration
         {
             var threshold = Threshold();
             var left = _status == MigrationStatus.Active
-                ? Forecast.TimeToSwitchover(new ForecastInput(_ram.PendingEstimate, _dirtyRate, _window.Bandwidth, threshold))
+                ? Forecast.TimeToSwitchover(new ForecastInput(_ram.PendingEstimate, _dirtyRate, Carried, threshold))
                 : null;
             var (result, iterations) = (_journal.Result, _journal.Iterations);
             var percent = result is not null

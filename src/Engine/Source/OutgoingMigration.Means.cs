@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using PsMigrate.Engine.Convergence;
+using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Protocol;
 
 namespace PsMigrate.Engine.Source;
 
@@ -9,7 +11,11 @@ sealed partial class OutgoingMigration
 {
     const string Differences = "Differences";
 
+    // Fewer pages say nothing of how fast they go, and wait for nobody.
+    const long FewestConfirmed = 64;
+
     PassPages _meansBegin;
+    double _pageBandwidth;
     double _bestBandwidth;
     long _askedCacheSize;
     int _meansPasses;
@@ -28,6 +34,37 @@ sealed partial class OutgoingMigration
         if (!_ram.SendsRuns || !IsAdaptive) return;
         _ram.SendsSparse = true;
         Decide("Sparse pages", "off", "on", "The receiver knows them: of a page that is mostly zero go the bytes that are not.");
+    }
+
+    /// <summary>
+    /// What the link carries, bytes/s: of pages, where those of the last pass went as a few bytes, for then bytes say nothing of how long
+    /// those that are left will take.
+    /// </summary>
+    double Carried => Math.Max(_window.Bandwidth, _pageBandwidth);
+
+    /// <summary>
+    /// A pass is about to end. Where pages went as a few bytes, so many of them fit the link's buffers that a stopped guest would wait long
+    /// for the destination to load them: it does so now. How fast it had them is measured from the second pass on, of pages that the guest
+    /// writes again and again, as those will be that are left.
+    /// </summary>
+    void ConfirmSmallPages()
+    {
+        if (!IsAdaptive || !HandsOverByRun) return;
+        var pages = Since(_meansBegin, PagesSoFar());
+        if (pages.Small < FewestConfirmed)
+        {
+            if (pages.Whole >= FewestConfirmed) SetPageBandwidth(0);
+            return;
+        }
+        CommandRecord.WritePing(_writer!, Handshake.FirstPing);
+        _writer!.Flush();
+        WaitFor(ReturnPathType.Pong);
+        if (_pass > 1) SetPageBandwidth((pages.Whole + pages.Small) * GuestMemory.PageSize / Since(_passStart).TotalSeconds);
+    }
+
+    void SetPageBandwidth(double value)
+    {
+        lock (_lock) _pageBandwidth = value;
     }
 
     /// <summary>A pass is over, and what has to go again is known.</summary>

@@ -148,13 +148,14 @@ sealed partial class OutgoingMigration
         if (!SwitchoverRule.MaySwitchOver(_ram.PendingEstimate, Threshold())) return false;
         // A guest that is sent in less than a window would have no bandwidth to judge by.
         _window.Update(SentBytes, SentPages, needsFigure: true);
+        ConfirmSmallPages();
         var pending = _ram.PendingExact();
         // Nothing was sent since the last look (the threshold rose meanwhile): that is no pass.
         if (SentPages > _passPages) EndPass();
         return SwitchoverRule.MaySwitchOver(pending, Threshold());
     }
 
-    long Threshold() => SwitchoverRule.Threshold(_window.Bandwidth, Parameters.SwitchoverBandwidth, Parameters.MaxDowntime);
+    long Threshold() => SwitchoverRule.Threshold(Carried, Parameters.SwitchoverBandwidth, Parameters.MaxDowntime);
 
     /// <summary>5.2: qemu_savevm_state_iterate, within what this window still allows.</summary>
     void Iterate()

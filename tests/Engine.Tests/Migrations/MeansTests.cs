@@ -54,6 +54,18 @@ public sealed class MeansTests
     }
 
     [Fact]
+    public void What_may_be_left_is_judged_by_pages_where_they_go_as_a_few_bytes()
+    {
+        // By bytes 32 pages may be left, and each look at the log finds 200 at least.
+        using var rig = Rig(GuestWorkload.WalkingIncrement, GuestContent.Zero);
+        rig.Parameters = rig.Parameters with { MaxBandwidth = 64 << 10, MaxDowntime = TimeSpan.FromSeconds(2) };
+        rig.PhaseEntered = EachRound(rig, (_, _) => { });
+        Assert.True(rig.Finish().Verified, rig.Finish().ToString());
+        Assert.True(rig.Outgoing!.GetState().Current.Iteration > 2);
+        rig.AssertRunsOnlyThere();
+    }
+
+    [Fact]
     public void Dense_pages_that_go_again_and_again_come_to_go_as_differences_and_that_is_told()
     {
         using var rig = Rig(GuestWorkload.Sequential, GuestContent.Random);
