@@ -64,6 +64,9 @@ static class MeansRule
     // Of the bytes of all pages looked up what must be saved where a limit binds, and time costs nothing.
     const double LeastGain = 0.05;
 
+    // A page goes once a pass: in the first one none can be found.
+    const int FillingPasses = 1;
+
     // After differences were given up; twice as long each time.
     const int Rest = 4;
     const int LongestRest = 64;
@@ -110,7 +113,7 @@ static class MeansRule
     static MeansChoice? GiveUp(in MeansInput input)
     {
         var pages = input.Pages;
-        if (pages.Looked < FewestPages) return null;
+        if (input.Passes <= FillingPasses || pages.Looked < FewestPages) return null;
         var saved = (double)(pages.Found * PageSize) - pages.FoundBytes;
         var looked = string.Create(CultureInfo.InvariantCulture,
             $"of {pages.Looked} pages {Share(pages.Found, pages.Looked)} were found and {Share(saved, (double)pages.Looked * PageSize)} of the bytes saved");

@@ -71,7 +71,8 @@ sealed partial class OutgoingMigration
     void ChooseAfterPass()
     {
         _bestBandwidth = Math.Max(_bestBandwidth, _window.Bandwidth);
-        _meansPasses++;
+        // Those that were asked for begin with the second pass.
+        _meansPasses = _pass == 1 ? 0 : _meansPasses + 1;
         if (ChoosesDifferences) Choose(_ram.PendingEstimate, left: 0, isOver: true);
         _meansBegin = PagesSoFar();
     }

@@ -76,6 +76,8 @@ public sealed class MeansRuleTests
     [Fact]
     public void While_the_cache_is_filled_nothing_is_judged()
     {
+        // In one pass a page is looked up once.
+        Assert.Null(MeansRule.Choose(Using with { Passes = 1, Pages = new(10_000, 0, 10_000, 0, 0, TimeSpan.FromSeconds(1)) }));
         // 10,000 pages went, and all but these found an empty slot.
         Assert.Null(MeansRule.Choose(Using with { Pages = new(10_000, 0, 255, 0, 0, TimeSpan.FromSeconds(1)) }));
         Assert.False(MeansRule.Choose(Using with { Pages = new(10_000, 0, 256, 0, 0, TimeSpan.FromSeconds(1)) })!.Value.UseDifferences);
