@@ -14,7 +14,7 @@ Describe 'Complete-Migration' {
         $failed = $null
         $guest = New-MigrationGuest $name 16MB -Workload Random -DirtyRate 400MB -Content Random -PassThru
         # Every page is dirty again before a pass is over.
-        $job = Start-VmMigration $name "local:$name-to" -MaxBandwidth 40MB -MaxDowntime 1ms -Verify -AsJob
+        $job = Start-VmMigration $name "local:$name-to" -MaxBandwidth 40MB -MaxDowntime 1ms -Means Qemu -Verify -AsJob
     }
 
     AfterEach {

@@ -4,7 +4,7 @@ BeforeAll {
     function Start-Endless($Name, [hashtable] $Limits = @{ MaxBandwidth = 40MB; MaxDowntime = '1ms' }) {
         # Every page is dirty again before a pass is over.
         New-MigrationGuest $Name 16MB -Workload Random -DirtyRate 400MB -Content Random
-        Start-VmMigration $Name "local:$Name-to" @Limits -AsJob
+        Start-VmMigration $Name "local:$Name-to" @Limits -Means Qemu -AsJob
     }
 }
 

@@ -25,7 +25,7 @@ Describe 'Resume-Migration' {
         BeforeAll {
             $name = New-TestName
             $null = New-MigrationGuest $name 16MB -Workload Random -DirtyRate 400MB -Content Random -PassThru
-            $job = Start-VmMigration $name "local:$name-to" -MaxBandwidth 40MB -MaxDowntime 1ms -AsJob
+            $job = Start-VmMigration $name "local:$name-to" -MaxBandwidth 40MB -MaxDowntime 1ms -Means Qemu -AsJob
         }
 
         AfterAll {

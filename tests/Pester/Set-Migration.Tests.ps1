@@ -14,7 +14,7 @@ Describe 'Set-Migration' {
         $failed = $null
         $guest = New-MigrationGuest $name 16MB -Workload Random -DirtyRate 400MB -Content Random -PassThru
         # Every page is dirty again before a pass is over.
-        $job = Start-VmMigration $name "local:$name-to" -MaxBandwidth 40MB -MaxDowntime 1ms -AsJob
+        $job = Start-VmMigration $name "local:$name-to" -MaxBandwidth 40MB -MaxDowntime 1ms -Means Qemu -AsJob
     }
 
     AfterEach {
@@ -44,6 +44,15 @@ Describe 'Set-Migration' {
         (Set-Migration -Name $name -MaxDowntime 5 -PassThru).Parameters.MaxDowntime.TotalMilliseconds | Should -Be 5
     }
 
+    It 'gives the cache for differences another size' {
+        (Set-Migration -Name $name -XbzrleCacheSize 1MB -PassThru).Parameters.XbzrleCacheSize | Should -Be 1MB
+        # There are none yet; the next to be asked for has it.
+        Stop-Migration $name | Where-Object { $false }
+        $again = Start-VmMigration $name "local:$name-to" -Xbzrle -XbzrleCacheSize 1MB -Means Qemu -MaxBandwidth 40MB -MaxDowntime 1ms -AsJob
+        Set-Migration -Name $name -XbzrleCacheSize 4MB
+        $null = Wait-Until { @(Get-MigrationState -Name $name)[-1].Current.Xbzrle.CacheSize -eq 4MB }
+    }
+
     It 'binds the bandwidth from the next window on' {
         $null = Wait-Until { (Get-MigrationState -Name $name).Current.Iteration -gt 1 }
         Set-Migration -Name $name -MaxBandwidth 5MB
@@ -63,7 +72,7 @@ Describe 'Set-Migration' {
 
     It 'can be called for a pass, while it comes down the pipeline' {
         $null = Stop-Migration $name
-        $last = Start-VmMigration $name "local:$name-to" -MaxBandwidth 40MB -MaxDowntime 1ms | ForEach-Object {
+        $last = Start-VmMigration $name "local:$name-to" -MaxBandwidth 40MB -MaxDowntime 1ms -Means Qemu | ForEach-Object {
             if ($_.Iteration -eq 2) { $_ | Set-Migration -MaxDowntime 2s }
             if ($_.IsFinal) { $_ }
         }
@@ -76,6 +85,7 @@ Describe 'Set-Migration' {
         @{ What = 'a downtime beyond 2000 s'; Arguments = @{ MaxDowntime = '1h' } }
         @{ What = 'a negative bandwidth'; Arguments = @{ MaxBandwidth = -1 } }
         @{ What = 'a negative time'; Arguments = @{ Timeout = '-5s' } }
+        @{ What = 'a cache of 3 MB'; Arguments = @{ XbzrleCacheSize = 3MB } }
     ) {
         Set-Migration -Name $name @Arguments -ErrorVariable failed -ErrorAction SilentlyContinue
         $failed | Should -HaveCount 1
@@ -134,5 +144,7 @@ Describe 'Set-Migration of a guest of QEMU' -Skip:(-not $qemu) {
         $null = Wait-Until { (Get-MigrationState -Name $name).Current.Iteration -gt 1 }
         (Set-Migration -Name $name -MaxBandwidth 5MB -PassThru).Parameters.MaxBandwidth | Should -Be 5MB
         Invoke-TestMonitor $pair.Source 'info migrate_parameters' | Should -BeLike '*max-bandwidth: 5242880 *'
+        Set-Migration -Name $name -XbzrleCacheSize 32MB
+        Invoke-TestMonitor $pair.Source 'info migrate_parameters' | Should -BeLike '*xbzrle-cache-size: 33554432 *'
     }
 }

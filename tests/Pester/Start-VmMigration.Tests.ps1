@@ -83,7 +83,7 @@ Describe 'Start-VmMigration' {
         It 'writes each pass as it happens' {
             New-Writer $name | Where-Object { $false }
             $seen = @{}
-            Start-VmMigration $name "local:$to" -MaxBandwidth 40MB -MaxDowntime 50ms |
+            Start-VmMigration $name "local:$to" -MaxBandwidth 40MB -MaxDowntime 50ms -Means Qemu |
                 ForEach-Object { $seen[$_.Iteration] = (Get-MigrationState $_.Id).State }
             $seen.Count | Should -BeGreaterThan 1
             $seen[1] | Should -Be 'Active'
@@ -105,7 +105,9 @@ Describe 'Start-VmMigration' {
             # Every pass has its own part of what was sent.
             $sum = 0
             foreach ($pass in $passes) { $sum += $pass.Pages }
-            $sum | Should -Be ($passes[-1].NormalPages + $passes[-1].ZeroPages)
+            $last = $passes[-1]
+            $whole = if ($last.Xbzrle) { $last.Xbzrle.Overflow } else { 0 }
+            $sum | Should -Be ($last.NormalPages + $last.ZeroPages + $last.SparsePages + $last.XbzrlePages - $whole)
         }
 
         It 'tells the downtime by its parts' {
@@ -133,7 +135,7 @@ Describe 'Start-VmMigration' {
 
         It 'sends differences of pages with -Xbzrle' {
             New-MigrationGuest $name 16MB -Workload HotSpot -DirtyRate 60MB -Content Random
-            $last = (Start-VmMigration $name "local:$to" -Xbzrle -XbzrleCacheSize 8MB -MaxBandwidth 40MB -MaxDowntime 2ms -Verify)[-1]
+            $last = (Start-VmMigration $name "local:$to" -Xbzrle -XbzrleCacheSize 8MB -Means Qemu -MaxBandwidth 40MB -MaxDowntime 2ms -Verify)[-1]
             $last.Result.Verified | Should -BeTrue
             $last.Xbzrle.CacheSize | Should -Be 8MB
             $last.XbzrlePages | Should -BeGreaterThan 0
@@ -143,6 +145,27 @@ Describe 'Start-VmMigration' {
             $shown | Should -Match '^[\d,]+ found, [\d,]+ missed, [\d,]+ sent whole; lately '
             Read-View "//View[Name='MigrationState']//ListItem[Label='XBZRLE']" (Get-MigrationState -Name $name) | Should -Be $shown
             Read-View "//View[Name='MigrationIteration']//ListItem[Label='XBZRLE']" $last | Should -Be $shown
+        }
+
+        It 'chooses its means by itself unless told otherwise, and says so: <Means>' -ForEach @(
+            @{ Means = 'Adaptive'; Arguments = @{}; Decisions = 1 }
+            @{ Means = 'Adaptive'; Arguments = @{ Means = 'Adaptive' }; Decisions = 1 }
+            @{ Means = 'Qemu'; Arguments = @{ Means = 'Qemu' }; Decisions = 0 }
+        ) {
+            # One byte in each page that it has come to.
+            $guest = New-MigrationGuest $name 16MB -Workload WalkingIncrement -DirtyRate 20MB -PassThru
+            $null = Wait-Until { $guest.Ticks[0] -gt 500 }
+            $last = (Start-VmMigration $name "local:$to" -Verify @Arguments)[-1]
+            $last.Result.Verified | Should -BeTrue
+            $state = $last | Get-MigrationState
+            $state.Parameters.Means | Should -Be $Means
+            $told = @($state.Decisions | Where-Object { $_.What -eq 'Sparse pages' })
+            $told | Should -HaveCount $Decisions
+            if ($Decisions) {
+                $told[0].To | Should -Be 'on'
+                $last.SparsePages | Should -BeGreaterThan 499
+            }
+            else { $last.SparsePages | Should -Be 0 }
         }
 
         It 'takes no larger cache for -Xbzrle than the guest has memory, and says so' {
@@ -226,7 +249,7 @@ Describe 'Start-VmMigration' {
         BeforeEach {
             # Never done: every page is dirty again before a pass is over.
             $guest = New-Writer $name 16MB 400MB
-            $limits = @{ MaxBandwidth = 60MB; MaxDowntime = '1ms' }
+            $limits = @{ MaxBandwidth = 60MB; MaxDowntime = '1ms'; Means = 'Qemu' }
         }
 
         AfterEach {
@@ -253,7 +276,7 @@ Describe 'Start-VmMigration' {
         It 'with Ctrl+C' {
             $passes = Invoke-WithStop {
                 param($name, $to)
-                Start-VmMigration $name "local:$to" -MaxBandwidth 60MB -MaxDowntime 1ms
+                Start-VmMigration $name "local:$to" -MaxBandwidth 60MB -MaxDowntime 1ms -Means Qemu
             } -ArgumentList $name, $to -Until { $args[0].Output.Count -ge 2 }
             @($passes).Count | Should -BeGreaterOrEqual 2
         }
@@ -261,7 +284,7 @@ Describe 'Start-VmMigration' {
         It 'with Stop-Migration from elsewhere, and a warning' {
             $run = Start-InRunspace {
                 param($name, $to)
-                Start-VmMigration $name "local:$to" -MaxBandwidth 60MB -MaxDowntime 1ms -WarningVariable warned -WarningAction SilentlyContinue
+                Start-VmMigration $name "local:$to" -MaxBandwidth 60MB -MaxDowntime 1ms -Means Qemu -WarningVariable warned -WarningAction SilentlyContinue
                 "$warned"
             } -ArgumentList $name, $to
             $null = Wait-Until { $run.Output.Count -ge 1 }

@@ -25,9 +25,12 @@ static class BottleneckRule
         return Active(input);
     }
 
+    /// <summary>Whether the limit is what holds it back; 0 is none. Bytes/s.</summary>
+    public static bool IsCapped(double bandwidth, long maxBandwidth) => maxBandwidth > 0 && bandwidth >= CapBinds * maxBandwidth;
+
     static (MigrationBottleneck, string) Active(BottleneckInput input)
     {
-        var isCapped = input.MaxBandwidth > 0 && input.Bandwidth >= CapBinds * input.MaxBandwidth;
+        var isCapped = IsCapped(input.Bandwidth, input.MaxBandwidth);
         if (input.Pass <= 1)
             return isCapped
                 ? (MigrationBottleneck.BandwidthCapped, $"The first pass is held at {Rate(input.MaxBandwidth)}: Set-Migration -MaxBandwidth.")

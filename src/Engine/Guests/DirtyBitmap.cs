@@ -48,6 +48,9 @@ sealed class DirtyBitmap
             Interlocked.Or(ref word, bit);
     }
 
+    /// <summary>64 pages' bits, which stay.</summary>
+    public ulong Look(int word) => Volatile.Read(ref _words[word]);
+
     /// <summary>Takes the bits of words that lie together, and leaves none. False when there are none. Looks at no other word.</summary>
     public bool TryTake(int first, Span<ulong> taken)
     {

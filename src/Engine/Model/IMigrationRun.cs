@@ -48,8 +48,10 @@ interface IMigrationRun
 /// <param name="MaxBandwidth">Bytes per second; 0 is no limit.</param>
 /// <param name="Timeout">From the start of the migration.</param>
 /// <param name="MaxPostcopyBandwidth">Bytes per second for what follows a guest that runs at the destination already; 0 is no limit.</param>
+/// <param name="XbzrleCacheSize">Bytes for pages as they were sent, a power of two of at least a page; 0 takes QEMU's, 64 MiB.</param>
 public sealed record MigrationLimits(
-    TimeSpan? MaxDowntime = null, long? MaxBandwidth = null, TimeSpan? Timeout = null, long? MaxPostcopyBandwidth = null)
+    TimeSpan? MaxDowntime = null, long? MaxBandwidth = null, TimeSpan? Timeout = null, long? MaxPostcopyBandwidth = null,
+    long? XbzrleCacheSize = null)
 {
     /// <summary>The parameters with these limits. Throws InvalidParameter.</summary>
     internal MigrationParameters ApplyTo(MigrationParameters parameters) => (parameters with
@@ -58,5 +60,6 @@ public sealed record MigrationLimits(
         MaxBandwidth = MaxBandwidth ?? parameters.MaxBandwidth,
         Timeout = Timeout ?? parameters.Timeout,
         MaxPostcopyBandwidth = MaxPostcopyBandwidth ?? parameters.MaxPostcopyBandwidth,
+        XbzrleCacheSize = XbzrleCacheSize ?? parameters.XbzrleCacheSize,
     }).Validate();
 }

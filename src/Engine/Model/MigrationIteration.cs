@@ -51,6 +51,9 @@ public sealed record MigrationIteration
     /// <summary>Zero pages sent, since the start.</summary>
     public long ZeroPages { get; init; }
 
+    /// <summary>Pages that are mostly zero, sent as the bytes that are not, since the start.</summary>
+    public long SparsePages { get; init; }
+
     /// <summary>Pages of which a difference was made, since the start, also where it was empty or too long (QEMU's xbzrle-cache.pages).</summary>
     public long XbzrlePages { get; init; }
 

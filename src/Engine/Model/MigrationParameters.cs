@@ -76,6 +76,9 @@ public sealed record MigrationParameters
     /// <summary>QEMU's capability <c>xbzrle</c>: send differences of pages that were sent before.</summary>
     public bool Xbzrle { get; init; }
 
+    /// <summary>QEMU's <c>xbzrle-cache-size</c> where none is given, bytes.</summary>
+    public const long DefaultXbzrleCacheSize = 64 << 20;
+
     /// <summary>QEMU's <c>xbzrle-cache-size</c>, bytes, a power of two of at least a page; 0 takes QEMU's, 64 MiB.</summary>
     public long XbzrleCacheSize { get; init; }
 

@@ -165,6 +165,7 @@ sealed partial class DrivenMigration : IMigrationRun
         if (limits.MaxDowntime is { } downtime) arguments["downtime-limit"] = EndSettings.Milliseconds(downtime);
         if (limits.MaxBandwidth is { } bandwidth) arguments["max-bandwidth"] = bandwidth;
         if (limits.MaxPostcopyBandwidth is { } postcopy) arguments["max-postcopy-bandwidth"] = postcopy;
+        if (limits.XbzrleCacheSize is { } cache) arguments["xbzrle-cache-size"] = cache == 0 ? MigrationParameters.DefaultXbzrleCacheSize : cache;
         // Before the preparation sends the settings it has only to know these.
         if (arguments.Count > 0 && _hasSettings) Set(arguments);
         lock (_lock) _parameters = changed;

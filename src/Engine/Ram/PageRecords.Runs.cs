@@ -84,6 +84,7 @@ sealed partial class PageRecords
         var encoded = reader.Peek(length)[..length];
         if (IsWanted(to))
         {
+            _density.Arriving(Ram!.Memory, to.Block.Block, to.Page);
             to.Block.MakeZero(to.Page);
             if (!Xbzrle.TryDecode(encoded, to.Block.Page(to.Page)))
                 throw reader.Error(MigrationErrorId.InvalidValue, "A page difference is not valid.");

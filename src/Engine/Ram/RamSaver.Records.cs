@@ -64,7 +64,7 @@ sealed partial class RamSaver
     {
         var bytes = part.Block.Page(page);
         if (_differences is not null && TrySaveDifference(writer, part, page, ref bytes)) return;
-        if (TrySaveSparse(writer, part, page, bytes)) return;
+        if (SendsSparse && TrySaveSparse(writer, part, page, bytes)) return;
         SaveWhole(writer, part, page, bytes);
     }
 

@@ -61,15 +61,17 @@ sealed partial class RamSaver
     /// <summary>Pages that are not zero and lie together: returns how many it sent, as the limit allows, at least one.</summary>
     int SaveContent(WireWriter writer, Part part, long first, int count, long end)
     {
-        if (_differences is not null || Sparse is not null)
+        if (_differences is not null)
         {
             EndRun(writer);
             SavePage(writer, part, first);
             return 1;
         }
+        if (SendsSparse && TrySaveSparse(writer, part, first, part.Block.Page(first))) return 1;
         // Until the limit is reached, the page included that reaches it.
         var allowed = ((end - writer.Position - _run.Bytes - 1) / GuestMemory.PageSize) + 1;
         count = (int)Math.Min(count, allowed);
+        if (SendsSparse) count = CountDense(part, first, count);
         Extend(writer, part, first, count, isZero: false);
         return count;
     }

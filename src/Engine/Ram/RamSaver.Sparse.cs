@@ -1,39 +1,58 @@
 using System.Buffers.Binary;
+using System.Numerics;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Protocol;
 
 namespace PsMigrate.Engine.Ram;
 
-/// <summary>Finds pages of which little is not zero.</summary>
-interface ISparseEncoder
-{
-    /// <summary>
-    /// The page's difference to a page of zeros (<see cref="Xbzrle"/>), in at most a page's bytes, until the next call. The guest may write
-    /// to the page meanwhile: whatever comes out of it must be a valid encoding, for the page goes once more. False when the page should go
-    /// in another way.
-    /// </summary>
-    bool TryEncode(ReadOnlySpan<byte> page, out ReadOnlySpan<byte> encoded);
-}
-
-/// <summary>Pages of which little is not zero, to a destination of ours (<see cref="Handshake"/>).</summary>
+/// <summary>Pages that are mostly zero, as the bytes that are not, to a destination of ours (<see cref="Handshake"/>).</summary>
 sealed partial class RamSaver
 {
-    /// <summary>Who looks at each page that is neither zero nor a difference before it goes whole; null where nobody does.</summary>
-    public ISparseEncoder? Sparse { get; set; }
+    readonly byte[] _sparse = new byte[SparsePage.MaxEncoded];
 
-    /// <summary>Pages sent as differences to zeros.</summary>
+    /// <summary>Whether pages that are neither zero nor a difference are looked at before they go whole. Only with <see cref="SendsRuns"/>.</summary>
+    public bool SendsSparse { get; set; }
+
+    /// <summary>Pages sent so.</summary>
     public long SparsePages { get; private set; }
 
-    /// <summary>True when the page needs no record of its own any more.</summary>
+    /// <summary>
+    /// Bytes of pages that went in this pass and were written since, and of those still to go that may hold something. Takes nothing
+    /// from the log.
+    /// </summary>
+    public (long Again, long Left) Peek()
+    {
+        long again = 0, left = 0;
+        foreach (var part in _parts)
+            for (var word = 0; word < part.Dirty.WordCount; word++)
+            {
+                var dirty = part.Dirty.Word(word);
+                if (part.Block.Log is { } log) again += BitOperations.PopCount(log.Look(word) & ~dirty);
+                if (dirty != 0 && part.Block.IsTouched(word)) left += BitOperations.PopCount(dirty);
+            }
+        return (again * GuestMemory.PageSize, left * GuestMemory.PageSize);
+    }
+
+    /// <summary>False when the page is to go whole.</summary>
     bool TrySaveSparse(WireWriter writer, Part part, long page, ReadOnlySpan<byte> bytes)
     {
-        if (!SendsRuns || Sparse is null || !Sparse.TryEncode(bytes, out var encoded)) return false;
-        var record = writer.Pipe.GetSpan(MaxRecord + sizeof(ushort));
-        var length = WriteWord(record, part, page, RamFlags.Run | RamFlags.Xbzrle);
-        BinaryPrimitives.WriteUInt16BigEndian(record[length..], (ushort)encoded.Length);
-        encoded.CopyTo(record[(length + sizeof(ushort))..]);
-        writer.Advance(length + sizeof(ushort) + encoded.Length);
+        // First, since with the word the block counts as named.
+        var length = SparsePage.Encode(bytes, _sparse);
+        if (length == 0) return false;
+        var record = writer.Pipe.GetSpan(MaxRecord);
+        var at = WriteWord(record, part, page, RamFlags.Run | RamFlags.Xbzrle);
+        BinaryPrimitives.WriteUInt16BigEndian(record[at..], (ushort)length);
+        _sparse.AsSpan(0, length).CopyTo(record[(at + sizeof(ushort))..]);
+        writer.Advance(at + sizeof(ushort) + length);
         SparsePages++;
         return true;
+    }
+
+    /// <summary>How many pages from there on can go in a run, up to so many, of which the first is known to go whole.</summary>
+    static int CountDense(Part part, long first, int count)
+    {
+        var dense = 1;
+        while (dense < count && SparsePage.LooksDense(part.Block.Page(first + dense))) dense++;
+        return dense;
     }
 }

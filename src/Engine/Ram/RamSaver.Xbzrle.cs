@@ -16,6 +16,7 @@ sealed partial class RamSaver
 
     XbzrleSaver? _xbzrle;
     XbzrleSaver? _differences;
+    bool _isResting;
     bool _isLastStage;
 
     /// <summary>The counters of differences; null when there are none to be, and before the setup.</summary>
@@ -24,8 +25,43 @@ sealed partial class RamSaver
     /// <summary>Pages done with, however: sent whole, as zero, as a difference of either kind, or found unchanged.</summary>
     public long HandledPages => NormalPages + ZeroPages + SparsePages + (_xbzrle?.Pages ?? 0);
 
-    /// <summary>The cache is of no use, and not filled, before all pages went once (xbzrle_started).</summary>
-    void EndRound() => _differences = _xbzrle;
+    /// <summary>Whether pages that go from here on are kept, and those that were kept go as differences.</summary>
+    public bool UsesDifferences => _differences is not null;
+
+    /// <inheritdoc cref="XbzrleSaver.Filled"/>
+    public long FilledPages => _xbzrle?.Filled ?? 0;
+
+    /// <summary>What differences took so far, sending left out.</summary>
+    public TimeSpan DifferenceTime => _xbzrle?.Spent ?? TimeSpan.Zero;
+
+    /// <summary>
+    /// Keeps pages that go from here on, in the first pass too, and sends differences to what was kept. Throws MemoryExceeded; then
+    /// nothing has changed.
+    /// </summary>
+    /// <param name="cacheSize">Bytes for them, a power of two of at least a page; more than the guest needs is not taken.</param>
+    public void UseDifferences(long cacheSize)
+    {
+        var size = XbzrleCache.Fit(cacheSize, guest.Memory.Length);
+        if (_xbzrle is null) _xbzrle = new XbzrleSaver(size);
+        else _xbzrle.Wake(size);
+        (_differences, _isResting) = (_xbzrle, false);
+    }
+
+    /// <summary>Sends no differences from here on, and forgets what was kept.</summary>
+    public void RestDifferences()
+    {
+        (_differences, _isResting) = (null, true);
+        _xbzrle?.Rest();
+    }
+
+    /// <summary>Gives the cache another size; what fits is kept. Throws MemoryExceeded; then nothing has changed.</summary>
+    public void ResizeCache(long size) => _xbzrle?.Resize(XbzrleCache.Fit(size, guest.Memory.Length));
+
+    /// <summary>Unless it is told otherwise, the cache is of no use, and not filled, before all pages went once (xbzrle_started).</summary>
+    void EndRound()
+    {
+        if (!_isResting) _differences = _xbzrle;
+    }
 
     /// <summary>True when the page needs no record of its own any more; else <paramref name="bytes"/> is what is to be sent.</summary>
     bool TrySaveDifference(WireWriter writer, Part part, long page, ref ReadOnlySpan<byte> bytes)

@@ -9,41 +9,28 @@ namespace PsMigrate.Engine.Ram;
 /// </summary>
 sealed unsafe class XbzrleCache : IDisposable
 {
-    /// <summary>QEMU's xbzrle-cache-size where none is given, bytes.</summary>
-    public const long DefaultSize = 64 << 20;
-
     // CACHED_PAGE_LIFETIME: a slot used in this or the last generation is not given to another page.
     const int Lifetime = 2;
 
     readonly IHostMemory _host;
-    readonly long _slots;
-    readonly Slot* _index;
-    readonly byte* _pages;
+    long _slots;
+    Slot* _index;
+    byte* _pages;
     bool _isReleased;
 
     /// <param name="size">Bytes, a power of two of at least a page. Throws MemoryExceeded.</param>
     /// <param name="host">Where the memory comes from.</param>
     public XbzrleCache(long size, IHostMemory? host = null)
     {
-        if (size < GuestMemory.PageSize || !long.IsPow2(size))
-            throw new ArgumentOutOfRangeException(nameof(size), size, "No cache has this size.");
-        Size = size;
-        _slots = size / GuestMemory.PageSize;
         _host = host ?? HostMemory.Default;
-        _index = (Slot*)_host.Reserve(_slots * sizeof(Slot));
-        try
-        {
-            _pages = _host.Reserve(size);
-        }
-        catch
-        {
-            _host.Release((byte*)_index, _slots * sizeof(Slot));
-            throw;
-        }
+        Reserve(size);
     }
 
     /// <summary>Bytes.</summary>
-    public long Size { get; }
+    public long Size { get; private set; }
+
+    /// <summary>How many pages it holds.</summary>
+    public long Count { get; private set; }
 
     /// <summary>What of a size is of use for so much memory, bytes: with a slot for each page, more would stay empty.</summary>
     public static long Fit(long size, long memory) => Math.Min(size, (long)BitOperations.RoundUpToPowerOf2((ulong)memory));
@@ -66,16 +53,66 @@ sealed unsafe class XbzrleCache : IDisposable
         if (slot->Generation != 0 && slot->Address != address && slot->Generation + Lifetime > generation) return default;
         var copy = PageOf(address);
         page.CopyTo(copy);
+        if (slot->Generation == 0) Count++;
         *slot = new Slot { Address = address, Generation = generation };
         return copy;
+    }
+
+    /// <summary>
+    /// Takes another size, and keeps what fits: of two pages that come to share a slot the one that was used later. Throws
+    /// MemoryExceeded; then all is as it was. (QEMU's xbzrle_cache_resize begins anew with an empty cache.)
+    /// </summary>
+    /// <param name="size">Bytes, a power of two of at least a page.</param>
+    public void Resize(long size)
+    {
+        ObjectDisposedException.ThrowIf(_isReleased, this);
+        if (size == Size) return;
+        var (slots, before) = (_slots, Size);
+        var index = _index;
+        var pages = _pages;
+        Reserve(size);
+        Count = 0;
+        for (long number = 0; number < slots; number++)
+        {
+            var old = index + number;
+            if (old->Generation == 0 || SlotOf(old->Address)->Generation >= old->Generation) continue;
+            new ReadOnlySpan<byte>(pages + (number * GuestMemory.PageSize), GuestMemory.PageSize).CopyTo(PageOf(old->Address));
+            if (SlotOf(old->Address)->Generation == 0) Count++;
+            *SlotOf(old->Address) = *old;
+        }
+        Release(index, pages, slots, before);
     }
 
     public void Dispose()
     {
         if (_isReleased) return;
         _isReleased = true;
-        _host.Release((byte*)_index, _slots * sizeof(Slot));
-        _host.Release(_pages, Size);
+        Release(_index, _pages, _slots, Size);
+    }
+
+    void Reserve(long size)
+    {
+        if (size < GuestMemory.PageSize || !long.IsPow2(size))
+            throw new ArgumentOutOfRangeException(nameof(size), size, "No cache has this size.");
+        var slots = size / GuestMemory.PageSize;
+        var index = (Slot*)_host.Reserve(slots * sizeof(Slot));
+        try
+        {
+            _pages = _host.Reserve(size);
+        }
+        catch
+        {
+            _host.Release((byte*)index, slots * sizeof(Slot));
+            throw;
+        }
+        (_slots, Size) = (slots, size);
+        _index = index;
+    }
+
+    void Release(Slot* index, byte* pages, long slots, long size)
+    {
+        _host.Release((byte*)index, slots * sizeof(Slot));
+        _host.Release(pages, size);
     }
 
     Slot* SlotOf(long address)

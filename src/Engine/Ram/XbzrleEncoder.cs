@@ -15,7 +15,8 @@ static class XbzrleEncoder
     /// <summary>The encoding does not fit.</summary>
     public const int Overflow = -1;
 
-    const int Words = GuestMemory.PageSize / 64;
+    /// <summary>What <see cref="Compare"/> fills, a bit for each byte of a page.</summary>
+    public const int Words = GuestMemory.PageSize / 64;
 
     /// <summary>
     /// The length of the encoding; 0 when the pages are equal, <see cref="Overflow"/> when it is longer than <paramref name="encoded"/>.
@@ -23,9 +24,17 @@ static class XbzrleEncoder
     /// </summary>
     public static int Encode(ReadOnlySpan<byte> before, ReadOnlySpan<byte> after, Span<byte> encoded)
     {
-        CheckPages(before, after);
         Span<ulong> changed = stackalloc ulong[Words];
-        Compare(ref MemoryMarshal.GetReference(before), ref MemoryMarshal.GetReference(after), changed);
+        Compare(before, after, changed);
+        return Encode(changed, after, encoded);
+    }
+
+    /// <summary>
+    /// The same where it is known which bytes differ, a bit for each of <paramref name="after"/>. What it says of lengths depends on these
+    /// bits alone: a page that is written to meanwhile gives a well-formed encoding, of bytes as they were at one time or another.
+    /// </summary>
+    public static int Encode(ReadOnlySpan<ulong> changed, ReadOnlySpan<byte> after, Span<byte> encoded)
+    {
         int to = 0, at = 0;
         while (at < GuestMemory.PageSize)
         {
@@ -45,7 +54,7 @@ static class XbzrleEncoder
         return to;
     }
 
-    /// <summary>The same, byte by byte: what <see cref="Encode"/> is tested against and measured by.</summary>
+    /// <summary>The same, byte by byte: what <see cref="Encode(ReadOnlySpan{byte}, ReadOnlySpan{byte}, Span{byte})"/> is tested against and measured by.</summary>
     public static int EncodePlain(ReadOnlySpan<byte> before, ReadOnlySpan<byte> after, Span<byte> encoded)
     {
         CheckPages(before, after);
@@ -66,13 +75,17 @@ static class XbzrleEncoder
         return to;
     }
 
-    /// <summary>A bit for each byte that differs, with the widest vectors that there are.</summary>
-    static void Compare(ref byte before, ref byte after, Span<ulong> changed)
+    /// <summary>A bit for each byte of two pages that differs, with the widest vectors that there are. Each byte is read once.</summary>
+    public static void Compare(ReadOnlySpan<byte> before, ReadOnlySpan<byte> after, Span<ulong> changed)
     {
+        CheckPages(before, after);
+        ArgumentOutOfRangeException.ThrowIfNotEqual(changed.Length, Words);
+        ref var first = ref MemoryMarshal.GetReference(before);
+        ref var second = ref MemoryMarshal.GetReference(after);
         for (var i = 0; i < changed.Length; i++)
         {
-            ref var a = ref Unsafe.Add(ref before, i * 64);
-            ref var b = ref Unsafe.Add(ref after, i * 64);
+            ref var a = ref Unsafe.Add(ref first, i * 64);
+            ref var b = ref Unsafe.Add(ref second, i * 64);
             changed[i] = Vector512.IsHardwareAccelerated ? Compare512(ref a, ref b)
                 : Vector256.IsHardwareAccelerated ? Compare256(ref a, ref b)
                 : Compare128(ref a, ref b);

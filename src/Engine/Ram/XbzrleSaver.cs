@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 
@@ -24,7 +25,10 @@ sealed class XbzrleSaver(long cacheSize) : IDisposable
 {
     static readonly byte[] ZeroPage = new byte[GuestMemory.PageSize];
 
-    readonly XbzrleCache _cache = new(cacheSize);
+    XbzrleCache? _cache = new(cacheSize);
+    long _size = cacheSize;
+    long _spent;
+    long _filled;
     readonly byte[] _current = new byte[GuestMemory.PageSize];
     readonly byte[] _encoded = new byte[GuestMemory.PageSize];
     long _bytes;
@@ -38,9 +42,39 @@ sealed class XbzrleSaver(long cacheSize) : IDisposable
     /// <summary>Pages found in the cache that were not sent whole: as a difference, or not at all.</summary>
     public long Pages => _found - _overflows;
 
-    public XbzrleFigures Figures => new(_cache.Size, _bytes, _found, _missed, _missRate, _encodingRate, _overflows);
+    public XbzrleFigures Figures => new(_size, _bytes, _found, _missed, _missRate, _encodingRate, _overflows);
 
-    /// <summary>Decides how a page goes that is not zero.</summary>
+    /// <summary>What <see cref="Save"/> took so far.</summary>
+    public TimeSpan Spent => Stopwatch.GetElapsedTime(0, _spent);
+
+    /// <summary>Pages that were not found since the cache was still being filled with them.</summary>
+    public long Filled => _filled;
+
+    /// <summary>Takes another size of cache, and keeps what fits. Throws MemoryExceeded; then nothing has changed.</summary>
+    public void Resize(long size)
+    {
+        _cache?.Resize(size);
+        _size = size;
+    }
+
+    /// <summary>
+    /// Lets go of all copies, since from here on pages go that are not shown to <see cref="Save"/>: the destination will not have what
+    /// was kept.
+    /// </summary>
+    public void Rest()
+    {
+        _cache?.Dispose();
+        _cache = null;
+    }
+
+    /// <summary>Begins anew, with an empty cache. Throws MemoryExceeded; then it rests on.</summary>
+    public void Wake(long size)
+    {
+        _cache ??= new XbzrleCache(size);
+        Resize(size);
+    }
+
+    /// <summary>Decides how a page goes that is not zero. Not while it rests.</summary>
     /// <param name="address">Of the page, over all blocks.</param>
     /// <param name="generation">How often the dirty log was collected.</param>
     /// <param name="isLastStage">Whether the guest stands and each page goes for the last time: then nothing is kept.</param>
@@ -49,13 +83,23 @@ sealed class XbzrleSaver(long cacheSize) : IDisposable
     public XbzrleOutcome Save(
         long address, int generation, bool isLastStage, ref ReadOnlySpan<byte> page, out ReadOnlySpan<byte> encoded)
     {
+        var start = Stopwatch.GetTimestamp();
+        var outcome = Look(address, generation, isLastStage, ref page, out encoded);
+        _spent += Stopwatch.GetTimestamp() - start;
+        return outcome;
+    }
+
+    XbzrleOutcome Look(long address, int generation, bool isLastStage, ref ReadOnlySpan<byte> page, out ReadOnlySpan<byte> encoded)
+    {
         encoded = default;
-        var cached = _cache.Find(address, generation);
+        var cached = _cache!.Find(address, generation);
         if (cached.IsEmpty)
         {
             _missed++;
             if (isLastStage) return XbzrleOutcome.Whole;
+            var before = _cache.Count;
             var copy = _cache.Insert(address, page, generation);
+            _filled += _cache.Count - before;
             if (!copy.IsEmpty) page = copy;
             return XbzrleOutcome.Whole;
         }
@@ -78,7 +122,7 @@ sealed class XbzrleSaver(long cacheSize) : IDisposable
     /// <summary>A page goes as zero: a copy of what it was would be out of date (xbzrle_cache_zero_page).</summary>
     public void SaveZero(long address, int generation, bool isLastStage)
     {
-        if (!isLastStage) _ = _cache.Insert(address, ZeroPage, generation);
+        if (!isLastStage) _ = _cache!.Insert(address, ZeroPage, generation);
     }
 
     /// <summary>Counts a difference that was sent.</summary>
@@ -97,5 +141,5 @@ sealed class XbzrleSaver(long cacheSize) : IDisposable
         _period = (handled, _bytes, _found, _missed);
     }
 
-    public void Dispose() => _cache.Dispose();
+    public void Dispose() => Rest();
 }

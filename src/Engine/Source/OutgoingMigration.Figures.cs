@@ -45,9 +45,10 @@ sealed partial class OutgoingMigration
             var elapsed = Since(_passStart);
             _dirtyRate = elapsed > TimeSpan.Zero ? _dirtyFound * GuestMemory.PageSize / elapsed.TotalSeconds : _dirtyRate;
             CountForQemu();
-            _estimate = SwitchoverRule.EstimatedDowntime(_ram.PendingEstimate, _window.Bandwidth, _parameters.SwitchoverBandwidth);
+            _estimate = SwitchoverRule.EstimatedDowntime(_ram.PendingEstimate, Carried, _parameters.SwitchoverBandwidth);
             _journal.Add(Snapshot());
         }
+        ChooseAfterPass();
         BeginPass();
     }
 
@@ -85,6 +86,7 @@ sealed partial class OutgoingMigration
             RemainingBytes = remaining,
             NormalPages = _ram.NormalPages,
             ZeroPages = _ram.ZeroPages,
+            SparsePages = _ram.SparsePages,
             XbzrlePages = xbzrle?.Pages ?? 0,
             Xbzrle = xbzrle,
             Compression = Compression,
@@ -110,7 +112,7 @@ sealed partial class OutgoingMigration
         {
             var threshold = Threshold();
             var left = _status == MigrationStatus.Active
-                ? Forecast.TimeToSwitchover(new ForecastInput(_ram.PendingEstimate, _dirtyRate, _window.Bandwidth, threshold))
+                ? Forecast.TimeToSwitchover(new ForecastInput(_ram.PendingEstimate, _dirtyRate, Carried, threshold))
                 : null;
             var (result, iterations) = (_journal.Result, _journal.Iterations);
             var percent = result is not null

@@ -110,21 +110,12 @@ sealed partial class OutgoingMigration
         _ram.SaveSetup(_writer!);
         WriteRamFooter();
         _writer!.Flush();
-        if (_ram.Xbzrle is { } xbzrle && xbzrle.CacheSize < XbzrleCacheSize)
-            Decide("XbzrleCacheSize", $"{XbzrleCacheSize} bytes", $"{xbzrle.CacheSize} bytes",
-                $"Guest {_guest.Name} has {_guest.MemorySize} bytes; the rest would stay empty.");
+        TellCutCache(_askedCacheSize);
+        ChooseSparse();
         _machine.Prepare();
         BeginPass();
         _setupTime = _phases.Elapsed;
     }
-
-    /// <summary>What is asked for, bytes; 0 without xbzrle.</summary>
-    long XbzrleCacheSize => _parameters switch
-    {
-        { Xbzrle: false } => 0,
-        { XbzrleCacheSize: 0 } => XbzrleCache.DefaultSize,
-        _ => _parameters.XbzrleCacheSize,
-    };
 
     void Announce(OwnMachineState own)
     {
@@ -159,6 +150,7 @@ sealed partial class OutgoingMigration
         if (!SwitchoverRule.MaySwitchOver(_ram.PendingEstimate, Threshold())) return false;
         // A guest that is sent in less than a window would have no bandwidth to judge by.
         _window.Update(SentBytes, SentPages, needsFigure: true);
+        ConfirmSmallPages();
         var pending = _ram.PendingExact();
         // Nothing was sent since the last look (the threshold rose meanwhile): that is no pass.
         if (SentPages > _passPages) EndPass();
@@ -167,7 +159,7 @@ sealed partial class OutgoingMigration
         return !CatchUp() || SwitchoverRule.MaySwitchOver(_ram.PendingExact(), Threshold());
     }
 
-    long Threshold() => SwitchoverRule.Threshold(_window.Bandwidth, Parameters.SwitchoverBandwidth, Parameters.MaxDowntime);
+    long Threshold() => SwitchoverRule.Threshold(Carried, Parameters.SwitchoverBandwidth, Parameters.MaxDowntime);
 
     /// <summary>5.2: qemu_savevm_state_iterate, within what this window still allows.</summary>
     void Iterate()
@@ -183,11 +175,12 @@ sealed partial class OutgoingMigration
     /// <summary>7: migration_update_counters, and the sleep of migration_rate_limit.</summary>
     void UpdateCounters()
     {
-        _window.Update(SentBytes, SentPages);
+        if (_window.Update(SentBytes, SentPages)) ChooseInFirstPass();
+        ApplyCacheSize();
         if (_window.Budget(SentBytes, Parameters.MaxBandwidth) > 0) return;
         // Ends early when the migration is stopped.
         _stop.Token.WaitHandle.WaitOne((int)Math.Ceiling(_window.Left.TotalMilliseconds));
-        _window.Update(SentBytes, SentPages);
+        if (_window.Update(SentBytes, SentPages)) ChooseInFirstPass();
     }
 
     /// <summary>Keeps the first error; of a broken connection the reason that the destination gave, if it gave one.</summary>

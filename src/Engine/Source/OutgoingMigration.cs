@@ -72,7 +72,8 @@ sealed partial class OutgoingMigration : IMigrationRun
             _machine = _own;
         }
         if (parameters.DestinationQmp is { } qmp && (_letsRun || parameters.Channels > 0)) _monitor = new DestinationMonitor(qmp, destinationQmp);
-        _ram = new RamSaver(guest, _machine.RamSection, XbzrleCacheSize);
+        _askedCacheSize = XbzrleCacheSize;
+        _ram = new RamSaver(guest, _machine.RamSection, parameters.Xbzrle ? _askedCacheSize : 0);
     }
 
     public int Id { get; }

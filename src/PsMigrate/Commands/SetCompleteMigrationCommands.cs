@@ -36,6 +36,13 @@ public sealed class SetMigrationCommand : MigrationActionCmdlet
     [Alias("max-postcopy-bandwidth")]
     public long? MaxPostcopyBandwidth { get; set; }
 
+    /// <summary>Memory for differences.</summary>
+    [Parameter(HelpMessage = "Memory at the source for the pages as they were sent, of which differences are made: a power of two of bytes; "
+        + "0 is 64 MB.")]
+    [Size]
+    [Alias("xbzrle-cache-size")]
+    public long? XbzrleCacheSize { get; set; }
+
     /// <summary>Give the states out.</summary>
     [Parameter(HelpMessage = "Give the states of the migrations out.")]
     public SwitchParameter PassThru { get; set; }
@@ -43,16 +50,16 @@ public sealed class SetMigrationCommand : MigrationActionCmdlet
     /// <inheritdoc/>
     protected override void BeginProcessing()
     {
-        if (MaxDowntime is null && MaxBandwidth is null && Timeout is null && MaxPostcopyBandwidth is null)
+        if (MaxDowntime is null && MaxBandwidth is null && Timeout is null && MaxPostcopyBandwidth is null && XbzrleCacheSize is null)
             ThrowFailure(new MigrationException(MigrationErrorId.InvalidParameter, MigrationSide.User,
-                "Nothing to change: give -MaxDowntime, -MaxBandwidth, -MaxPostcopyBandwidth or -Timeout."), null);
+                "Nothing to change: give -MaxDowntime, -MaxBandwidth, -MaxPostcopyBandwidth, -XbzrleCacheSize or -Timeout."), null);
     }
 
     private protected override void Process(Migration migration)
     {
         if (!ShouldProcess(Label(migration), $"Set {string.Join(", ", Changes())}")) return;
-        if (Try(migration.GetState(), () => migration.SetLimits(new MigrationLimits(MaxDowntime, MaxBandwidth, Timeout, MaxPostcopyBandwidth))) && PassThru)
-            WriteObject(migration.GetState());
+        var limits = new MigrationLimits(MaxDowntime, MaxBandwidth, Timeout, MaxPostcopyBandwidth, XbzrleCacheSize);
+        if (Try(migration.GetState(), () => migration.SetLimits(limits)) && PassThru) WriteObject(migration.GetState());
     }
 
     IEnumerable<string> Changes()
@@ -62,6 +69,8 @@ public sealed class SetMigrationCommand : MigrationActionCmdlet
             yield return bandwidth == 0 ? "no limit on bandwidth" : $"the bandwidth limit to {Figures.Rate(bandwidth)}";
         if (MaxPostcopyBandwidth is { } postcopy)
             yield return postcopy == 0 ? "no limit on bandwidth in postcopy" : $"the bandwidth limit in postcopy to {Figures.Rate(postcopy)}";
+        if (XbzrleCacheSize is { } cache)
+            yield return $"the cache for differences to {Figures.Size(cache == 0 ? MigrationParameters.DefaultXbzrleCacheSize : cache)}";
         if (Timeout is { } timeout) yield return $"the time allowed to {Figures.Time(timeout)}";
     }
 }

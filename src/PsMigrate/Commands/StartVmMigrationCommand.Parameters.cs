@@ -80,6 +80,11 @@ public sealed partial class StartVmMigrationCommand
     [Parameter(HelpMessage = "Keep the guest here too, suspended, after success.")]
     public SwitchParameter KeepSource { get; set; }
 
+    /// <summary>Who chooses how pages go.</summary>
+    [Parameter(HelpMessage = "By what means the memory of a guest of this module goes to a receiver of this module: Adaptive (the default) "
+        + "is what serves best as it goes, and each choice is told as a decision; Qemu is what was asked for and nothing else.")]
+    public MigrationMeans Means { get; set; }
+
     /// <summary>Who is to load a guest from a file.</summary>
     [Parameter(HelpMessage = "What file: and exec: get of a guest of this module: PsMigrate (the default) is all of it, Qemu only what a "
             + "QEMU with -M none loads.")]
@@ -106,7 +111,7 @@ public sealed partial class StartVmMigrationCommand
         var parameters = new MigrationParameters
         {
             MaxBandwidth = MaxBandwidth, Timeout = Timeout, Verify = Verify, KeepSource = KeepSource,
-            PauseBeforeSwitchover = PauseBeforeSwitchover, Format = Format,
+            PauseBeforeSwitchover = PauseBeforeSwitchover, Means = Means, Format = Format,
         };
         parameters = WithQemu(parameters);
         // Not given is the engine's default, which is written down only there.

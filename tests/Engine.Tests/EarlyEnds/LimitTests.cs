@@ -12,7 +12,10 @@ public sealed class LimitTests
     static Rig Endless() => new(TestGuests.Options(GuestWorkload.Sequential, 4 * TestGuests.MiB, rate: 160 * TestGuests.MiB)
         with { Content = GuestContent.Random, ContentSize = 0 })
     {
-        Parameters = new() { Verify = true, MaxBandwidth = 16 * TestGuests.MiB, MaxDowntime = TimeSpan.FromMilliseconds(10) },
+        Parameters = new()
+        {
+            Verify = true, MaxBandwidth = 16 * TestGuests.MiB, MaxDowntime = TimeSpan.FromMilliseconds(10), Means = MigrationMeans.Qemu,
+        },
     };
 
     static void WaitForPasses(Rig rig, int passes)

@@ -5,7 +5,7 @@ using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Engine.Tests.Migrations;
 
-/// <summary>Guests that run while differences of their pages are sent hold what guests hold that stayed.</summary>
+/// <summary>Guests that run while differences of their pages are sent, as QEMU sends them, hold what guests hold that stayed.</summary>
 public sealed class XbzrleMigrationTests
 {
     const int Passes = 6;
@@ -19,7 +19,7 @@ public sealed class XbzrleMigrationTests
     public void A_guest_that_writes_while_differences_are_made_is_the_guest_that_stayed(GuestWorkload workload, long cacheSize)
     {
         using var rig = new Rig(TestGuests.Options(workload, size: 4 * TestGuests.MiB, rate: 8 * TestGuests.MiB));
-        rig.Parameters = rig.Parameters with { Xbzrle = true, XbzrleCacheSize = cacheSize, MaxDowntime = TimeSpan.FromMilliseconds(1) };
+        rig.Parameters = rig.Parameters with { Means = MigrationMeans.Qemu, Xbzrle = true, XbzrleCacheSize = cacheSize, MaxDowntime = TimeSpan.FromMilliseconds(1) };
         rig.PhaseEntered = phase => GoOnAfterWrites(phase, () => rig.Guest, () => rig.Outgoing!.GetState(), () => rig.Outgoing!.Complete());
         var result = rig.Finish();
         Assert.True(result.State == MigrationStatus.Completed, result.ToString());
@@ -45,7 +45,7 @@ public sealed class XbzrleMigrationTests
                 using var receiver = MigrationReceiver.Start(new ReceiverOptions { HostName = hosts[^1], Uri = MigrationUri.Parse("tcp:127.0.0.1:0") });
                 Migration? migration = null;
                 var known = new ManualResetEventSlim();
-                var (moving, parameters) = (guest, new MigrationParameters { Xbzrle = true, Verify = true, MaxDowntime = TimeSpan.FromMilliseconds(1) });
+                var (moving, parameters) = (guest, new MigrationParameters { Means = MigrationMeans.Qemu, Xbzrle = true, Verify = true, MaxDowntime = TimeSpan.FromMilliseconds(1) });
                 migration = Migration.Start(moving, receiver.Uri, parameters, phase =>
                 {
                     Assert.True(known.Wait(Patience.Limit));
@@ -71,7 +71,7 @@ public sealed class XbzrleMigrationTests
     public void A_cache_larger_than_the_guest_is_cut_down_and_that_is_told(long given, long asked)
     {
         using var rig = new Rig(TestGuests.Options(GuestWorkload.Idle, size: 3 * TestGuests.MiB));
-        rig.Parameters = rig.Parameters with { Xbzrle = true, XbzrleCacheSize = given };
+        rig.Parameters = rig.Parameters with { Means = MigrationMeans.Qemu, Xbzrle = true, XbzrleCacheSize = given };
         Assert.Equal(MigrationStatus.Completed, rig.Finish().State);
         var state = rig.Outgoing!.GetState();
         Assert.Equal(4 * TestGuests.MiB, state.Current.Xbzrle!.CacheSize);
@@ -83,7 +83,7 @@ public sealed class XbzrleMigrationTests
     public void A_cache_that_fits_is_left_as_it_is_and_without_one_there_are_no_figures()
     {
         using var rig = new Rig(TestGuests.Options(GuestWorkload.Idle));
-        rig.Parameters = rig.Parameters with { Xbzrle = true, XbzrleCacheSize = 4096 };
+        rig.Parameters = rig.Parameters with { Means = MigrationMeans.Qemu, Xbzrle = true, XbzrleCacheSize = 4096 };
         Assert.Equal(MigrationStatus.Completed, rig.Finish().State);
         Assert.Equal(4096, rig.Outgoing!.GetState().Current.Xbzrle!.CacheSize);
         Assert.DoesNotContain(rig.Outgoing.GetState().Decisions, one => one.What == "XbzrleCacheSize");
@@ -96,7 +96,7 @@ public sealed class XbzrleMigrationTests
     public void Cancelled_among_differences_the_guest_runs_on()
     {
         using var rig = new Rig(TestGuests.Options(size: 4 * TestGuests.MiB, rate: 8 * TestGuests.MiB));
-        rig.Parameters = rig.Parameters with { Xbzrle = true, MaxDowntime = TimeSpan.FromMilliseconds(1) };
+        rig.Parameters = rig.Parameters with { Means = MigrationMeans.Qemu, Xbzrle = true, MaxDowntime = TimeSpan.FromMilliseconds(1) };
         rig.PhaseEntered = phase => GoOnAfterWrites(phase, () => rig.Guest, () => rig.Outgoing!.GetState(), () => rig.Outgoing!.Cancel(wait: false));
         Assert.Equal(MigrationStatus.Cancelled, rig.Finish().State);
         Assert.True(rig.Outgoing!.GetState().Current.XbzrlePages > 0);
@@ -112,7 +112,7 @@ public sealed class XbzrleMigrationTests
     {
         using var rig = new Rig(TestGuests.Options(GuestWorkload.Idle));
         Failing.With(MigrationErrorId.InvalidParameter, () => Migration.Start(rig.Guest, MigrationUri.Parse($"local:{rig.Policy.HostName}"),
-            new MigrationParameters { Xbzrle = true, XbzrleCacheSize = size }));
+            new MigrationParameters { Means = MigrationMeans.Qemu, Xbzrle = true, XbzrleCacheSize = size }));
         Assert.False(rig.Guest.IsBusy);
     }
 

@@ -48,7 +48,7 @@ public sealed class PagePathAllocationTests
         var guest = MemoryGuest.Create(TestGuests.Options(GuestWorkload.Idle, pages * GuestMemory.PageSize) with { Content = GuestContent.Random, ContentSize = 0 });
         var forgotten = new BytesWriter(keep: false);
         _ = forgotten.GetSpan(16384);
-        var saver = new RamSaver(guest, xbzrleCacheSize: XbzrleCache.DefaultSize);
+        var saver = new RamSaver(guest, xbzrleCacheSize: MigrationParameters.DefaultXbzrleCacheSize);
         var writer = new WireWriter(forgotten);
         saver.SaveSetup(writer);
         while (saver.PendingEstimate > 0) saver.SaveIterate(writer, 1 << 20);

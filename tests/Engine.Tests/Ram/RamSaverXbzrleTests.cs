@@ -25,7 +25,7 @@ public sealed class RamSaverXbzrleTests : IDisposable
         foreach (var block in _memory.Blocks)
             for (var page = 0; page < block.Pages; page++) Write(block, page, 0, (byte)(page + 1));
         _writer = new WireWriter(_bytes);
-        _saver = FirstPass(XbzrleCache.DefaultSize);
+        _saver = FirstPass(MigrationParameters.DefaultXbzrleCacheSize);
     }
 
     [Fact]
@@ -134,6 +134,87 @@ public sealed class RamSaverXbzrleTests : IDisposable
         _saver.PendingExact();
         _saver.PendingExact();
         Assert.Equal((0.5, Page / 6d), (_saver.Xbzrle!.CacheMissRate, _saver.Xbzrle.EncodingRate));
+    }
+
+    [Fact]
+    public void Given_up_and_begun_again_no_difference_goes_to_what_was_kept_before()
+    {
+        Pass(() => Write(_memory.Ram, 3, 0, 1), () => Write(_memory.Ram, 4, 0, 1));
+        _saver.RestDifferences();
+        Assert.False(_saver.UsesDifferences);
+        // Goes whole, and is not kept: what was is out of date.
+        Pass(() => Write(_memory.Ram, 3, 0, 2));
+        Assert.Equal((195, 0, 2), Counts());
+        _saver.UseDifferences(MigrationParameters.DefaultXbzrleCacheSize);
+        Pass(() => Write(_memory.Ram, 3, 1, 3), () => Write(_memory.Ram, 4, 1, 3));
+        Assert.Equal((197, 0, 4), Counts());
+        Pass(() => Write(_memory.Ram, 3, 1, 4), () => Write(_memory.Ram, 4, 1, 4));
+        Assert.Equal((197, 2, 4), Counts());
+        AssertSame();
+    }
+
+    [Fact]
+    public void Begun_in_the_first_pass_the_second_is_one_of_differences()
+    {
+        _saver.Cleanup();
+        _saver = new RamSaver(_guest);
+        _saver.SaveSetup(new WireWriter(new BytesWriter(keep: false)));
+        _saver.SaveIterate(_writer, 5 * Page);
+        _saver.UseDifferences(MigrationParameters.DefaultXbzrleCacheSize);
+        while (_saver.PendingEstimate > 0) _saver.SaveIterate(_writer, 5 * Page);
+        Pass(() => Write(_memory.Ram, 1, 9, 7), () => Write(_memory.Ram, 100, 9, 7));
+        // Page 1 went before.
+        Assert.Equal((193, 1), (_saver.NormalPages, _saver.Xbzrle!.Pages));
+        AssertSame();
+    }
+
+    [Fact]
+    public void Pages_that_find_an_empty_slot_fill_the_cache()
+    {
+        _saver.Cleanup();
+        _saver = FirstPass(64 * Page);
+        Pass(() => Write(_memory.Ram, 0, 8, 1), () => Write(_memory.Ram, 64, 8, 1), () => Write(_memory.Ram, 3, 8, 1));
+        Assert.Equal((2, 3), (_saver.FilledPages, _saver.Xbzrle!.CacheMiss));
+        // A cache that was let go of is filled anew.
+        _saver.RestDifferences();
+        _saver.UseDifferences(64 * Page);
+        Pass(() => Write(_memory.Ram, 0, 8, 2));
+        Assert.Equal((3, 4), (_saver.FilledPages, _saver.Xbzrle!.CacheMiss));
+        AssertSame();
+    }
+
+    [Fact]
+    public void Another_size_of_cache_keeps_what_fits()
+    {
+        Pass(() => Write(_memory.Ram, 3, 0, 1), () => Write(_memory.Ram, 4, 0, 1));
+        _saver.ResizeCache(32 * Page);
+        Assert.Equal(32 * Page, _saver.Xbzrle!.CacheSize);
+        Pass(() => Write(_memory.Ram, 3, 0, 2), () => Write(_memory.Ram, 4, 0, 2));
+        Assert.Equal((194, 2, 2), Counts());
+        // More than the guest has is not taken.
+        _saver.ResizeCache(1L << 40);
+        Assert.Equal(256 * Page, _saver.Xbzrle!.CacheSize);
+        Pass(() => Write(_memory.Ram, 3, 0, 3));
+        Assert.Equal((194, 3, 2), Counts());
+        AssertSame();
+    }
+
+    [Fact]
+    public void A_look_tells_what_has_to_go_again_and_takes_nothing()
+    {
+        _saver.Cleanup();
+        _saver = new RamSaver(_guest);
+        _saver.SaveSetup(new WireWriter(new BytesWriter(keep: false)));
+        Assert.Equal((0, 192 * Page), _saver.Peek());
+        _saver.SaveIterate(_writer, 5 * Page);
+        var left = _saver.PendingEstimate;
+        Write(_memory.Ram, 1, 0, 8);
+        Write(_memory.Ram, 127, 0, 8);
+        Assert.Equal((Page, left), _saver.Peek());
+        Assert.Equal((Page, left), _saver.Peek());
+        while (_saver.PendingEstimate > 0) _saver.SaveIterate(_writer, 5 * Page);
+        NextPass();
+        AssertSame();
     }
 
     [Fact]

@@ -69,6 +69,43 @@ public sealed unsafe class XbzrleCacheTests
         Assert.Throws<ObjectDisposedException>(() => cache.Find(0, 2).IsEmpty);
     }
 
+    [Fact]
+    public void Another_size_keeps_what_fits_and_of_two_the_later()
+    {
+        using var cache = new XbzrleCache(Slots * Page);
+        for (var slot = 0; slot < Slots; slot++) cache.Insert(slot * Page, Filled((byte)(slot + 1)), 2 + slot);
+        cache.Resize(2 * Slots * Page);
+        Assert.Equal((2 * Slots * Page, Slots), (cache.Size, cache.Count));
+        for (var slot = 0; slot < Slots; slot++) Assert.Equal(Filled((byte)(slot + 1)), cache.Find(slot * Page, 2 + slot).ToArray());
+        cache.Insert((Slots + 1) * Page, Filled(9), 9);
+        cache.Resize(Slots / 2 * Page);
+        Assert.Equal(Slots / 2, cache.Count);
+        // 0 and 2, 1 and 3 and 5 come to share a slot.
+        Assert.Equal(Filled(3), cache.Find(2 * Page, 9).ToArray());
+        Assert.Equal(Filled(9), cache.Find((Slots + 1) * Page, 9).ToArray());
+        Assert.True(cache.Find(0, 9).IsEmpty && cache.Find(Page, 9).IsEmpty && cache.Find(3 * Page, 9).IsEmpty);
+        cache.Resize(Slots / 2 * Page);
+        Assert.Equal(Filled(3), cache.Find(2 * Page, 9).ToArray());
+    }
+
+    [Fact]
+    public void Another_size_of_which_there_is_no_memory_changes_nothing()
+    {
+        var host = new Host { Most = 3 };
+        var cache = new XbzrleCache(Slots * Page, host);
+        cache.Insert(Page, Filled(5), 2);
+        Assert.Throws<ArgumentOutOfRangeException>(() => cache.Resize(3 * Page));
+        Assert.Equal(MigrationErrorId.MemoryExceeded, Assert.Throws<MigrationException>(() => cache.Resize(2 * Slots * Page)).Id);
+        Assert.Equal((2, Slots * Page), (host.Held, cache.Size));
+        Assert.Equal(Filled(5), cache.Find(Page, 2).ToArray());
+        host.Most = 4;
+        cache.Resize(2 * Slots * Page);
+        Assert.Equal(2, host.Held);
+        cache.Dispose();
+        Assert.Equal(0, host.Held);
+        Assert.Throws<ObjectDisposedException>(() => cache.Resize(Page));
+    }
+
     static byte[] Filled(byte with)
     {
         var page = new byte[Page];
