@@ -67,7 +67,7 @@ static class QemuToQemu
         var info = Completed(source);
         var sourceCpu = source.Cpu - cpu;
         var arrival = receiver.ReadArrival(digest);
-        return new MigrationRun(info.TotalTime!.Value, info.Ram?.Transferred ?? 0, sourceCpu, arrival.Cpu);
+        return new MigrationRun(info.TotalTime!.Value, info.Downtime ?? TimeSpan.Zero, info.Ram?.Transferred ?? 0, sourceCpu, arrival.Cpu);
     }
 
     /// <summary>A suspended guest of ours to a QEMU that was started for it, its memory touched.</summary>
@@ -93,7 +93,7 @@ static class QemuToQemu
         var (sourceCpu, targetCpu) = (source.Cpu, target.Cpu);
         source.Migrate(uri);
         if (source.WaitCompleted(limit) is not { } info) return null;
-        return new MigrationRun(info.TotalTime!.Value, info.Ram?.Transferred ?? 0, source.Cpu - sourceCpu, target.Cpu - targetCpu);
+        return new MigrationRun(info.TotalTime!.Value, info.Downtime ?? TimeSpan.Zero, info.Ram?.Transferred ?? 0, source.Cpu - sourceCpu, target.Cpu - targetCpu);
     }
 
     static string Loopback(int port) => string.Create(CultureInfo.InvariantCulture, $"tcp:127.0.0.1:{port}");
