@@ -17,7 +17,7 @@ sealed class Child : IDisposable
     {
         _process = process;
         Running[this] = true;
-        process.OutputDataReceived += (_, line) => { if (line.Data is { } text) _lines.Add(text); else _lines.CompleteAdding(); };
+        process.OutputDataReceived += (_, line) => Take(line.Data);
         process.ErrorDataReceived += (_, line) => { if (line.Data is { } text) _errors.Enqueue(text); };
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
@@ -91,6 +91,19 @@ sealed class Child : IDisposable
         _process.WaitForExit(5000);
         _process.Dispose();
         _lines.Dispose();
+    }
+
+    void Take(string? line)
+    {
+        try
+        {
+            if (line is not null) _lines.Add(line);
+            else _lines.CompleteAdding();
+        }
+        catch (ObjectDisposedException)
+        {
+            // It was ended, and what it had still to say comes too late.
+        }
     }
 
     /// <summary>Ends whatever is still there.</summary>

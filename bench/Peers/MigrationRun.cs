@@ -4,13 +4,12 @@ namespace PsMigrate.Bench.Peers;
 
 /// <summary>One migration, ours or a QEMU's, by its own figures.</summary>
 /// <param name="Total">From its start to its end.</param>
+/// <param name="Downtime">How long the guest stood, as the source has it.</param>
 /// <param name="Bytes">Sent over the link.</param>
 /// <param name="SourceCpu">Processor time of the sending process, user and system.</param>
 /// <param name="TargetCpu">Processor time of the receiving process.</param>
 /// <param name="Blackout">From the guest's last sign of life at the source to its first at the destination; of a guest that runs.</param>
-/// <param name="Downtime">What a QEMU says of it, whole milliseconds.</param>
-sealed record MigrationRun(
-    TimeSpan Total, long Bytes, TimeSpan SourceCpu, TimeSpan TargetCpu, TimeSpan? Blackout = null, TimeSpan? Downtime = null)
+sealed record MigrationRun(TimeSpan Total, TimeSpan Downtime, long Bytes, TimeSpan SourceCpu, TimeSpan TargetCpu, TimeSpan? Blackout = null)
 {
     /// <summary>Processor time of both.</summary>
     public TimeSpan Cpu => SourceCpu + TargetCpu;

@@ -24,7 +24,7 @@ static class OurSide
         var result = migration.Result!;
         if (result.State == MigrationStatus.Cancelled) return null;
         if (result.Error is { } error) throw new BenchException($"our migration failed: {error.Message}");
-        return new MigrationRun(result.TotalTime, result.TransferredBytes, Environment.CpuUsage.TotalTime - cpu, TimeSpan.Zero);
+        return new MigrationRun(result.TotalTime, result.Downtime, result.TransferredBytes, Environment.CpuUsage.TotalTime - cpu, TimeSpan.Zero);
     }
 
     static Migration Start(MemoryGuest guest, MigrationUri uri, MigrationParameters asked)

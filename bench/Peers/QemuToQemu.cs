@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Qmp;
 using PsMigrate.Engine.Transport;
@@ -23,6 +24,22 @@ static class QemuToQemu
             ?? throw new BenchException($"QEMU's migration did not end in {Limit.TotalSeconds} s.");
         SavedMemory.CheckSame(target, machine.Bytes, machine.Image?.Memory);
         return run;
+    }
+
+    /// <summary>The bytes that such a migration puts on the link; with compressed channels QEMU itself counts the pages.</summary>
+    public static long CountBytes(QemuOptions machine, MigrationParameters asked)
+    {
+        using var target = new Qemu(machine.Awaiting(isPrefaulted: false));
+        using var source = new Qemu(machine);
+        var port = Iperf.FreePort();
+        target.Set(asked);
+        source.Set(asked);
+        target.Listen(Loopback(port));
+        using var relay = new CountingRelay(port);
+        source.Migrate(Loopback(relay.Port));
+        Completed(source);
+        SavedMemory.CheckSame(target, machine.Bytes, machine.Image?.Memory);
+        return relay.Bytes;
     }
 
     /// <summary>A machine whose guest writes. Null when it had not ended by the limit; then it never will.</summary>
@@ -50,7 +67,7 @@ static class QemuToQemu
         var info = Completed(source);
         var sourceCpu = source.Cpu - cpu;
         var arrival = receiver.ReadArrival(digest);
-        return new MigrationRun(info.TotalTime!.Value, info.Ram?.Transferred ?? 0, sourceCpu, arrival.Cpu);
+        return new MigrationRun(info.TotalTime!.Value, info.Downtime ?? TimeSpan.Zero, info.Ram?.Transferred ?? 0, sourceCpu, arrival.Cpu);
     }
 
     /// <summary>A suspended guest of ours to a QEMU that was started for it, its memory touched.</summary>
@@ -76,8 +93,10 @@ static class QemuToQemu
         var (sourceCpu, targetCpu) = (source.Cpu, target.Cpu);
         source.Migrate(uri);
         if (source.WaitCompleted(limit) is not { } info) return null;
-        return new MigrationRun(info.TotalTime!.Value, info.Ram?.Transferred ?? 0, source.Cpu - sourceCpu, target.Cpu - targetCpu, Downtime: info.Downtime);
+        return new MigrationRun(info.TotalTime!.Value, info.Downtime ?? TimeSpan.Zero, info.Ram?.Transferred ?? 0, source.Cpu - sourceCpu, target.Cpu - targetCpu);
     }
+
+    static string Loopback(int port) => string.Create(CultureInfo.InvariantCulture, $"tcp:127.0.0.1:{port}");
 
     static QemuMigrationInfo Completed(Qemu source) =>
         source.WaitCompleted(Limit) ?? throw new BenchException($"QEMU's migration did not end in {Limit.TotalSeconds} s.");

@@ -5,7 +5,7 @@ namespace PsMigrate.Bench.Report;
 
 /// <summary>
 /// The last results, kept in the repository: arrays of rows as JSON, the lines of the target table apart from the others, and the same
-/// as tables in the README. New rows take the place of those for the same work and peer; the others stay, with their own date.
+/// as tables in the README; the target table, with what is known of those that miss, also in docs/performance.md. New rows take the place of those for the same work and peer; the others stay, with their own date.
 /// </summary>
 static class ResultFile
 {
@@ -24,8 +24,8 @@ static class ResultFile
         var results = Directory.CreateDirectory(Path.Combine(folder, "results")).FullName;
         var targets = Merge(Path.Combine(results, "throughput.json"), rows, row => row.Line is not null);
         var others = Merge(Path.Combine(results, "foundation.json"), rows, row => row.Line is null);
-        MarkedText.Replace(Path.Combine(folder, "README.md"), $"{Text(targets)}\nBeyond the target table:\n\n{Text(others)}");
-        MarkedText.Replace(Path.Combine(root, "docs", "performance.md"), $"{Text(targets)}{Table.Notes(targets, onlyMissed: true)}");
+        MarkedText.Replace(Path.Combine(folder, "README.md"), "Results", $"{Text(targets)}\nBeyond the target table:\n\n{Text(others)}");
+        MarkedText.Replace(Path.Combine(root, "docs", "performance.md"), "The target table", $"{Text(targets)}\n{Table.Notes(targets, onlyMissed: true)}");
     }
 
     /// <summary>A row that has become one of the other file leaves this one.</summary>
