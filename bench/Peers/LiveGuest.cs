@@ -13,14 +13,14 @@ static class LiveGuest
     static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
 
     /// <summary>Migrates one that was made for it to a process that was started for it, and checks the memory it arrived with. Null when it had not ended by the limit.</summary>
-    public static MigrationRun? Migrate(PacedGuest program, MigrationParameters asked, TimeSpan? limit = null)
+    public static MigrationRun? Migrate(PacedGuest program, MigrationParameters asked, TimeSpan settle, TimeSpan? limit = null)
     {
         using var receiver = new ReceiverProcess(ReceiverRole.Cold);
         var guest = Create(program);
         try
         {
             guest.Resume();
-            Thread.Sleep(QemuToQemu.Settle);
+            Thread.Sleep(settle);
             if (OurSide.TrySend(guest, receiver.Uri, asked, limit ?? Limit) is not { } run) return null;
             var arrival = receiver.ReadArrival(digest: null);
             var left = guest.Cpus[0].LastTickTime;

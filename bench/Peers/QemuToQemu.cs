@@ -11,9 +11,6 @@ static class QemuToQemu
 {
     static readonly TimeSpan Limit = TimeSpan.FromMinutes(2);
 
-    // Both engines' guests run for so long before they are migrated.
-    internal static readonly TimeSpan Settle = TimeSpan.FromMilliseconds(300);
-
     /// <summary>A paused machine without vCPUs.</summary>
     public static MigrationRun Migrate(QemuOptions machine, bool isPrefaulted, MigrationParameters? asked = null, bool isUnix = false)
     {
@@ -42,13 +39,13 @@ static class QemuToQemu
         return relay.Bytes;
     }
 
-    /// <summary>A machine whose guest writes. Null when it had not ended by the limit; then it never will.</summary>
-    public static MigrationRun? MigrateRunning(QemuOptions machine, MigrationParameters asked, TimeSpan? limit = null)
+    /// <summary>A machine whose guest writes, and runs for a while before it is migrated. Null when it had not ended by the limit; then it never will.</summary>
+    public static MigrationRun? MigrateRunning(QemuOptions machine, MigrationParameters asked, TimeSpan settle, TimeSpan? limit = null)
     {
         using var target = new Qemu(machine.Awaiting(isPrefaulted: false));
         using var source = new Qemu(machine);
         source.Ticks!.AwaitWalk(Limit);
-        Thread.Sleep(Settle);
+        Thread.Sleep(settle);
         var run = Time(source, target, asked, isUnix: false, limit ?? Limit);
         if (run is null) return null;
         target.Ticks!.AwaitFirst(Limit);

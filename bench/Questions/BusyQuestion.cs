@@ -19,8 +19,8 @@ sealed class BusyQuestion : IQuestion
         List<MigrationRun> ours = [], theirs = [];
         for (var round = 1; round <= runs; round++)
         {
-            theirs.Add(Case.Qemu());
-            ours.Add(Case.OursFree());
+            theirs.Add(Case.Qemu(round));
+            ours.Add(Case.OursFree(round));
             Progress.Show(round, runs, ("QEMU ms", Total(theirs[^1])), ("blackout", Blackout(theirs[^1])), ("ours ms", Total(ours[^1])), ("blackout", Blackout(ours[^1])));
         }
         yield return Compare("total", Total);

@@ -22,20 +22,31 @@ sealed record DirtyingCase(int Megabytes, int Rate, long Cap, int Downtime, bool
     };
 
     /// <summary>Throws when it does not end.</summary>
-    public MigrationRun Qemu() => TryQemu(null) ?? throw new BenchException($"QEMU's migration did not end: {this}.");
+    public MigrationRun Qemu(int round) => TryQemu(round, null) ?? throw new BenchException($"QEMU's migration did not end: {this}.");
 
     /// <summary>Null when it had not ended by the limit.</summary>
-    public MigrationRun? TryQemu(TimeSpan? limit) => QemuToQemu.MigrateRunning(new QemuOptions(SourceGuest.Size) { Program = _program }, Same, limit);
+    public MigrationRun? TryQemu(int round, TimeSpan? limit) =>
+        QemuToQemu.MigrateRunning(new QemuOptions(SourceGuest.Size) { Program = _program }, Same, Settle(round), limit);
 
     /// <summary>Ours, by QEMU's means. Throws when it does not end.</summary>
-    public MigrationRun OursAlike() => LiveGuest.Migrate(_program, Same) ?? throw NoEnd();
+    public MigrationRun OursAlike(int round) => LiveGuest.Migrate(_program, Same, Settle(round)) ?? throw NoEnd();
 
     /// <summary>Ours, by what it chooses itself. Throws when it does not end.</summary>
-    public MigrationRun OursFree() => TryOursFree(null) ?? throw NoEnd();
+    public MigrationRun OursFree(int round) => TryOursFree(round, null) ?? throw NoEnd();
 
     /// <summary>Null when it had not ended by the limit.</summary>
-    public MigrationRun? TryOursFree(TimeSpan? limit) =>
-        LiveGuest.Migrate(_program, Same with { Means = MigrationMeans.Adaptive, Xbzrle = false, XbzrleCacheSize = 0 }, limit);
+    public MigrationRun? TryOursFree(int round, TimeSpan? limit) =>
+        LiveGuest.Migrate(_program, Same with { Means = MigrationMeans.Adaptive, Xbzrle = false, XbzrleCacheSize = 0 }, Settle(round), limit);
+
+    /// <summary>
+    /// How long the guest runs before it is migrated. A guest that walks is easy to send while the sender comes behind it and hard while it
+    /// comes behind the sender, so each round meets it at another fifth of its way; one that needs long for its way goes hardly anywhere meanwhile.
+    /// </summary>
+    TimeSpan Settle(int round)
+    {
+        var way = (double)_program.Pages / Rate;
+        return TimeSpan.FromSeconds(0.3 + (way > 3 ? 0 : (round - 1) % 5 * way / 5));
+    }
 
     BenchException NoEnd() => new($"our migration did not end: {this}.");
 

@@ -52,10 +52,10 @@ sealed class DirtyingQuestion : IQuestion
         List<MigrationRun> theirs = [], alike = [], free = [];
         for (var round = 1; round <= runs; round++)
         {
-            theirs.Add(one.Qemu());
-            alike.Add(one.OursAlike());
+            theirs.Add(one.Qemu(round));
+            alike.Add(one.OursAlike(round));
             // QEMU's defaults are without differences.
-            if (!one.Xbzrle) free.Add(one.OursFree());
+            if (!one.Xbzrle) free.Add(one.OursFree(round));
             Progress.Show(round, runs, [.. Figures("QEMU", theirs), .. Figures("ours", alike), .. Figures("by default", free)]);
         }
         return (theirs, alike, free);
@@ -67,8 +67,8 @@ sealed class DirtyingQuestion : IQuestion
         List<double> theirs = [], ours = [];
         for (var round = 1; round <= runs; round++)
         {
-            theirs.Add(Endless.TryQemu(GiveUp) is { } their ? Total(their) : GiveUp.TotalMilliseconds);
-            ours.Add(Endless.TryOursFree(GiveUp) is { } mine ? Total(mine) : GiveUp.TotalMilliseconds);
+            theirs.Add(Endless.TryQemu(round, GiveUp) is { } their ? Total(their) : GiveUp.TotalMilliseconds);
+            ours.Add(Endless.TryOursFree(round, GiveUp) is { } mine ? Total(mine) : GiveUp.TotalMilliseconds);
             Progress.Show(round, runs, ("QEMU ms", theirs[^1]), ("by default", ours[^1]));
         }
         var (note, limit) = ($"QEMU, and ours where it had not ended, is stopped after {GiveUp.TotalSeconds} s and counted as that", GiveUp.TotalMilliseconds);
