@@ -12,6 +12,6 @@ static class QemuDowntime
     const int Rate = 1000;
 
     public static TimeSpan Measure() =>
-        QemuToQemu.MigrateRunning(new QemuOptions(Size) { Program = new PacedGuest(Pages, Rate) }, new MigrationParameters())?.Downtime
+        QemuToQemu.MigrateRunning(new QemuOptions(Size) { Program = new PacedGuest(Pages, Rate) }, new MigrationParameters(), TimeSpan.FromSeconds(0.3))?.Downtime
         ?? throw new BenchException("QEMU's migration of a small guest did not end.");
 }
