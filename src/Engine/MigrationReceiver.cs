@@ -33,8 +33,17 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
         new Thread(AcceptLoop) { IsBackground = true, Name = $"migration receiver {Uri}" }.Start();
     }
 
-    /// <summary>Starts to listen. Throws AddressInUse, ListenFailed, InsecureAddress, UnsupportedUri.</summary>
-    public static MigrationReceiver Start(ReceiverOptions options) => ReceiverRegistry.Add(id => new MigrationReceiver(id, options));
+    /// <summary>
+    /// Starts to listen; returns when it is ready for its first migration, which in a new process takes a moment. Throws AddressInUse,
+    /// ListenFailed, InsecureAddress, UnsupportedUri.
+    /// </summary>
+    public static MigrationReceiver Start(ReceiverOptions options)
+    {
+        var receiver = ReceiverRegistry.Add(id => new MigrationReceiver(id, options));
+        Rehearsal.Await();
+        Readiness.Await();
+        return receiver;
+    }
 
     /// <summary>Its number in this process; migrations and receivers share one row of numbers.</summary>
     public int Id { get; }

@@ -38,8 +38,11 @@ static class Rehearsal
         }
     }
 
-    /// <summary>Waits for its end; called while the guest still runs.</summary>
-    public static void Await() => Over.Wait(Limit);
+    /// <summary>Waits for its end, once at most for so long; called while the guest still runs.</summary>
+    public static void Await()
+    {
+        if (!Over.Wait(Limit)) Over.Set();
+    }
 
     static void Run()
     {

@@ -10,6 +10,8 @@ namespace PsMigrate.Engine.Destination;
 static class Readiness
 {
     static readonly string[] Parts = ["Destination", "Ram", "Protocol", "Transport", "VmState", "Guests"];
+    static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
+    static readonly ManualResetEventSlim Over = new();
     static int _isUnderWay;
 
     /// <summary>Once a process, in the background; returns at once.</summary>
@@ -17,6 +19,12 @@ static class Readiness
     {
         if (Interlocked.Exchange(ref _isUnderWay, 1) != 0) return;
         new Thread(PrepareAll) { IsBackground = true, Name = "migration receiver, getting ready", Priority = ThreadPriority.BelowNormal }.Start();
+    }
+
+    /// <summary>Waits for its end, and on a busy machine not for ever.</summary>
+    public static void Await()
+    {
+        if (!Over.Wait(Limit)) Over.Set();
     }
 
     static void PrepareAll()
@@ -32,6 +40,7 @@ static class Readiness
 #pragma warning restore CA1031
         {
         }
+        Over.Set();
     }
 
     static void Prepare(Type type)

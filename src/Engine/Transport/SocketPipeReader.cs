@@ -11,6 +11,9 @@ sealed class SocketPipeReader(Socket socket, string peer) : BlockPipeReader
     // Behind a run of pages comes the head of the next one, a few bytes, and then pages that have a place of their own to go to.
     const int HeadSize = 4 << 10;
 
+    // What lies in the cache when it is asked for the next: the sender is told sooner, too, that there is room again.
+    const int Piece = 256 << 10;
+
     volatile bool _isEnded;
     bool _followsRun;
 
@@ -31,7 +34,7 @@ sealed class SocketPipeReader(Socket socket, string peer) : BlockPipeReader
     protected override int ReceiveThrough(Span<byte> to)
     {
         _followsRun = true;
-        return Receive(to[..Math.Min(to.Length, BlockSize)]);
+        return Receive(to[..Math.Min(to.Length, Piece)]);
     }
 
     int Receive(Span<byte> room)
