@@ -41,7 +41,8 @@ sealed partial class OutgoingMigration
     {
         lock (_lock)
         {
-            _dirtyFound = _ram.DirtyPagesFound;
+            _dirtyFound = _ram.DirtyPagesFound + _dirtyInCatchUps;
+            _dirtyInCatchUps = 0;
             var elapsed = Since(_passStart);
             _dirtyRate = elapsed > TimeSpan.Zero ? _dirtyFound * GuestMemory.PageSize / elapsed.TotalSeconds : _dirtyRate;
             CountForQemu();

@@ -14,6 +14,10 @@ sealed partial class OutgoingMigration
     // Fewer pages say nothing of how fast they go, and wait for nobody.
     const long FewestConfirmed = 64;
 
+    // Passes at whose end the destination is waited for although less and less is not left: of a link with a long way there and back it never is.
+    const int MostVainWaits = 3;
+    const double Shrinking = 0.9;
+
     PassPages _meansBegin;
     double _pageBandwidth;
     double _bestBandwidth;
@@ -21,6 +25,8 @@ sealed partial class OutgoingMigration
     int _meansPasses;
     int _failures;
     int _memoryFailures;
+    int _vainWaits;
+    long _leftBefore = long.MaxValue;
 
     /// <summary>Only to a receiver of ours, and where pages go through the main stream.</summary>
     bool IsAdaptive => _parameters.Means == MigrationMeans.Adaptive && _parameters.Channels == 0;
@@ -56,10 +62,21 @@ sealed partial class OutgoingMigration
             if (pages.Whole >= FewestConfirmed) SetPageBandwidth(0);
             return;
         }
-        CommandRecord.WritePing(_writer!, Handshake.FirstPing);
-        _writer!.Flush();
-        WaitFor(ReturnPathType.Pong);
-        if (_pass > 1) SetPageBandwidth((pages.Whole + pages.Small) * GuestMemory.PageSize / Since(_passStart).TotalSeconds);
+        if (_vainWaits < MostVainWaits) AwaitLoaded();
+        // A pass that took no time at all says as little as a short window.
+        var took = Math.Max(Since(_passStart).TotalSeconds, 0.001);
+        if (_pass > 1) SetPageBandwidth((pages.Whole + pages.Small) * GuestMemory.PageSize / took);
+    }
+
+    /// <summary>
+    /// What was left after a pass whose end was waited for. Where that does not shrink, it is the wait itself in which the guest writes so
+    /// much: then passes end without it, and what is in the link's buffers is loaded while the guest stands.
+    /// </summary>
+    void JudgeWait(long left)
+    {
+        if (left >= _leftBefore * Shrinking && _pageBandwidth > 0 && ++_vainWaits == MostVainWaits)
+            Decide("Wait for the destination", "at the end of each pass", "no more", $"The guest writes {left} bytes of pages meanwhile, and they do not get less.");
+        _leftBefore = left;
     }
 
     void SetPageBandwidth(double value)
@@ -131,6 +148,8 @@ sealed partial class OutgoingMigration
         var size = XbzrleCacheSize;
         if (size == _askedCacheSize || _ram.Xbzrle is not { } before) return;
         _askedCacheSize = size;
+        // Left to the rule, whose cache may stay as it is.
+        if (size == 0) return;
         try
         {
             _ram.ResizeCache(size);

@@ -151,12 +151,13 @@ sealed partial class OutgoingMigration
         // A guest that is sent in less than a window would have no bandwidth to judge by.
         _window.Update(SentBytes, SentPages, needsFigure: true);
         ConfirmSmallPages();
+        AwaitReady?.Invoke();
         var pending = _ram.PendingExact();
         // Nothing was sent since the last look (the threshold rose meanwhile): that is no pass.
         if (SentPages > _passPages) EndPass();
-        if (!SwitchoverRule.MaySwitchOver(pending, Threshold())) return false;
-        AwaitReady?.Invoke();
-        return !CatchUp() || SwitchoverRule.MaySwitchOver(_ram.PendingExact(), Threshold());
+        if (SwitchoverRule.MaySwitchOver(pending, Threshold())) return CatchUp();
+        JudgeWait(pending);
+        return false;
     }
 
     long Threshold() => SwitchoverRule.Threshold(Carried, Parameters.SwitchoverBandwidth, Parameters.MaxDowntime);

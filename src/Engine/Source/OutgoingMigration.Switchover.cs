@@ -1,3 +1,4 @@
+using PsMigrate.Engine.Convergence;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
 
@@ -14,20 +15,32 @@ sealed partial class OutgoingMigration
     static readonly TimeSpan SignOfLife = TimeSpan.FromSeconds(5);
     const long SmallBacklog = 64 << 10;
     long _caughtUpAt;
+    int _vainCatchUps;
+    long _dirtyInCatchUps;
     volatile bool _waitsForDestination;
 
     /// <summary>
     /// Lets the destination load what is in the link's buffers while the guest runs: a stopped one would wait for that. Not again for the
-    /// little that was sent since, or a guest that always writes would never be stopped. Whether it had to.
+    /// little that was sent since, and after each time in vain for 16 times as much: over a link with a long way there and back a guest
+    /// that always writes would never be stopped. Whether it may be stopped now.
     /// </summary>
     bool CatchUp()
     {
-        if (_oneWay is not null || _writer!.Position - _caughtUpAt <= SmallBacklog) return false;
-        CommandRecord.WritePing(_writer, Handshake.FirstPing);
-        _writer.Flush();
+        if (_oneWay is not null || _writer!.Position - _caughtUpAt <= SmallBacklog << Math.Min(4 * _vainCatchUps, 40)) return true;
+        AwaitLoaded();
+        if (SwitchoverRule.MaySwitchOver(_ram.PendingExact(), Threshold())) return true;
+        _dirtyInCatchUps += _ram.DirtyPagesFound;
+        if (_vainCatchUps++ == 0) Decide("Catch up", "before the guest stops", "after more was sent", "The guest wrote more meanwhile than may be left.");
+        return false;
+    }
+
+    /// <summary>Returns when the destination has loaded all that was sent.</summary>
+    void AwaitLoaded()
+    {
+        CommandRecord.WritePing(_writer!, Handshake.FirstPing);
+        _writer!.Flush();
         WaitFor(ReturnPathType.Pong);
         _caughtUpAt = _writer.Position;
-        return true;
     }
 
     void SwitchOver()

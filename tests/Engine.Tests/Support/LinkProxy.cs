@@ -10,11 +10,14 @@ sealed class LinkProxy : IDisposable
     readonly Lock _gate = new();
     readonly List<Socket> _sockets = [];
     readonly int _to;
+    readonly TimeSpan _delay;
     bool _isDisposed;
 
-    public LinkProxy(int to)
+    /// <param name="to">The port.</param>
+    /// <param name="delay">How long each piece of what comes back is held: a long way there and back.</param>
+    public LinkProxy(int to, TimeSpan delay = default)
     {
-        _to = to;
+        (_to, _delay) = (to, delay);
         _listener.Start();
         Start(Accept);
     }
@@ -59,8 +62,8 @@ sealed class LinkProxy : IDisposable
                     if (_isDisposed) Cut();
                 }
                 far.Connect(IPAddress.Loopback, _to);
-                Start(() => Pass(near, far));
-                Start(() => Pass(far, near));
+                Start(() => Pass(near, far, TimeSpan.Zero));
+                Start(() => Pass(far, near, _delay));
             }
         }
         catch (Exception error) when (error is SocketException or ObjectDisposedException or InvalidOperationException)
@@ -69,12 +72,12 @@ sealed class LinkProxy : IDisposable
         }
     }
 
-    static void Pass(Socket from, Socket to)
+    static void Pass(Socket from, Socket to, TimeSpan delay)
     {
         var buffer = new byte[1 << 16];
         try
         {
-            for (int count; (count = from.Receive(buffer)) > 0;) to.Send(buffer.AsSpan(0, count));
+            for (int count; (count = from.Receive(buffer)) > 0; to.Send(buffer.AsSpan(0, count))) Thread.Sleep(delay);
             to.Shutdown(SocketShutdown.Send);
         }
         catch (Exception error) when (error is SocketException or ObjectDisposedException)
