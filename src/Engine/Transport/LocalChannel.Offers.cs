@@ -41,7 +41,7 @@ sealed unsafe partial class LocalChannel
             _isCopying = true;
         }
         // The writer, and with it the memory, stays until this is done, whatever becomes of the link.
-        new ReadOnlySpan<byte>(_offer, count).CopyTo(to);
+        StreamingCopy.Copy(new ReadOnlySpan<byte>(_offer, count), to);
         lock (_lock)
         {
             _isCopying = false;

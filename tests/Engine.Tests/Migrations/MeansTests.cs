@@ -140,6 +140,21 @@ public sealed class MeansTests
         rig.AssertRunsOnlyThere();
     }
 
+    [Fact]
+    public void A_size_of_zero_leaves_the_cache_to_the_rule_whatever_was_asked_before()
+    {
+        using var rig = Rig(GuestWorkload.HotSpot, GuestContent.Random);
+        rig.Parameters = rig.Parameters with { XbzrleCacheSize = 1 * MiB };
+        rig.PhaseEntered = EachRound(rig, (outgoing, pass) =>
+        {
+            if (pass == 3) outgoing.SetLimits(new MigrationLimits(XbzrleCacheSize: 0));
+            EndAt(outgoing, pass, 6);
+        });
+        Assert.True(rig.Finish().Verified, rig.Finish().ToString());
+        Assert.Contains(rig.Outgoing!.GetState().Decisions, one => one is { What: "Differences", To: "on" });
+        rig.AssertRunsOnlyThere();
+    }
+
     [Theory]
     [InlineData(12288)]
     [InlineData(-4096)]
