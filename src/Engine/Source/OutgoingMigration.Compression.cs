@@ -31,6 +31,12 @@ sealed partial class OutgoingMigration
         return encoder;
     };
 
+    /// <summary>Throws UnsupportedFeature when what it takes is not there.</summary>
+    void CheckCompression()
+    {
+        if (_parameters.Compression == MigrationCompression.Zstd) _ = ZstdLibrary.Instance;
+    }
+
     IStoringEncoder NewEncoder()
     {
         var level = _parameters.CompressionLevel ?? DefaultLevel;
