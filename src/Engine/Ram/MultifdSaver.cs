@@ -40,7 +40,7 @@ sealed class MultifdSaver : IPageOutlets, IDisposable
 
     /// <summary>Starts a thread for each connection.</summary>
     /// <param name="memory">Whose pages are sent; it stays mapped as long as a channel may read it.</param>
-    /// <param name="connections">Each behind its init packet; this object's from here on.</param>
+    /// <param name="connections">Each behind its init packet; this object's from here on, but where it throws the caller's to end.</param>
     /// <param name="dialect">What the other end expects.</param>
     /// <param name="encoders">Makes what compresses the pages of one channel; null sends them as they are.</param>
     /// <param name="failed">Called once, on a channel's thread, with what it failed of.</param>
@@ -50,7 +50,7 @@ sealed class MultifdSaver : IPageOutlets, IDisposable
         Action<MigrationException> failed, string name)
     {
         (_memory, _dialect, _failed) = (memory, dialect, failed);
-        _channels = [.. connections.Select(connection => new MultifdChannel(connection, dialect.HasZeroPages, encoders?.Invoke()))];
+        _channels = MakeChannels(connections, dialect, encoders);
         // One more is being filled.
         var batches = (BatchesPerChannel * _channels.Length) + 1;
         _ready = new(batches);
@@ -131,6 +131,22 @@ sealed class MultifdSaver : IPageOutlets, IDisposable
         foreach (var thread in _threads) thread.Join(EndTime);
     }
 
+    static MultifdChannel[] MakeChannels(IReadOnlyList<IConnection> connections, MultifdDialect dialect, Func<IPacketEncoder>? encoders)
+    {
+        var channels = new List<MultifdChannel>(connections.Count);
+        try
+        {
+            foreach (var connection in connections) channels.Add(new(connection, dialect.HasZeroPages, encoders?.Invoke()));
+            return [.. channels];
+        }
+        catch
+        {
+            // Their encoders hold memory that nothing else gives back.
+            foreach (var channel in channels) channel.Dispose();
+            throw;
+        }
+    }
+
     void Start(int number)
     {
         if (!_memory.TryAddReference()) throw new InvalidOperationException("The memory of the guest is gone.");
@@ -205,8 +221,14 @@ sealed class MultifdSaver : IPageOutlets, IDisposable
         }
         finally
         {
-            channel.Dispose();
-            _memory.Release();
+            try
+            {
+                channel.Dispose();
+            }
+            finally
+            {
+                _memory.Release();
+            }
         }
     }
 

@@ -7,7 +7,7 @@ namespace PsMigrate.Engine.Ram;
 /// <summary>The records of the extension (<see cref="Handshake"/>): runs of pages, and pages of which little is not zero.</summary>
 sealed partial class PageRecords
 {
-    // Pages that are received in one piece: 64 MiB, so that one span is enough for them.
+    // Pages that are received in one piece, or made zero without a look at the link: 64 MiB, so that one span is enough for them.
     const int MaxStretch = 1 << 14;
 
     /// <summary>Whether the source was told that it may send runs. Else they are records that can't be.</summary>
@@ -65,8 +65,20 @@ sealed partial class PageRecords
 
     void ReadZeroRun(WireReader reader, (ArrivingBlock Block, long Page) from)
     {
-        var count = RunLength(reader, from);
-        ZeroPages += count;
+        for (var left = RunLength(reader, from); left > 0;)
+        {
+            // Twelve bytes are enough for 1 GiB to look at, and thousands of such records come in one block.
+            reader.ThrowIfCut();
+            var count = Math.Min(left, MaxStretch);
+            MakeZero(from, count);
+            ZeroPages += count;
+            from.Page += count;
+            left -= count;
+        }
+    }
+
+    void MakeZero((ArrivingBlock Block, long Page) from, int count)
+    {
         if (Ram!.KeepsFirst)
         {
             for (; count > 0; count--, from.Page++)

@@ -79,7 +79,10 @@ sealed partial class RamSaver
         return true;
     }
 
-    /// <summary>Of zero pages the cache has to know; those of memory that was never written it can't have.</summary>
+    /// <summary>
+    /// Of zero pages that go the cache has to know, and only of these: what it has is what the destination has. Those of memory that was
+    /// never written it can't have.
+    /// </summary>
     void KeepZeros(Part part, ulong zeros)
     {
         if (_differences is null || !part.Block.IsTouched(_word)) return;

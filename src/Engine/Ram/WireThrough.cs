@@ -25,6 +25,9 @@ static class WireThrough
         pipe.WriteThrough(bytes);
     }
 
+    /// <summary>Throws ConnectionLost if the link was cut at this end, whatever has been received.</summary>
+    public static void ThrowIfCut(this WireReader reader) => (reader.Pipe as BlockPipeReader)?.ThrowIfCut();
+
     /// <summary>Receives as many bytes as there is room for. Throws UnexpectedEnd, ConnectionLost.</summary>
     public static void ReadThrough(this WireReader reader, Span<byte> to)
     {

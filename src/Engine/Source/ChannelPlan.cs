@@ -27,6 +27,9 @@ sealed record ChannelPlan(int Count, PeerKind Peer, Guid Uuid, MultifdDialect Di
         asked.Channels, PeerKind.Qemu, uuid ?? UuidOf(guest),
         MultifdDialect.Of(release, guest.Machine?.Name ?? StreamConstants.MachineNone));
 
+    /// <summary>What one channel may send of a bandwidth, bytes/s; 0, and only 0, is no limit.</summary>
+    public long ShareOf(long bandwidth) => bandwidth == 0 ? 0 : Math.Max(1, bandwidth / Count);
+
     static Guid UuidOf(MemoryGuest guest) =>
         guest.Machine?.Configuration.FirstOrDefault(one => one.Name == UuidSection)?.Body is { Length: 16 } uuid
             ? new Guid(uuid, bigEndian: true)

@@ -29,11 +29,13 @@ sealed partial class OutgoingMigration
                 + "-PeerVersion says PsMigrate or the release of a QEMU, or -DestinationQmp where the QEMU can be asked.");
     }
 
-    /// <summary>Null without channels. Throws PeerVersionUnknown, EndsDisagree, and what the QMP client throws.</summary>
+    /// <summary>Null without channels. Throws PeerVersionUnknown, EndsDisagree, UnsupportedFeature, and what the QMP client throws.</summary>
     ChannelPlan? PlanChannels()
     {
         var asked = Parameters;
         if (asked.Channels == 0) return null;
+        // While nothing is connected that would be closed again.
+        CheckCompression();
         if (asked.Peer == PeerKind.PsMigrate) return ChannelPlan.ForOurs(asked, _guest);
         if (_monitor is null) return ChannelPlan.ForQemu(asked, _guest, asked.PeerVersion!, uuid: null);
         var (release, uuid) = _monitor.QueryChannels(asked.Channels, asked.Compression);

@@ -25,11 +25,17 @@ sealed partial class OutgoingMigration
         var number = _encoders.Length;
         var mixesPlain = plan.Peer == PeerKind.PsMigrate;
         var encoder = new ChannelEncoder(
-            NewEncoder(), _parameters.Means, mixesPlain, () => Parameters.MaxBandwidth / plan.Count,
+            NewEncoder(), _parameters.Means, mixesPlain, () => plan.ShareOf(Parameters.MaxBandwidth),
             (compresses, reason) => DecideCompression(number, compresses, mixesPlain, reason));
         _encoders = [.. _encoders, encoder];
         return encoder;
     };
+
+    /// <summary>Throws UnsupportedFeature when what it takes is not there.</summary>
+    void CheckCompression()
+    {
+        if (_parameters.Compression == MigrationCompression.Zstd) _ = ZstdLibrary.Instance;
+    }
 
     IStoringEncoder NewEncoder()
     {

@@ -80,6 +80,12 @@ abstract class BlockPipeReader : PipeReader
         return count;
     }
 
+    /// <summary>
+    /// Throws ConnectionLost if the link was cut at this end, which a reader else finds out only when it needs more than it has: what was
+    /// received may be long to work through.
+    /// </summary>
+    public abstract void ThrowIfCut();
+
     /// <summary>Not supported: a blocked read is ended by <see cref="IConnection.Abort"/>.</summary>
     public sealed override void CancelPendingRead() =>
         throw new NotSupportedException("A read that blocks is ended by aborting the connection.");

@@ -33,7 +33,8 @@ sealed unsafe partial class LocalChannel(string peer, int blockSize)
     int _freeCount;
     int _madeCount;
     End _writer;
-    End _reader;
+    // Looked at without the lock too.
+    volatile End _reader;
 
     enum End
     {
@@ -149,7 +150,8 @@ sealed unsafe partial class LocalChannel(string peer, int blockSize)
         }
     }
 
-    void CheckReader()
+    /// <summary>Throws ConnectionLost if nothing can be read any more, whatever there is.</summary>
+    public void CheckReader()
     {
         if (_reader == End.Closed) throw LinkErrors.ClosedHere(peer);
         if (_reader == End.Cut) throw LinkErrors.Lost(peer, "it was cut.");

@@ -60,6 +60,8 @@ sealed class LocalPipeReader(LocalChannel channel) : BlockPipeReader
     // For what is offered in place and read piece by piece all the same.
     byte[] _own = [];
 
+    public override void ThrowIfCut() => channel.CheckReader();
+
     protected override int Receive()
     {
         switch (channel.Next(out var next, out var count))

@@ -20,6 +20,13 @@ sealed class SocketPipeReader(Socket socket, string peer) : BlockPipeReader
     /// <summary>Nothing is read any more; a read that waits has to be woken.</summary>
     public void EndReading() => _isEnded = true;
 
+    public override void ThrowIfCut()
+    {
+        if (IsCut) throw LinkErrors.ClosedHere(peer);
+    }
+
+    bool IsCut => _isEnded || socket.SafeHandle.IsClosed;
+
     protected override int Receive()
     {
         MoveToFront(BlockSize);
@@ -52,7 +59,7 @@ sealed class SocketPipeReader(Socket socket, string peer) : BlockPipeReader
         }
 
         // Closing a socket under a blocked read makes it look like an orderly end.
-        if ((count == 0 || error != SocketError.Success) && (_isEnded || socket.SafeHandle.IsClosed)) throw LinkErrors.ClosedHere(peer);
+        if ((count == 0 || error != SocketError.Success) && IsCut) throw LinkErrors.ClosedHere(peer);
         if (error != SocketError.Success)
         {
             var inner = new SocketException((int)error);

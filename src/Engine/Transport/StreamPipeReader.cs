@@ -18,6 +18,11 @@ sealed class StreamPipeReader(Stream stream, Func<Exception, MigrationException>
         Restart();
     }
 
+    public override void ThrowIfCut()
+    {
+        if (isAborted()) throw failed(new IOException("it was broken off."));
+    }
+
     protected override int Receive()
     {
         MoveToFront(BlockSize);

@@ -1,5 +1,7 @@
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Protocol;
+using PsMigrate.Engine.Source;
 using PsMigrate.Engine.Tests.Support;
 using PsMigrate.Engine.Transport;
 
@@ -59,6 +61,15 @@ public sealed class CompressedChannelTests
     [Fact]
     public void Without_compression_there_are_no_figures_of_it() =>
         Assert.Null(Migrate(TestGuests.Options(), Asked(MigrationCompression.None, MigrationMeans.Adaptive)).Current.Compression);
+
+    [Theory]
+    [InlineData(0, 4, 0)]
+    [InlineData(1, 4, 1)]
+    [InlineData(3, 4, 1)]
+    [InlineData(4, 4, 1)]
+    [InlineData(400, 4, 100)]
+    public void A_channel_has_a_share_of_the_bandwidth_and_a_limit_where_there_is_one(long bandwidth, int channels, long share) =>
+        Assert.Equal(share, new ChannelPlan(channels, PeerKind.PsMigrate, Guid.Empty, MultifdDialect.Ours).ShareOf(bandwidth));
 
     static MigrationParameters Asked(MigrationCompression method, MigrationMeans means) => new()
     {

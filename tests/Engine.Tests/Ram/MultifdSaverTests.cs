@@ -134,6 +134,25 @@ public sealed class MultifdSaverTests : IDisposable
     }
 
     [Fact]
+    public void An_encoder_that_can_not_be_made_ends_those_made_before()
+    {
+        MemoryConnection[] links = [_link, new(ReadOnlyMemory<byte>.Empty), new(ReadOnlyMemory<byte>.Empty)];
+        var made = new List<DisposableEncoder>();
+        var error = Assert.Throws<InsufficientMemoryException>(() =>
+            new MultifdSaver(_memory, links, MultifdDialect.Ours, Make, _ => Assert.Fail("No channel has begun."), "encoders"));
+        Assert.Equal("The third.", error.Message);
+        Assert.Equal([true, true], made.Select(encoder => encoder.IsDisposed));
+        Assert.Equal([true, true, false], links.Select(link => link.IsDisposed));
+
+        DisposableEncoder Make()
+        {
+            if (made.Count == 2) throw new InsufficientMemoryException("The third.");
+            made.Add(new DisposableEncoder());
+            return made[^1];
+        }
+    }
+
+    [Fact]
     public void Nothing_is_allocated_for_a_packet()
     {
         using var channel = new MultifdChannel(new MemoryConnection(ReadOnlyMemory<byte>.Empty, keep: false), findsZeros: true, encoder: null);
@@ -260,4 +279,15 @@ public sealed class MultifdSaverTests : IDisposable
     }
 
     public void Dispose() => _memory.Release();
+
+    sealed class DisposableEncoder : IPacketEncoder
+    {
+        public bool IsDisposed { get; private set; }
+
+        public MultifdMethod Method => MultifdMethod.Zstd;
+
+        public ReadOnlyMemory<byte> Encode(RamBlock block, ReadOnlySpan<long> offsets) => throw new NotSupportedException();
+
+        public void Dispose() => IsDisposed = true;
+    }
 }

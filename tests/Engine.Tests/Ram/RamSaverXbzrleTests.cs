@@ -71,6 +71,57 @@ public sealed class RamSaverXbzrleTests : IDisposable
         AssertSame();
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_page_that_was_zero_when_the_limit_was_reached_goes_as_what_it_is_by_then(bool sendsRuns)
+    {
+        _saver.SendsRuns = sendsRuns;
+        Pass(() => Write(_memory.Ram, 5, 100, 1));
+        Write(_memory.Ram, 0, 8, 1);
+        Write(_memory.Ram, 5, 0, 0);
+        Write(_memory.Ram, 5, 100, 0);
+        _saver.PendingExact();
+        StopBehindPage0();
+        // What the destination has is what was there before it was zero.
+        Write(_memory.Ram, 5, 200, 7);
+        NextPass();
+        Assert.Equal((194, 1, 2), Counts());
+        Assert.Equal(0, _saver.ZeroPages);
+        AssertSame();
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_page_that_never_went_has_no_difference_to_zeros(bool sendsRuns)
+    {
+        Write(_memory.Ram, 5, 0, 0);
+        _saver.Cleanup();
+        _saver = new RamSaver(_guest) { LongestPart = Patience.Limit, SendsRuns = sendsRuns };
+        _saver.SaveSetup(new WireWriter(new BytesWriter(keep: false)));
+        _saver.UseDifferences(MigrationParameters.DefaultXbzrleCacheSize);
+        StopBehindPage0();
+        Write(_memory.Ram, 5, 200, 7);
+        NextPass();
+        Assert.Equal((192, 0, 192), Counts());
+        AssertSame();
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Zero_pages_of_a_whole_word_are_kept_and_differences_go_to_them(bool sendsRuns)
+    {
+        _saver.SendsRuns = sendsRuns;
+        for (var page = 64; page < 128; page++) Write(_memory.Ram, page, 0, 0);
+        NextPass();
+        Assert.Equal(64, _saver.ZeroPages);
+        Pass(() => Write(_memory.Ram, 70, 9, 1), () => Write(_memory.Ram, 127, 9, 1));
+        Assert.Equal((192, 2, 0), Counts());
+        AssertSame();
+    }
+
     [Fact]
     public void A_page_that_is_all_new_goes_whole_and_the_next_time_as_a_difference()
     {
@@ -243,6 +294,14 @@ public sealed class RamSaverXbzrleTests : IDisposable
         return saver;
     }
 
+    /// <summary>One page uses the limit up.</summary>
+    void StopBehindPage0()
+    {
+        var pending = _saver.PendingEstimate;
+        _saver.SaveIterate(_writer, 1);
+        Assert.Equal(pending - Page, _saver.PendingEstimate);
+    }
+
     void Pass(params ReadOnlySpan<Action> writes)
     {
         foreach (var write in writes) write();
@@ -269,7 +328,7 @@ public sealed class RamSaverXbzrleTests : IDisposable
         var setup = new RamSaver(_guest);
         setup.SaveSetup(new WireWriter(list));
         var reader = new WireReader(new BytesReader((byte[])[.. list.Written, .. _bytes.Written], 4 * Page), MigrationSide.Source);
-        var loader = new RamLoader(_ => _arrived);
+        var loader = new RamLoader(_ => _arrived) { AcceptsRuns = _saver.SendsRuns };
         while (!reader.IsAtEnd()) loader.ReadBody(reader);
         Assert.Equal(RamDigest.Compute(_memory), RamDigest.Compute(_arrived));
     }

@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Reflection.Emit;
 using System.Runtime.Loader;
+using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Ram;
 
 namespace PsMigrate.Engine.Tests.Ram;
@@ -22,19 +23,30 @@ public sealed class ZstdLibraryTests
         Assert.DoesNotContain(typeof(ZstdLibrary).Assembly.GetReferencedAssemblies(), name => name.Name!.StartsWith("Zstd", StringComparison.Ordinal));
 
     [Fact]
-    public void A_folder_without_it_and_one_with_another_of_its_name_are_told_apart()
+    public void A_folder_without_it_one_with_a_damaged_one_and_one_with_another_of_its_name_are_told_apart()
     {
         var folder = Directory.CreateTempSubdirectory("zstd");
         try
         {
-            Assert.Throws<FileNotFoundException>(() => new ZstdLibrary(folder.FullName));
-            Impostor(Path.Combine(folder.FullName, "ZstdSharp.dll"));
-            Assert.Throws<MissingMethodException>(() => new ZstdLibrary(folder.FullName));
+            AssertRefused<FileNotFoundException>(folder.FullName);
+            var path = Path.Combine(folder.FullName, "ZstdSharp.dll");
+            File.WriteAllText(path, "no assembly");
+            AssertRefused<BadImageFormatException>(folder.FullName);
+            Impostor(path);
+            AssertRefused<MissingMethodException>(folder.FullName);
         }
         finally
         {
             folder.Delete(recursive: true);
         }
+    }
+
+    static void AssertRefused<T>(string folder) where T : Exception
+    {
+        var error = Assert.Throws<MigrationException>(() => ZstdLibrary.Load(folder));
+        Assert.Equal((MigrationErrorId.UnsupportedFeature, MigrationSide.User), (error.Id, error.Side));
+        Assert.Contains(folder, error.Message, StringComparison.Ordinal);
+        Assert.IsType<T>(error.InnerException);
     }
 
     /// <summary>An assembly of that name and of a later version, with the class and without its methods.</summary>

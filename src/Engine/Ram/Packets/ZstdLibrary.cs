@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Runtime.Loader;
+using PsMigrate.Engine.Model;
 
 namespace PsMigrate.Engine.Ram;
 
@@ -17,7 +18,7 @@ sealed unsafe class ZstdLibrary
     /// <summary>ZSTD_dParameter.ZSTD_d_windowLogMax.</summary>
     public const int WindowLogMax = 100;
 
-    static readonly Lazy<ZstdLibrary> Loaded = new(() => new ZstdLibrary(Path.GetDirectoryName(typeof(ZstdLibrary).Assembly.Location)!));
+    static readonly Lazy<ZstdLibrary> Loaded = new(() => Load(Path.GetDirectoryName(typeof(ZstdLibrary).Assembly.Location)!));
 
     readonly Type _methods;
     readonly delegate*<void*> _createCompressor;
@@ -31,7 +32,7 @@ sealed unsafe class ZstdLibrary
     readonly delegate*<nuint, bool> _isError;
     readonly delegate*<nuint, string> _errorName;
 
-    /// <summary>Loads ZstdSharp.dll of a folder. Throws FileNotFoundException, MissingMethodException for one of another make.</summary>
+    /// <summary>Loads ZstdSharp.dll of a folder. Throws what the runtime throws: <see cref="Load"/> makes it one error.</summary>
     internal ZstdLibrary(string folder)
     {
         Assembly = new AssemblyLoadContext("PsMigrate zstd").LoadFromAssemblyPath(Path.Combine(folder, "ZstdSharp.dll"));
@@ -48,8 +49,22 @@ sealed unsafe class ZstdLibrary
         _errorName = (delegate*<nuint, string>)Find("ZSTD_getErrorName", 1);
     }
 
-    /// <summary>The one that all share; loaded when it is first asked for.</summary>
+    /// <summary>The one that all share; loaded when it is first asked for. Throws UnsupportedFeature.</summary>
     public static ZstdLibrary Instance => Loaded.Value;
+
+    /// <summary>Loads it from a folder. Throws UnsupportedFeature where it is missing, damaged or of another make.</summary>
+    internal static ZstdLibrary Load(string folder)
+    {
+        try
+        {
+            return new ZstdLibrary(folder);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or BadImageFormatException or TypeLoadException or MissingMemberException)
+        {
+            throw new MigrationException(MigrationErrorId.UnsupportedFeature, MigrationSide.User,
+                $"zstd can't be used here: ZstdSharp.dll, a part of PsMigrate, can't be loaded from {folder}.", e);
+        }
+    }
 
     /// <summary>Where the functions come from.</summary>
     public Assembly Assembly { get; }
