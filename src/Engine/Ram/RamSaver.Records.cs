@@ -20,9 +20,9 @@ sealed partial class RamSaver
     ulong SaveInRecords(WireWriter writer, Part part, ulong bits, long end)
     {
         var zeros = PageContent.ZeroBits(part.Block, _word, bits);
-        KeepZeros(part, zeros);
         if (zeros == bits)
         {
+            KeepZeros(part, zeros);
             SaveZeros(writer, part, bits);
             return bits;
         }
@@ -34,6 +34,7 @@ sealed partial class RamSaver
             if ((zeros >> bit & 1) != 0) SaveZero(writer, part, first + bit);
             else SavePage(writer, part, first + bit);
         }
+        KeepZeros(part, zeros & ~left);
         return bits & ~left;
     }
 

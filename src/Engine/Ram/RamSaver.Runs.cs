@@ -43,7 +43,6 @@ sealed partial class RamSaver
     ulong SaveInRuns(WireWriter writer, Part part, ulong bits, long end)
     {
         var zeros = PageContent.ZeroBits(part.Block, _word, bits);
-        KeepZeros(part, zeros);
         var first = (long)_word * 64;
         var left = bits;
         while (left != 0 && writer.Position + _run.Bytes < end)
@@ -55,6 +54,7 @@ sealed partial class RamSaver
             else count = SaveContent(writer, part, first + bit, count, end);
             left &= ~((count == 64 ? ulong.MaxValue : (1UL << count) - 1) << bit);
         }
+        KeepZeros(part, zeros & ~left);
         return bits & ~left;
     }
 

@@ -79,7 +79,10 @@ sealed partial class RamSaver
         return true;
     }
 
-    /// <summary>Of zero pages the cache has to know; those of memory that was never written it can't have.</summary>
+    /// <summary>
+    /// Of zero pages the cache has to know once they go, and not before: one that a limit holds back may be written to meanwhile.
+    /// Those of memory that was never written it can't have.
+    /// </summary>
     void KeepZeros(Part part, ulong zeros)
     {
         if (_differences is null || !part.Block.IsTouched(_word)) return;

@@ -71,6 +71,24 @@ public sealed class RamSaverXbzrleTests : IDisposable
         AssertSame();
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_zero_page_that_a_limit_held_back_and_that_was_written_to_then_goes_whole(bool inRuns)
+    {
+        _saver.SendsRuns = inRuns;
+        Write(_memory.Ram, 3, 0, 9);
+        Write(_memory.Ram, 4, 0, 0);
+        _saver.PendingExact();
+        _saver.SaveIterate(_writer, 1);
+        Assert.Equal(Page, _saver.PendingEstimate);
+        Assert.Equal((193, 0, 1), Counts());
+        Write(_memory.Ram, 4, 7, 5);
+        NextPass();
+        Assert.Equal((194, 0, 2), Counts());
+        AssertSame();
+    }
+
     [Fact]
     public void A_page_that_is_all_new_goes_whole_and_the_next_time_as_a_difference()
     {
