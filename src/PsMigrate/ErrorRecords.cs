@@ -136,7 +136,7 @@ public static class ErrorRecords
         MigrationErrorId.UnsupportedByQemu =>
             (ErrorCategory.NotImplemented, "Leave it out, or use a QEMU that has it."),
         MigrationErrorId.EndsDisagree =>
-            (ErrorCategory.InvalidArgument, "Start both ends with the same machine, memory, vCPUs and uuid; nothing was changed."),
+            (ErrorCategory.InvalidArgument, "Start both ends with the same machine, memory, vCPUs and uuid, and let -PeerVersion say what is there; the guest is as it was."),
         MigrationErrorId.QemuMigrationFailed =>
             (ErrorCategory.DeviceError, "See the reason that QEMU gives, and the log of both ends."),
         MigrationErrorId.MigrationBlocked =>

@@ -70,6 +70,12 @@ Describe 'Start-VmMigration of a guest of QEMU' {
             (Get-MigrationGuest $name).State | Should -Be 'Running'
         }
 
+        It 'refuses -PeerVersion <_>' -ForEach '10.0', 'PsMigrate' {
+            Start-VmMigration $name tcp:127.0.0.1:0 -DestinationQmp $target.Uri -PeerVersion $_ -ErrorVariable failed -ErrorAction SilentlyContinue
+            $failed[0].FullyQualifiedErrorId | Should -BeLike 'UnsupportedByGuest,*'
+            (Get-MigrationGuest $name).State | Should -Be 'Running'
+        }
+
         It 'a source that is its own destination is refused' {
             Start-VmMigration $name tcp:127.0.0.1:0 -DestinationQmp $source.Uri -ErrorVariable failed -ErrorAction SilentlyContinue
             $failed[0].FullyQualifiedErrorId | Should -BeLike 'InvalidParameter,*'

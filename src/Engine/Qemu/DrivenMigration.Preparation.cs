@@ -30,6 +30,9 @@ sealed partial class DrivenMigration
         if (_parameters.KeepSource)
             throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
                 $"Guest {_guest.Name} is a QEMU's: what stays there afterwards is QEMU's affair, and -KeepSource can't be kept.");
+        if (_parameters.Peer != PeerKind.Unknown || _parameters.PeerVersion is not null)
+            throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
+                $"Guest {_guest.Name} is a QEMU's, which sends it in its own way, whatever is at the destination: -PeerVersion can't be kept.");
         if (_parameters.DestinationQmp is { } address)
         {
             var uri = MigrationUri.Parse(address);

@@ -1,7 +1,9 @@
 using System.Management.Automation;
 using PsMigrate.Arguments;
 using PsMigrate.Completion;
+using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Qemu;
 
 namespace PsMigrate.Commands;
 
@@ -93,9 +95,11 @@ public sealed partial class StartVmMigrationCommand
     };
 
     /// <summary>The same in words.</summary>
-    static IEnumerable<string> Ways(MigrationParameters parameters)
+    static IEnumerable<string> Ways(Guest guest, MigrationParameters parameters)
     {
-        if (parameters.DestinationQmp is { } qmp) yield return $"the QEMU at {qmp} is prepared for it";
+        if (parameters.DestinationQmp is { } qmp) yield return $"the QEMU at {qmp} is {(guest is QemuGuest ? "prepared for it" : "asked how it is set")}";
+        if (parameters.PeerVersion is { } release) yield return $"the destination is a QEMU {release}";
+        if (parameters.Means == MigrationMeans.Qemu && guest is MemoryGuest) yield return "no means are chosen but those asked for";
         if (parameters.Channels > 0)
             yield return $"it goes over {Figures.Count(parameters.Channels, "channel")}"
                 + (parameters.Compression == MigrationCompression.None ? "" : $", compressed with {parameters.Compression.ToString().ToLowerInvariant()}");

@@ -103,7 +103,7 @@ public sealed partial class StartVmMigrationCommand : EngineCmdlet, IDisposable
         limits.Add(parameters.MaxBandwidth == 0 ? "bandwidth is not limited" : $"at most {Figures.Rate(parameters.MaxBandwidth)} are sent");
         if (parameters.Timeout is { } timeout) limits.Add($"it is given up after {Figures.Time(timeout)}");
         if (parameters.PauseBeforeSwitchover) limits.Add("it waits for Complete-Migration before it switches over");
-        limits.AddRange(Ways(parameters));
+        limits.AddRange(Ways(guest, parameters));
         if (parameters.Verify) limits.Add("it stands still longer, until the digests of both ends agree");
         if (parameters.KeepSource) limits.Add("a suspended copy stays here");
         return $"Migrate guest {guest.Name} ({Figures.Size(guest.MemorySize)}, {Figures.Count(guest.ProcessorCount, "vCPU")}, {writing}) "

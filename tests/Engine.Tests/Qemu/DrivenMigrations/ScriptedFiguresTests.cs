@@ -57,6 +57,19 @@ public sealed class ScriptedFiguresTests
         Assert.False(qemu.Guest.IsBusy);
     }
 
+    [Theory]
+    [InlineData("10.0")]
+    [InlineData("PsMigrate")]
+    public void What_is_at_the_destination_can_not_be_said(string peer)
+    {
+        using var qemu = new ScriptedSource();
+        var error = Assert.Throws<MigrationException>(() =>
+            Migration.Start(qemu.Guest, MigrationUri.Parse("tcp:127.0.0.1:9"), new MigrationParameters { Channels = 2 }.WithPeer(peer)));
+        Assert.Equal(MigrationErrorId.UnsupportedByGuest, error.Id);
+        Assert.Contains("-PeerVersion", error.Message, StringComparison.Ordinal);
+        Assert.False(qemu.Guest.IsBusy);
+    }
+
     [Fact]
     public void One_of_somebody_else_ends_here_with_its_guest_let_go()
     {
