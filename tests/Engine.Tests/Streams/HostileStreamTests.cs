@@ -18,7 +18,7 @@ public sealed class HostileStreamTests : IDisposable
     [Fact]
     public void A_stream_of_this_project_is_read_to_its_last_byte()
     {
-        var recorded = RecordedStream.Ours();
+        var recorded = RecordedStream.Ours(hasRuns: false);
         var stream = Read(recorded.Bytes);
         Assert.Null(stream.Error);
         Assert.Equal(recorded.Bytes.Length, stream.Length);
@@ -32,7 +32,7 @@ public sealed class HostileStreamTests : IDisposable
     [Fact]
     public void A_stream_cut_off_at_any_record_gives_what_came_before()
     {
-        var recorded = RecordedStream.Ours(size: 64 << 10);
+        var recorded = RecordedStream.Ours(size: 64 << 10, hasRuns: false);
         var whole = Read(recorded.Bytes);
         var lengths = new HashSet<long>();
         foreach (var boundary in recorded.Boundaries.Distinct().Where(boundary => boundary > 0 && boundary < recorded.Bytes.Length))
@@ -76,7 +76,7 @@ public sealed class HostileStreamTests : IDisposable
     [InlineData(1500, 3000)]
     public void Mutated_streams_end_in_typed_errors(int first, int last)
     {
-        var ours = RecordedStream.Ours(size: 64 << 10);
+        var ours = RecordedStream.Ours(size: 64 << 10, hasRuns: false);
         var foreign = RecordedStream.Foreign(size: 64 << 10);
         Fuzz(first, last, seed => new Mutator(seed).Mutate(seed % 2 == 0 ? ours : foreign));
     }

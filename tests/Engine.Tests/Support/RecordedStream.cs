@@ -19,12 +19,12 @@ sealed record RecordedStream(byte[] Bytes, IReadOnlyList<long> Boundaries, strin
     }
 
     /// <summary>As a source of ours sends it: everything, RUN included.</summary>
-    public static RecordedStream Ours(bool verify = false, long size = 512 << 10)
+    public static RecordedStream Ours(bool verify = false, long size = 512 << 10, bool hasRuns = true)
     {
         var guest = SmallGuest(size);
         var bytes = new BytesWriter();
         var migration = Guid.NewGuid();
-        var stream = new StreamBuilder(guest, bytes, migration, verify).UpTo(StreamStep.Run);
+        var stream = new StreamBuilder(guest, bytes, migration, verify) { HasRuns = hasRuns }.UpTo(StreamStep.Run);
         return Finish(guest, bytes, stream, migration);
     }
 
