@@ -18,48 +18,16 @@ static class Rehearsal
     // Where no guest of a user is.
     static readonly string Host = $"{Name}-{Guid.NewGuid():N}";
 
-    // It takes some tens of milliseconds. A process that is out of threads or memory does without it.
+    // For an answer of either end.
     static readonly TimeSpan Limit = TimeSpan.FromSeconds(2);
 
-    static readonly ManualResetEventSlim Over = new();
-    static int _hasBegun;
+    static readonly WarmUp Work = new("migration rehearsal", ThreadPriority.Normal, () => Perform());
 
     /// <summary>Once a process, in the background; returns at once.</summary>
-    public static void Begin()
-    {
-        if (Interlocked.Exchange(ref _hasBegun, 1) != 0) return;
-        try
-        {
-            new Thread(Run) { IsBackground = true, Name = "migration rehearsal" }.Start();
-        }
-        catch (OutOfMemoryException)
-        {
-            Over.Set();
-        }
-    }
+    public static void Begin() => Work.Begin();
 
     /// <summary>Waits for its end, once at most for so long; called while the guest still runs.</summary>
-    public static void Await()
-    {
-        if (!Over.Wait(Limit)) Over.Set();
-    }
-
-    static void Run()
-    {
-        try
-        {
-            Perform();
-        }
-#pragma warning disable CA1031 // It is worth nothing that could end the process.
-        catch (Exception)
-#pragma warning restore CA1031
-        {
-        }
-        finally
-        {
-            Over.Set();
-        }
-    }
+    public static void Await() => Work.Await();
 
     /// <summary>Both ends through the same code as any other migration. Throws what they failed of.</summary>
     public static MigrationResult Perform()

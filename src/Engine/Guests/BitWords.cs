@@ -8,6 +8,10 @@ static class BitWords
     /// <summary>How many words so many pages take.</summary>
     public static int Count(long pages) => checked((int)((pages + 63) / 64));
 
+    /// <summary>So many bits of a word from <paramref name="first"/> on; together with it at most 64.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Mask(int first, int count) => (count == 64 ? ulong.MaxValue : (1UL << count) - 1) << first;
+
     /// <summary>The first word from <paramref name="from"/> on that has a bit; the number of words when none has. Looks at eight at a time.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int Next(ulong[] words, int from)

@@ -18,7 +18,7 @@ sealed class PageBitmap(long pages)
     public void SetAll()
     {
         Array.Fill(_words, ulong.MaxValue);
-        if (pages % 64 != 0) _words[^1] = (1UL << (int)(pages % 64)) - 1;
+        if (pages % 64 != 0) _words[^1] = BitWords.Mask(0, (int)(pages % 64));
         Count = pages;
     }
 

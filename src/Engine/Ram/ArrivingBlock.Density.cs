@@ -13,9 +13,6 @@ sealed unsafe partial class ArrivingBlock
     const int ChunksPerLargePage = LargePage / RamBlock.PagesPerChunk;
     const int Window = 4;
 
-    // Each stretch is a mapping of its own to the system, which allows some 65,000 to a process, whoever sends.
-    const int MaxStretches = 256;
-
     // Pages with content that came of each large page. Threads may lose a count to each other: it is a hint.
     readonly ushort[] _came = new ushort[(block.Pages / LargePage) + 1];
     readonly Lock _densityLock = new();
@@ -47,7 +44,7 @@ sealed unsafe partial class ArrivingBlock
             _dense ??= new ulong[BitWords.Count((block.Pages / LargePage) + 2)];
             // The first large page never is one, and the last has room behind it: both neighbours have a bit.
             var more = 1 - Dense(large - 1) - Dense(large + 1);
-            if (Dense(large) != 0 || _stretches + more > MaxStretches) return false;
+            if (Dense(large) != 0 || _stretches + more > DenseArrival.MaxStretches) return false;
             _stretches += more;
             _dense[large >> 6] |= 1UL << (int)(large & 63);
             return true;

@@ -90,7 +90,7 @@ sealed unsafe partial class ArrivingBlock(RamBlock block)
         {
             var bit = (int)(first & 63);
             var bits = (int)Math.Min(64 - bit, end - first);
-            MarkReceived((int)(first >> 6), (bits == 64 ? ulong.MaxValue : (1UL << bits) - 1) << bit);
+            MarkReceived((int)(first >> 6), BitWords.Mask(bit, bits));
             first += bits;
         }
     }
@@ -109,7 +109,7 @@ sealed unsafe partial class ArrivingBlock(RamBlock block)
         {
             var bit = (int)(page & 63);
             var bits = (int)Math.Min(64 - bit, first + count - page);
-            _received[page >> 6] &= ~((bits == 64 ? ulong.MaxValue : (1UL << bits) - 1) << bit);
+            _received[page >> 6] &= ~BitWords.Mask(bit, bits);
             page += bits;
         }
     }

@@ -12,8 +12,8 @@ struct DenseArrival
 {
     const long LargePage = GuestMemory.LargePageSize / GuestMemory.PageSize;
 
-    // Each stretch is a mapping of its own to the system, which allows some 65,000 to a process, whoever sends.
-    const int MaxStretches = 256;
+    /// <summary>Each stretch is a mapping of its own to the system, which allows some 65,000 to a process, whoever sends.</summary>
+    public const int MaxStretches = 256;
 
     long _runStart;
     long _next;

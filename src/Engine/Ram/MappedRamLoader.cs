@@ -49,7 +49,7 @@ sealed class MappedRamLoader(FileOrigin file)
             Read(reader, _bitmap.AsSpan(0, piece), header.BitmapOffset + (first / 8));
             for (var at = 0; at < piece; at += sizeof(ulong), first += 64)
             {
-                var valid = pages - first >= 64 ? ulong.MaxValue : (1UL << (int)(pages - first)) - 1;
+                var valid = BitWords.Mask(0, (int)Math.Min(64, pages - first));
                 var present = BinaryPrimitives.ReadUInt64LittleEndian(_bitmap.AsSpan(at));
                 if ((present & ~valid) != 0)
                     throw reader.Error(MigrationErrorId.OffsetOutOfRange, $"The bitmap of block '{Printable.Text(block.Name)}' names pages behind its end.");

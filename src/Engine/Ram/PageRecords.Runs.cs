@@ -91,18 +91,15 @@ sealed partial class PageRecords
 
     void ReadSparse(WireReader reader, (ArrivingBlock Block, long Page) to)
     {
-        int length = reader.UInt16();
-        if (length > GuestMemory.PageSize) throw reader.Error(MigrationErrorId.InvalidLength, $"A difference of {length} bytes can't be.");
-        var encoded = reader.Peek(length)[..length];
+        var encoded = PeekDifference(reader);
         if (IsWanted(to))
         {
             _density.Arriving(Ram!.Memory, to.Block.Block, to.Page);
             to.Block.MakeZero(to.Page);
-            if (!Xbzrle.TryDecode(encoded, to.Block.Page(to.Page)))
-                throw reader.Error(MigrationErrorId.InvalidValue, "A page difference is not valid.");
+            Decode(reader, encoded, to);
             to.Block.MarkReceived(to.Page);
         }
-        reader.Skip(length);
+        reader.Skip(encoded.Length);
         SparsePages++;
     }
 }

@@ -156,14 +156,26 @@ sealed partial class PageRecords
     {
         var method = reader.Byte();
         if (method != Xbzrle.Method) throw reader.Error(MigrationErrorId.InvalidValue, $"Difference method {method} is not known.");
-        int length = reader.UInt16();
-        if (length > GuestMemory.PageSize) throw reader.Error(MigrationErrorId.InvalidLength, $"A difference of {length} bytes can't be.");
+        var encoded = PeekDifference(reader);
         if (!to.Block.HasCome(to.Page))
             throw reader.Error(MigrationErrorId.OutOfOrder, $"A difference comes to page {to.Page} of block '{to.Block.Name}', which has not come.");
-        if (!Xbzrle.TryDecode(reader.Peek(length)[..length], to.Block.Page(to.Page)))
-            throw reader.Error(MigrationErrorId.InvalidValue, "A page difference is not valid.");
-        reader.Skip(length);
+        Decode(reader, encoded, to);
+        reader.Skip(encoded.Length);
         XbzrlePages++;
+    }
+
+    /// <summary>Its length, which is taken, and its bytes, which are not yet. Throws InvalidLength.</summary>
+    static ReadOnlySpan<byte> PeekDifference(WireReader reader)
+    {
+        int length = reader.UInt16();
+        if (length > GuestMemory.PageSize) throw reader.Error(MigrationErrorId.InvalidLength, $"A difference of {length} bytes can't be.");
+        return reader.Peek(length)[..length];
+    }
+
+    static void Decode(WireReader reader, ReadOnlySpan<byte> encoded, (ArrivingBlock Block, long Page) to)
+    {
+        if (!Xbzrle.TryDecode(encoded, to.Block.Page(to.Page)))
+            throw reader.Error(MigrationErrorId.InvalidValue, "A page difference is not valid.");
     }
 
     void ReadCompressed(WireReader reader, (ArrivingBlock Block, long Page) to)

@@ -52,7 +52,7 @@ sealed partial class RamSaver
             var count = BitOperations.TrailingZeroCount(~((isZero ? zeros : left & ~zeros) >> bit));
             if (isZero) Extend(writer, part, first + bit, count, isZero);
             else count = SaveContent(writer, part, first + bit, count, end);
-            left &= ~((count == 64 ? ulong.MaxValue : (1UL << count) - 1) << bit);
+            left &= ~BitWords.Mask(bit, count);
         }
         KeepZeros(part, zeros & ~left);
         return bits & ~left;
