@@ -58,6 +58,9 @@ public sealed record MigrationArrival
     /// <summary>How long the start of the guest took.</summary>
     public TimeSpan StartTime { get; init; }
 
+    /// <summary>What it costs the guest to run before its memory is there; null without postcopy.</summary>
+    public PostcopyFigures? Postcopy { get; init; }
+
     /// <summary>Why it failed; null unless it did.</summary>
     public MigrationException? Error { get; init; }
 }

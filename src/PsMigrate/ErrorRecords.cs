@@ -35,6 +35,7 @@ public static class ErrorRecords
         GuestLocation.Source => "the guest is at the source",
         GuestLocation.Destination => "the guest is at the destination",
         GuestLocation.RamOnly => "the destination holds only its RAM, the source keeps the guest suspended",
+        GuestLocation.Lost => "the guest runs nowhere, and what it did since it went over is lost",
         GuestLocation.File => "its state is in the file, or with the command, and the source keeps the guest suspended",
         _ => "the guest may run at the destination, the source keeps it suspended",
     };
@@ -76,6 +77,9 @@ public static class ErrorRecords
         MigrationErrorId.GuestInDoubt =>
             (ErrorCategory.InvalidOperation,
                 "Look whether it runs at the destination. Resume-MigrationGuest asks there once more; with -Force it runs here."),
+        MigrationErrorId.GuestLost =>
+            (ErrorCategory.DeviceError,
+                "What the guest did since it went over is lost. At the source Resume-MigrationGuest -Force runs it as it was when it stopped there."),
         MigrationErrorId.MigrationNotFound =>
             (ErrorCategory.ObjectNotFound, "Get-MigrationState lists the migrations of this process."),
         MigrationErrorId.InvalidState =>

@@ -36,6 +36,12 @@ public enum GuestState
     /// <summary>Given up; its memory is gone.</summary>
     Removed,
 
+    /// <summary>
+    /// Suspended by a postcopy that can't be ended: pages were only at the other end, which is gone. At the source it is what it was when
+    /// it stopped there; at the destination pages are missing.
+    /// </summary>
+    Lost,
+
     /// <summary>A QEMU that waits for a migration to come in, or takes one in.</summary>
     InMigrate,
 

@@ -192,4 +192,8 @@ public enum MigrationErrorId
     // Channels
     /// <summary>How channels work depends on what is at the destination, and nothing tells it before the connection is made.</summary>
     PeerVersionUnknown = 59,
+
+    // Postcopy
+    /// <summary>Pages of the guest were only at an end that is gone: what it did since it went over is lost.</summary>
+    GuestLost = 60,
 }

@@ -33,6 +33,12 @@ public enum GuestLocation
 
     /// <summary>Its state was written to a file or to a command; the source keeps the guest suspended.</summary>
     File,
+
+    /// <summary>
+    /// In postcopy, with one of the ends gone that had a part of it: it runs nowhere, and what it did since it went over is lost. The
+    /// source may have it as it was when it stopped there.
+    /// </summary>
+    Lost,
 }
 
 /// <summary>Every failure of the engine: what, on which side, in which phase, whether to try again, where the guest is.</summary>

@@ -88,7 +88,16 @@ public sealed record MigrationParameters
     /// <summary>QEMU's <c>max-cpu-throttle</c>, 1 to 99 percent; null takes QEMU's, 99.</summary>
     public int? MaxThrottle { get; init; }
 
-    /// <summary>QEMU's capability <c>postcopy-ram</c>: allow to go over to postcopy.</summary>
+    /// <summary>When the guest goes over. All but Precopy need Postcopy.</summary>
+    public MigrationMode Mode { get; init; }
+
+    /// <summary>With Hybrid: the guest goes over after so many passes, 1 or more, unless precopy ended before.</summary>
+    public int PostcopyAfter { get; init; } = 1;
+
+    /// <summary>
+    /// QEMU's capability <c>postcopy-ram</c>: allow to go over to postcopy. A receiver of ours can always be gone over to; a QEMU has to have
+    /// the capability on before anything is sent.
+    /// </summary>
     public bool Postcopy { get; init; }
 
     /// <summary>QEMU's capability <c>postcopy-preempt</c>: requested pages on a channel of their own. Needs Postcopy.</summary>
@@ -152,6 +161,8 @@ public sealed record MigrationParameters
         if (Xbzrle && Channels > 0) throw MigrationException.Invalid("Xbzrle and Channels exclude each other, as in QEMU.");
         if (PeerVersion is not null && PeerVersion < OldestPeer) throw MigrationException.Invalid($"PeerVersion must be {OldestPeer} or later, and is {PeerVersion}.");
         if (PeerVersion is not null && Peer == PeerKind.PsMigrate) throw MigrationException.Invalid("PeerVersion is of a QEMU, and Peer says that there is none.");
+        CheckRange(PostcopyAfter, 1, int.MaxValue, nameof(PostcopyAfter));
+        if (Mode != MigrationMode.Precopy && !Postcopy) throw MigrationException.Invalid($"Mode {Mode} needs Postcopy.");
         if (PostcopyPreempt && !Postcopy) throw MigrationException.Invalid("PostcopyPreempt needs Postcopy.");
     }
 

@@ -8,9 +8,9 @@ namespace PsMigrate.Engine.Protocol;
 ///   OPEN_RETURN_PATH
 ///   PING 1                    ─────────────▶
 ///                             ◀───────────── PONG 1
-///   PING 0x50534D02           ─────────────▶
-///                             ◀───────────── PONG 0x50534D02: a QEMU (it echoes); nothing below is sent to it
-///                             ◀───────────── PONG 0x50534D82: ours, with extension version 2
+///   PING 0x50534D03           ─────────────▶
+///                             ◀───────────── PONG 0x50534D03: a QEMU (it echoes); nothing below is sent to it
+///                             ◀───────────── PONG 0x50534D83: ours, with extension version 3
 ///   FULL psmigrate/guest      ─────────────▶ who comes, how big            (GuestAnnouncement)
 ///                             ◀───────────── ACCEPTED, or FAILURE and SHUT 1
 ///   START, PART … ram         ─────────────▶
@@ -35,6 +35,33 @@ namespace PsMigrate.Engine.Protocol;
 /// what took 9 a page. A sparse page needs nothing that was sent before, where QEMU's difference needs the page itself. A run never leaves
 /// its block, and is of 1 to 2^18 pages.
 /// </para>
+/// <para>
+/// Version 3 adds postcopy. It is QEMU's, but for RUN, which is no part of the package: as in precopy the source holds the guest back until
+/// all is loaded, and takes it back after any failure before that.
+/// <code>
+///   ADVISE                    ─────────────▶ before START ram: the guest may go over before its memory
+///   SWITCHOVER_START, DISCARD … ───────────▶ the source stands; these pages come anew, or have never come
+///   PACKAGED { LISTEN, FULL psmigrate/* and globalstate }
+///                             ◀───────────── READY: the package is loaded, nothing runs
+///   RUN                       ─────────────▶ from here on the source never resumes by itself
+///                             ◀───────────── RUNNING
+///                             ◀───────────── REQ_PAGES …: pages that the guest waits for
+///   PART … END ram, EOF       ─────────────▶ each page once, requested ones first
+///                             ◀───────────── POSTCOPY_FIGURES, SHUT 0
+/// </code>
+/// A further connection of a migration says which one it belongs to, and what it is for; a recovery, which takes the place of a main channel
+/// that broke, goes on like QEMU's, and a preempt channel with page records alone.
+/// <code>
+///   QEVM 3, CONFIGURATION, OPEN_RETURN_PATH, PING 0x50534D03
+///                             ◀───────────── PONG 0x50534D83
+///   JOIN                      ─────────────▶ migration id, u8 purpose: 0 recovery, 1 preempt channel
+///                             ◀───────────── OUTCOME: Running, and it belongs to the migration; else nothing follows
+///   RECV_BITMAP …             ─────────────▶ (a recovery)
+///                             ◀───────────── RECV_BITMAP …
+///   RESUME                    ─────────────▶
+///                             ◀───────────── RESUME_ACK; requests that are still open come again
+/// </code>
+/// </para>
 /// </summary>
 static class Handshake
 {
@@ -45,13 +72,16 @@ static class Handshake
     public const uint ExtensionPing = 0x50534D00 | ExtensionVersion;
 
     /// <summary>The highest version of the extension that this end speaks.</summary>
-    public const uint ExtensionVersion = 2;
+    public const uint ExtensionVersion = 3;
 
     /// <summary>The first version of the extension with runs of pages.</summary>
     public const uint RunVersion = 2;
 
     /// <summary>The first version of the extension in which a guest's announcement tells how many channels come.</summary>
     public const uint AnnouncedChannelsVersion = 2;
+
+    /// <summary>The first version of the extension with postcopy, and with connections that join a migration.</summary>
+    public const uint PostcopyVersion = 3;
 
     const uint ExtensionMask = 0xFFFFFF00;
     const uint AnswerBit = 0x80;

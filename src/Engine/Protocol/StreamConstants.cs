@@ -63,6 +63,9 @@ enum CommandType : ushort
 
     /// <summary>Extension: what became of a migration? 16 bytes, its id.</summary>
     QueryOutcome = 0x5002,
+
+    /// <summary>Extension, version 3: this connection belongs to a migration that is under way: 16 bytes, its id, u8 what it is for.</summary>
+    Join = 0x5003,
 }
 
 /// <summary>Messages on the return path (enum mig_rp_message_type), then those of our extension.</summary>
@@ -91,6 +94,9 @@ enum ReturnPathType : ushort
 
     /// <summary>Extension: answer to QueryOutcome: 16 bytes of receiver instance, u8 outcome.</summary>
     Outcome = 0x5005,
+
+    /// <summary>Extension, version 3, right before SHUT of a postcopy: what it cost the guest (PostcopyFigures).</summary>
+    PostcopyFigures = 0x5006,
 }
 
 /// <summary>The low 12 bits of a RAM record's first word (RAM_SAVE_FLAG_*).</summary>
