@@ -139,6 +139,46 @@ public sealed class RamSaverPostcopyTests : IDisposable
     }
 
     [Fact]
+    public void Pieces_are_small_while_pages_are_asked_for_and_large_where_nobody_asked_for_long()
+    {
+        const int pages = 10_000;
+        var memory = new GuestMemory([("ram", pages * Page)]);
+        var guest = new MemoryGuest(Guid.NewGuid(), "pieces", "local", memory, new CapturedMachine { Name = "pc-i440fx-7.2" });
+        for (var page = 0; page < pages; page++) Write(memory.Ram, page);
+        var saver = new RamSaver(guest) { LongestPart = Patience.Limit, SendsRuns = true };
+        saver.SaveSetup(new WireWriter(new BytesWriter(keep: false)));
+        saver.BeginPostcopy(new WireWriter(new BytesWriter(keep: false)));
+        saver.SavePostcopy(_writer, 20 << 20);
+        saver.Requests.Add("ram", 9000 * Page, Page);
+        saver.SavePostcopy(_writer, 1 << 20);
+        var runs = Runs();
+        // 128 KiB, with the heads of their runs, up to 16 MiB.
+        Assert.All(runs[..120], pages => Assert.Equal(32, pages));
+        Assert.Equal(256, runs.Max());
+        var asked = runs.LastIndexOf(1);
+        Assert.Equal(256, runs[(asked - 3)..asked].Max());
+        Assert.InRange(runs[(asked + 1)..].Max(), 2, 32);
+        guest.Remove();
+    }
+
+    /// <summary>How many pages each record has.</summary>
+    List<int> Runs()
+    {
+        var runs = new List<int>();
+        var reader = new WireReader(new BytesReader(_bytes.Written), MigrationSide.Source);
+        while (!reader.IsAtEnd())
+        {
+            var word = reader.UInt64();
+            if (word == RamFlags.Eos) continue;
+            if ((word & RamFlags.Continue) == 0) reader.Name();
+            var count = (word & RamFlags.Run) != 0 ? reader.UInt32() : 1;
+            reader.Skip((int)count * Page);
+            runs.Add((int)count);
+        }
+        return runs;
+    }
+
+    [Fact]
     public void Differences_and_sparse_pages_end_with_precopy()
     {
         var saver = new RamSaver(_guest, xbzrleCacheSize: 64 << 20) { LongestPart = Patience.Limit, SendsRuns = true, SendsSparse = true };
