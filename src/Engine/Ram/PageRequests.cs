@@ -82,6 +82,18 @@ sealed class PageRequests(GuestMemory memory)
         return bits != 0;
     }
 
+    /// <summary>Drops what was asked for, and the room that it took.</summary>
+    public void Forget()
+    {
+        lock (_lock)
+        {
+            _ranges.Clear();
+            _ranges.TrimExcess();
+            Array.Clear(_asked);
+            (_taking, _any) = (default, false);
+        }
+    }
+
     ulong TakeWord()
     {
         var (word, mask) = _taking.FirstWord;

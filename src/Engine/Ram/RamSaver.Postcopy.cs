@@ -156,6 +156,14 @@ sealed partial class RamSaver
         (_part, _word, _lookedAt, _behind) = (0, 0, 0, 0);
     }
 
+    /// <summary>Lets go of links, and of what was asked for.</summary>
+    void ForgetPostcopy()
+    {
+        ForgetBlock();
+        (Preempt, _hurried) = (null, null);
+        Requests.Forget();
+    }
+
     /// <summary>Pages that were asked for leave at once: what comes behind them may take its time. False when there were none.</summary>
     bool SaveRequested(WireWriter writer)
     {

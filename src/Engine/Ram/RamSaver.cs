@@ -108,5 +108,6 @@ sealed partial class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.Defau
     {
         (_parts, _pending) = ([], 0);
         ForgetOutlets();
+        ForgetPostcopy();
     }
 }

@@ -77,6 +77,18 @@ public sealed class PageRequestsTests : IDisposable
         Assert.Equal(200, TakeAll().Distinct().Count());
     }
 
+    [Fact]
+    public void What_is_forgotten_is_not_taken_and_can_be_asked_for_again()
+    {
+        _requests.Add("ram", 0, 100 * (uint)Page);
+        Assert.True(_requests.TryTake(out _, out _, out _));
+        _requests.Forget();
+        Assert.True(_requests.IsEmpty);
+        Assert.Empty(TakeAll());
+        _requests.Add("ram", 70 * Page, (uint)Page);
+        Assert.Equal([(0, 70L)], TakeAll());
+    }
+
     [Theory]
     [InlineData("nvram", 0UL, 4096U, MigrationErrorId.UnknownBlock)]
     [InlineData("", 0UL, 4096U, MigrationErrorId.UnknownBlock)]
