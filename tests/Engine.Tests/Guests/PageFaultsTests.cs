@@ -22,6 +22,7 @@ public sealed class PageFaultsTests : IDisposable
     {
         var faults = new PageFaults(1, (_, page) => Volatile.Read(ref _come[page]), (_, _) => { });
         var (begun, brought, isOver) = (0, 0, false);
+        var cold = new long[4 << 20];
         var bringer = new Thread(() =>
         {
             for (var round = 1; ; round++)
@@ -29,6 +30,8 @@ public sealed class PageFaultsTests : IDisposable
                 while (Volatile.Read(ref begun) < round && !Volatile.Read(ref isOver)) Thread.SpinWait(1);
                 if (Volatile.Read(ref isOver)) return;
                 for (var spin = round % 50; spin > 0; spin--) Thread.SpinWait(1);
+                // Stores before it keep the mark waiting in the core, which is when a look that is not fenced overtakes it.
+                for (var i = 0; i < 12; i++) cold[((round * 12L) + i) * 4099 % cold.Length] = round;
                 Volatile.Write(ref _come[round % Pages], true);
                 faults.PageCame(_memory.Ram, round % Pages, 1);
                 Volatile.Write(ref brought, round);

@@ -117,6 +117,46 @@ public sealed class PostcopyPagesTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData(RamFlags.Page)]
+    [InlineData(RamFlags.Zero)]
+    [InlineData(RamFlags.Run)]
+    [InlineData(RamFlags.Run | RamFlags.Zero)]
+    public void What_one_connection_is_at_another_leaves_alone(ulong flags)
+    {
+        _ram.KeepsFirst = true;
+        var (source, destination) = Links.Open("tcp4");
+        using var _ = source;
+        using var __ = destination;
+        var content = Bytes(new Random(1), 50);
+        var stream = Run(200, 50, content);
+        var reading = Links.Run(() =>
+        {
+            new PageRecords { Ram = _ram, AcceptsRuns = true }.TryRead(new WireReader(destination.Input, MigrationSide.Source), 200 * Page | RamFlags.Run);
+            return true;
+        });
+        var writer = new WireWriter(source.Output);
+        writer.Bytes(stream.AsSpan(8, stream.Length - 8 - (10 * Page)));
+        writer.Flush();
+        Patience.Until(() => _ram.Blocks[0].HasCome(239), "forty of fifty pages");
+        Assert.False(_ram.Blocks[0].HasCome(240));
+        var bytes = new BytesWriter();
+        var other = new WireWriter(bytes);
+        other.UInt64(245 * Page | flags);
+        other.Name("ram");
+        if ((flags & RamFlags.Run) != 0) other.UInt32(1);
+        else if (flags == RamFlags.Zero) other.Byte(0);
+        if ((flags & RamFlags.Zero) == 0) other.Bytes(new byte[Page]);
+        other.Flush();
+        Read(new WireReader(new BytesReader(bytes.Written), MigrationSide.Source));
+        Assert.False(_ram.Blocks[0].HasCome(245));
+        writer.Bytes(content.AsSpan(40 * Page));
+        writer.Flush();
+        Assert.True(Patience.Within(reading.GetAwaiter().GetResult, "the rest of the run"));
+        Assert.True(_memory.Ram.Span(200 * Page, 50 * Page).SequenceEqual(content));
+        Assert.Equal(50, _faults.Figures.Pages);
+    }
+
     [Fact]
     public void Pages_are_claimed_as_by_the_plain_twin()
     {
