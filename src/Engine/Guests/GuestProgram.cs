@@ -75,15 +75,16 @@ static unsafe class GuestTick
 
     /// <summary>
     /// Runs one tick if the page that it needs is there. Else the page is returned, and registers and memory are as before; -1 when it ran.
+    /// What has a bit in <paramref name="come"/> is there without a question.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static long RunChecked(in GuestProgram program, ref CpuRegisters cpu, RamBlock ram, PageFaults faults)
+    public static long RunChecked(in GuestProgram program, ref CpuRegisters cpu, RamBlock ram, PageFaults faults, ulong[] come)
     {
-        var before = cpu;
+        var (cursor, random) = (cpu.Cursor, cpu.Random);
         var page = Begin(program, ref cpu, out var draw);
-        if (faults.IsMissing(ram, page))
+        if (!BitWords.Has(come, page) && faults.IsMissing(ram, page))
         {
-            cpu = before;
+            (cpu.Cursor, cpu.Random) = (cursor, random);
             return page;
         }
         Touch(program, ref cpu, ram, page, draw);

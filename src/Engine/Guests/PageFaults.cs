@@ -36,6 +36,12 @@ sealed class PageFaults(int processors, Func<RamBlock, long, bool> hasCome, Acti
     /// <summary>How many of the vCPUs run at all; those that have nothing to do never wait. To be set before any of them runs.</summary>
     public int Runners { get; set; } = processors;
 
+    /// <summary>The bits of a block's pages as whoever brings them sets them, for a quick look: what has one is there. Null where there are none.</summary>
+    public Func<RamBlock, ulong[]>? Bitmaps { get; set; }
+
+    /// <summary>The bits of a block's pages, or none; a page without is there or not.</summary>
+    public ulong[] BitmapOf(RamBlock block) => Bitmaps?.Invoke(block) ?? [];
+
     /// <summary>Whether the guest would have to wait for this page.</summary>
     public bool IsMissing(RamBlock block, long page) => !hasCome(block, page);
 

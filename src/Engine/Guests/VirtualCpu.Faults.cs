@@ -25,9 +25,10 @@ sealed partial class VirtualCpu
     {
         var program = Program;
         var last = StopAtTick;
+        var come = faults.BitmapOf(_ram);
         for (; count > 0 && _run == run && _registers.Tick < last; count--)
         {
-            var missing = GuestTick.RunChecked(program, ref _registers, _ram, faults);
+            var missing = GuestTick.RunChecked(program, ref _registers, _ram, faults, come);
             if (missing >= 0) return missing;
         }
         return -1;

@@ -33,16 +33,15 @@ sealed class ArrivingRam
     public PageFaults? Faults
     {
         get => _faults;
-        set => _faults = value;
+        set
+        {
+            if (value is not null) value.Bitmaps = ComeOf;
+            _faults = value;
+        }
     }
 
     /// <summary>Whether a page of the guest has come. Any thread.</summary>
-    public bool HasCome(RamBlock block, long page)
-    {
-        foreach (var arriving in Blocks)
-            if (arriving.Block == block) return arriving.HasCome(page);
-        return false;
-    }
+    public bool HasCome(RamBlock block, long page) => BitWords.Has(ComeOf(block), page);
 
     /// <summary>In the order of the stream.</summary>
     public ArrivingBlock[] Blocks { get; }
@@ -67,5 +66,12 @@ sealed class ArrivingRam
         var block = Array.Find(Blocks, block => block.MissingPages > 0)!;
         throw reader.Error(MigrationErrorId.IncompleteMemory,
             $"{missing} pages never came, the first one is 0x{block.FirstMissing * GuestMemory.PageSize:x} of block '{Printable.Text(block.Name)}'.");
+    }
+
+    ulong[] ComeOf(RamBlock block)
+    {
+        foreach (var arriving in Blocks)
+            if (arriving.Block == block) return arriving.Come;
+        return [];
     }
 }

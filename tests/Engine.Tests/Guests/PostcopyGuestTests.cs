@@ -38,6 +38,26 @@ public sealed class PostcopyGuestTests
         Reference.AssertIntact(rig.Options, rig.Guest);
     }
 
+    [Fact]
+    public void Without_a_bitmap_to_look_at_it_asks_for_each_page_and_waits_for_the_same_ones()
+    {
+        var seen = new List<(long Faults, string Digest)>();
+        foreach (var looks in (bool[])[true, false])
+        {
+            using var rig = new PostcopyRig(Options(), answers: true);
+            if (!looks) rig.Faults.Bitmaps = null;
+            rig.Guest.StopAtTick(4000);
+            rig.Guest.StartArrived();
+            TestGuests.WaitForTick(rig.Guest, 4000);
+            var faults = rig.Faults.Figures.Faults;
+            rig.BringAll();
+            rig.Guest.EndPostcopy();
+            Reference.AssertIntact(rig.Options, rig.Guest);
+            seen.Add((faults, rig.Guest.Digest()));
+        }
+        Assert.Equal(seen[0], seen[1]);
+    }
+
     /// <summary>
     /// Pages come from two threads, in the order in which they lie and because they are asked for, while vCPUs run into them and are stopped
     /// and started: a wake-up that is lost leaves a vCPU asleep for good, since each page comes once.
