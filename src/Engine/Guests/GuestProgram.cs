@@ -70,8 +70,12 @@ static unsafe class GuestTick
 {
     /// <summary>Runs one tick; marks the page after the store.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Run(in GuestProgram program, ref CpuRegisters cpu, RamBlock ram) =>
-        Touch(program, ref cpu, ram, Begin(program, ref cpu, out var draw), draw);
+    public static void Run(in GuestProgram program, ref CpuRegisters cpu, RamBlock ram)
+    {
+        var draw = Generator.Next(ref cpu.Random);
+        var page = program.FirstPage + (long)NextPage(program, ref cpu, draw);
+        Touch(program, ref cpu, ram, page, draw);
+    }
 
     /// <summary>
     /// Runs one tick if the page that it needs is there. Else the page is returned, and registers and memory are as before; -1 when it ran.
@@ -81,7 +85,8 @@ static unsafe class GuestTick
     public static long RunChecked(in GuestProgram program, ref CpuRegisters cpu, RamBlock ram, PageFaults faults, ulong[] come)
     {
         var (cursor, random) = (cpu.Cursor, cpu.Random);
-        var page = Begin(program, ref cpu, out var draw);
+        var draw = Generator.Next(ref cpu.Random);
+        var page = program.FirstPage + (long)NextPage(program, ref cpu, draw);
         if (!BitWords.Has(come, page) && faults.IsMissing(ram, page))
         {
             (cpu.Cursor, cpu.Random) = (cursor, random);
@@ -89,13 +94,6 @@ static unsafe class GuestTick
         }
         Touch(program, ref cpu, ram, page, draw);
         return -1;
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    static long Begin(in GuestProgram program, ref CpuRegisters cpu, out ulong draw)
-    {
-        draw = Generator.Next(ref cpu.Random);
-        return program.FirstPage + (long)NextPage(program, ref cpu, draw);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -20,18 +20,20 @@ sealed partial class VirtualCpu
         }
     }
 
-    /// <summary>Runs up to so many ticks. Returns the page that the next one needs and that is missing, or -1.</summary>
-    long RunChecked(int run, long count, PageFaults faults)
+    /// <summary>Runs so many ticks, or fewer, and waits where the next one needs a page that is missing. Whether it did.</summary>
+    bool RunChecked(int run, long count, PageFaults faults)
     {
         var program = Program;
         var last = StopAtTick;
         var come = faults.BitmapOf(_ram);
-        for (; count > 0 && _run == run && _registers.Tick < last; count--)
-        {
-            var missing = GuestTick.RunChecked(program, ref _registers, _ram, faults, come);
-            if (missing >= 0) return missing;
-        }
-        return -1;
+        var before = _registers.Tick;
+        var missing = -1L;
+        for (; missing < 0 && count > 0 && _run == run && _registers.Tick < last; count--)
+            missing = GuestTick.RunChecked(program, ref _registers, _ram, faults, come);
+        RememberTicks(before);
+        if (missing < 0) return false;
+        Await(run, missing, faults);
+        return true;
     }
 
     /// <summary>Sleeps until the page is there, or it is stopped, or its next tick is none that it may run.</summary>

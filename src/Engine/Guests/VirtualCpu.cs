@@ -212,26 +212,24 @@ sealed partial class VirtualCpu
     /// <summary>Runs so many ticks, or fewer. Whether it had to wait for a page.</summary>
     bool RunTicks(int run, long count)
     {
-        var before = _registers.Tick;
         // One loop with a look at each page, and one without, which costs a guest that has them all nothing.
-        var (faults, missing) = (_faults, -1L);
-        if (faults is null) RunPlain(run, count);
-        else missing = RunChecked(run, count, faults);
-        if (_registers.Tick != before) RememberTicks();
-        if (missing < 0) return false;
-        Await(run, missing, faults!);
-        return true;
+        if (_faults is { } faults) return RunChecked(run, count, faults);
+        RunPlain(run, count);
+        return false;
     }
 
     void RunPlain(int run, long count)
     {
         var program = Program;
         var last = StopAtTick;
+        var before = _registers.Tick;
         for (; count > 0 && _run == run && _registers.Tick < last; count--) GuestTick.Run(program, ref _registers, _ram);
+        RememberTicks(before);
     }
 
-    void RememberTicks()
+    void RememberTicks(ulong before)
     {
+        if (_registers.Tick == before) return;
         var now = Stopwatch.GetTimestamp();
         if (_firstTickTime == 0) Volatile.Write(ref _firstTickTime, now);
         Volatile.Write(ref _lastTickTime, now);
