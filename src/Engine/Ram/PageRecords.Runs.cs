@@ -82,7 +82,11 @@ sealed partial class PageRecords
         if (Ram!.KeepsFirst)
         {
             for (; count > 0; count--, from.Page++)
-                if (IsWanted(from)) from.Block.Clear(from.Page);
+            {
+                if (!IsWanted(from)) continue;
+                from.Block.Clear(from.Page);
+                Ram.Faults?.PageCame(from.Block.Block, from.Page, 1);
+            }
             return;
         }
         from.Block.MakeZero(from.Page, count);

@@ -139,6 +139,7 @@ sealed partial class PageRecords
         {
             _density.Arriving(Ram!.Memory, to.Block.Block, to.Page);
             to.Block.Store(to.Page, bytes);
+            Ram.Faults?.PageCame(to.Block.Block, to.Page, 1);
         }
         reader.Skip(GuestMemory.PageSize);
         NormalPages++;
@@ -148,7 +149,11 @@ sealed partial class PageRecords
     {
         var fill = reader.Byte();
         if (fill != 0) throw reader.Error(MigrationErrorId.InvalidValue, $"A page filled with 0x{fill:x2} can't be, only with zero.");
-        if (IsWanted(to)) to.Block.Clear(to.Page);
+        if (IsWanted(to))
+        {
+            to.Block.Clear(to.Page);
+            Ram!.Faults?.PageCame(to.Block.Block, to.Page, 1);
+        }
         ZeroPages++;
     }
 
