@@ -82,7 +82,8 @@ sealed class StreamBuilder(MemoryGuest guest, PipeWriter pipe, Guid migration, b
         Mark();
     }
 
-    void Mark()
+    /// <summary>A record ends here.</summary>
+    public void Mark()
     {
         if (_boundaries[^1] != Wire.Position) _boundaries.Add(Wire.Position);
     }
