@@ -10,7 +10,11 @@ namespace PsMigrate.Engine.Destination;
 /// </summary>
 sealed partial class IncomingMigration
 {
-    bool _hasJoined;
+    // How long one that joins waits before it cuts the link once more.
+    static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(100);
+
+    bool _isThrough;
+    int _joins;
 
     /// <summary>Whether it was only a question about another migration, or a further connection of one.</summary>
     public bool IsQuestion { get; private set; }
@@ -41,8 +45,9 @@ sealed partial class IncomingMigration
         if (outcome != HandoverOutcome.Running) return;
         // The migration looks after the connection from here on.
         _silence.Expect(null);
-        _hasJoined = Postcopies.Find(id)?.TryTakeMain(_link.Connection, _link.Reader, _policy.FirstWordTimeout) == true;
-        if (!_hasJoined) RepeatLastWords(id);
+        if (Postcopies.Find(id)?.TryTakeMain(_link.Connection, _link.Reader, _policy.FirstWordTimeout) != true) RepeatLastWords(id);
+        // One that was not taken ends without a word: it may be tried again.
+        _isThrough = true;
     }
 
     void JoinPreempt(Guid id)
@@ -52,7 +57,8 @@ sealed partial class IncomingMigration
         _link.Send(ReturnPathMessage.Outcome(HandoverLedger.Instance, (byte)(isWelcome ? HandoverOutcome.Running : HandoverOutcome.Unknown)));
         if (!isWelcome) return;
         _silence.Expect(null);
-        _hasJoined = migration!.TryServePreempt(_link.Connection, _link.Reader);
+        migration!.TryServePreempt(_link.Connection, _link.Reader);
+        _isThrough = true;
     }
 
     /// <summary>It is over, and its source has not heard how it ended. What the source says before it hears that is of no interest.</summary>
@@ -66,14 +72,19 @@ sealed partial class IncomingMigration
     }
 
     /// <summary>
-    /// Goes on over a connection that has joined. When there is still a link, which may be gone for the other end only, that is cut. Returns
-    /// when the migration is through with the connection. False when it does not want it. Any thread.
+    /// Goes on over a connection that has joined. When there is still a link, which may be gone for the other end only, that is cut, and so is
+    /// one that joined before. Returns when the migration is through with the connection. False when it does not want it. Any thread.
     /// </summary>
     bool TryTakeMain(IConnection connection, WireReader reader, TimeSpan wait)
     {
-        if (_postcopy != PostcopyStep.Running) return false;
-        _link.Connection.Abort();
-        return _pause.TryOffer(connection, reader, wait);
+        var number = Interlocked.Increment(ref _joins);
+        for (var deadline = new Deadline(wait); _postcopy == PostcopyStep.Running && !_pause.IsClosed && !deadline.IsOver;)
+        {
+            if (number != Volatile.Read(ref _joins)) return false;
+            _link.Connection.Abort();
+            if (_pause.TryOffer(connection, reader, Slice)) return true;
+        }
+        return false;
     }
 
     /// <summary>From here on connections can join it, if they can at all.</summary>

@@ -39,7 +39,7 @@ sealed partial class IncomingMigration
         {
             case RecordType.Command:
                 ReadCommand(reader);
-                return !_hasJoined;
+                return !_isThrough;
             case RecordType.SectionStart:
                 ReadStart(ReadHeader(reader));
                 return true;

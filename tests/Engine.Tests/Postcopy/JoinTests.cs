@@ -89,7 +89,7 @@ public sealed class JoinTests
     }
 
     [Fact]
-    public void A_precopy_that_has_completed_is_told_and_no_more()
+    public void Of_a_precopy_that_has_completed_nothing_follows()
     {
         using var source = new PostcopySource();
         source.Setup();
@@ -99,8 +99,8 @@ public sealed class JoinTests
         var (incoming, link) = source.Connect();
         Assert.Equal(HandoverOutcome.Running, link.Join(source.Migration, JoinPurpose.Recovery));
         Assert.Equal(HandoverOutcome.Unknown, source.Connect().Link.Join(source.Migration, JoinPurpose.Preempt));
-        link.Close();
-        Patience.Until(() => incoming.IsEnded, "the end of it");
+        Patience.Until(() => link.IsEnded && incoming.IsEnded, "the end of it");
+        Assert.Empty(link.Left);
         Assert.Null(incoming.Error);
         Reference.AssertIntact(source.Options, source.Arrived);
     }
