@@ -53,7 +53,8 @@ sealed partial class IncomingMigration
     void JoinPreempt(Guid id)
     {
         var migration = Postcopies.Find(id);
-        var isWelcome = migration?._ram.Ram is not null;
+        // The main stream may be on its way to its blocks.
+        var isWelcome = migration?.AwaitPreemptible(_policy.FirstWordTimeout) == true;
         _link.Send(ReturnPathMessage.Outcome(HandoverLedger.Instance, (byte)(isWelcome ? HandoverOutcome.Running : HandoverOutcome.Unknown)));
         if (!isWelcome) return;
         _silence.Expect(null);
@@ -87,14 +88,16 @@ sealed partial class IncomingMigration
         return false;
     }
 
-    /// <summary>From here on connections can join it, if they can at all.</summary>
+    /// <summary>From here on connections can join it, before its source is told to come.</summary>
     void BeJoinable()
     {
-        if (_arrival is OurArrival ours && _postcopy != PostcopyStep.None) Postcopies.Enter(ours.Migration, this);
+        if (_link.Extension >= Handshake.PostcopyVersion && _arrival is OurArrival ours) Postcopies.Enter(ours.Migration, this);
     }
 
     void EndJoining()
     {
         if (_arrival is OurArrival ours) Postcopies.Leave(ours.Migration, this, ours.LastWords);
+        _pause.Close();
+        TellPreempt();
     }
 }

@@ -64,7 +64,6 @@ sealed partial class IncomingMigration
             throw reader.Error(MigrationErrorId.InvalidValue, $"Target pages of {targetPage} bytes are not supported, only {GuestMemory.PageSize}.");
         _ram.AdvisedPageSizes = pageSizes;
         _postcopy = PostcopyStep.Advised;
-        BeJoinable();
     }
 
     /// <summary><c>u8 version, name, u8 0, n × {u64 start, u64 length}</c> in bytes: pages that will come anew.</summary>

@@ -59,6 +59,20 @@ sealed partial class IncomingMigration
         return true;
     }
 
+    /// <summary>Whether pages may come through a preempt channel from LISTEN on; waits until that is known, at most so long.</summary>
+    bool AwaitPreemptible(TimeSpan wait)
+    {
+        var deadline = new Deadline(wait);
+        lock (_preemptLock)
+            while (_ram.Ram is null && !_pause.IsClosed && !deadline.IsOver) Monitor.Wait(_preemptLock, deadline.Left);
+        return _ram.Ram is not null && _postcopy != PostcopyStep.None && !_pause.IsClosed;
+    }
+
+    void TellPreempt()
+    {
+        lock (_preemptLock) Monitor.PulseAll(_preemptLock);
+    }
+
     void ReadPreempt(WireReader reader, ArrivingRam ram)
     {
         var records = new PageRecords { Ram = ram, AcceptsRuns = _ram.AcceptsRuns };

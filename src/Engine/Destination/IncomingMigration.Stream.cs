@@ -120,6 +120,7 @@ sealed partial class IncomingMigration
         _ramSection = section;
         _ram.ReadBody(reader);
         if (_ram.Ram is null) throw reader.Error(MigrationErrorId.OutOfOrder, "The first ram section lists no blocks.");
+        TellPreempt();
         _arrival!.ReadFooter(section);
     }
 
@@ -131,8 +132,8 @@ sealed partial class IncomingMigration
             Begin(ours);
             _channels?.Expect(ours.Uuid, alwaysFlushes: true, ours.Channels);
             _ram.AcceptsRuns = !_link.IsOneWay && _link.Extension >= Handshake.RunVersion;
-            ours.Welcome(_configuration!.Machine);
             BeJoinable();
+            ours.Welcome(_configuration!.Machine);
             return;
         }
         if (_arrival is null) Capture();

@@ -133,7 +133,6 @@ sealed partial class IncomingMigration
             _silence.Dispose();
             EndJoining();
             DropPreempt();
-            _pause.Close();
             _channels?.End(hasFailed: Status == MigrationStatus.Failed);
             _memory.Leave();
             _link.Connection.Dispose();

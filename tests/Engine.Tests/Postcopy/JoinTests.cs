@@ -120,13 +120,35 @@ public sealed class JoinTests
     }
 
     [Fact]
-    public void A_preempt_channel_can_join_neither_before_the_list_of_blocks_nor_without_advice()
+    public void A_preempt_channel_waits_for_the_list_of_blocks_for_a_while()
+    {
+        using var source = new PostcopySource(GuestWorkload.Idle);
+        source.Stream.UpTo(StreamStep.Announcement);
+        source.Main.Expect(ReturnPathType.Accepted);
+        var patient = Task.Factory.StartNew(() => source.Connect().Link.Join(source.Migration, JoinPurpose.Preempt), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        Assert.Equal(HandoverOutcome.Unknown, source.Connect(source.Policy with { FirstWordTimeout = TimeSpan.FromMilliseconds(200) }).Link.Join(source.Migration, JoinPurpose.Preempt));
+        source.Stream.Advise().UpTo(StreamStep.RamStart);
+        Assert.Equal(HandoverOutcome.Running, Patience.Within(() => patient.Result, "the answer"));
+        source.Package().Run();
+        source.SendAll().End().AssertArrived();
+    }
+
+    [Fact]
+    public void A_preempt_channel_whose_migration_ends_meanwhile_is_not_taken()
     {
         using var source = new PostcopySource();
-        source.Stream.UpTo(StreamStep.Announcement).Advise();
-        source.Stream.Wire.Flush();
+        source.Stream.UpTo(StreamStep.Announcement);
         source.Main.Expect(ReturnPathType.Accepted);
-        Assert.Equal(HandoverOutcome.Unknown, source.Connect().Link.Join(source.Migration, JoinPurpose.Preempt));
+        var (incoming, link) = source.Connect();
+        var answer = Task.Factory.StartNew(() => link.Join(source.Migration, JoinPurpose.Preempt), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        Patience.Until(() => incoming.IsQuestion, "the question");
+        source.Main.Abort();
+        Assert.Equal(HandoverOutcome.Unknown, Patience.Within(() => answer.Result, "the answer"));
+    }
+
+    [Fact]
+    public void A_preempt_channel_can_not_join_without_advice()
+    {
         using var other = new PostcopySource();
         other.Stream.UpTo(StreamStep.RamStart);
         other.Main.Expect(ReturnPathType.Accepted);
