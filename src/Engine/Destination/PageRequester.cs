@@ -27,7 +27,7 @@ sealed class PageRequester
     {
         (_link, _ram) = (link, ram);
         _asked = [.. ram.Blocks.Select(block => new ulong[BitWords.Count(block.Block.Pages)])];
-        new Thread(Run) { IsBackground = true, Name = $"page requests {guestName}" }.Start();
+        new Thread(Run) { IsBackground = true, Name = $"incoming {guestName}, page requests" }.Start();
     }
 
     /// <summary>A vCPU waits for a page. Never waits itself.</summary>

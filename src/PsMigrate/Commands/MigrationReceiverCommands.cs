@@ -65,6 +65,6 @@ public sealed class StopMigrationReceiverCommand : EngineCmdlet
         var coming = Math.Max(0, receiver.ActiveCount - over);
         return "Stop listening"
             + (coming == 0 ? "" : $"; {Figures.Count(coming, "guest")} on the way stay where they come from")
-            + (over == 0 ? "" : $"; {Figures.Count(over, "guest")} in postcopy lost for good");
+            + (over == 0 ? "" : $"; lost for good: {Figures.Count(over, "guest")} in postcopy");
     }
 }
