@@ -107,7 +107,7 @@ sealed class ConnectionSorter(IncomingPolicy policy, IArrivalLog log, Func<bool>
         return kind;
     }
 
-    /// <summary>The greeting of TLS, in the time for a first word; a source that came without is told why it is refused.</summary>
+    /// <summary>The greeting of TLS, in the time for a first word; a source that is refused is told why.</summary>
     void Greet(ArrivedConnection arrived, TlsConnection tls)
     {
         var said = 0u;
@@ -119,14 +119,28 @@ sealed class ConnectionSorter(IncomingPolicy policy, IArrivalLog log, Func<bool>
                 return true;
             });
         }
-        catch (MigrationException e) when (e.Id == MigrationErrorId.TlsRequired && said == StreamConstants.Magic)
+        catch (MigrationException e)
         {
-            // Only the beginning was read, so whether it is one of ours is not known; a QEMU fails of either word.
-            var plain = new WireWriter(tls.Plain.Output);
-            ReturnPathMessage.Failure(e.Id, e.Message).Write(plain);
-            ReturnPathMessage.Shut(1).Write(plain);
-            plain.Flush();
+            if (e.Id == MigrationErrorId.CertificateRejected) TellWhy(tls, e);
+            if (e.Id == MigrationErrorId.TlsRequired && said == StreamConstants.Magic) TellWhy(tls.Plain, e);
             throw;
+        }
+    }
+
+    /// <summary>Nothing was read, so whether it is one of ours is not known; a QEMU fails of either word.</summary>
+    void TellWhy(IConnection connection, MigrationException reason)
+    {
+        using var silence = new SilenceWatch(() => 0, connection.Abort, policy.FirstWordTimeout);
+        try
+        {
+            var back = new WireWriter(connection.Output);
+            ReturnPathMessage.Failure(reason.Id, reason.Message).Write(back);
+            ReturnPathMessage.Shut(1).Write(back);
+            back.Flush();
+        }
+        catch (MigrationException)
+        {
+            // It does not listen.
         }
     }
 

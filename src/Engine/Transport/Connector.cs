@@ -15,7 +15,9 @@ static class Connector
     /// <paramref name="timeout"/>. Throws ConnectionRefused, ConnectTimeout, NameNotResolved, HostUnreachable, UnsupportedUri, and
     /// OperationCanceledException.
     /// </summary>
-    public static SocketConnection Connect(MigrationUri uri, TimeSpan timeout, CancellationToken cancel)
+    public static IConnection Connect(MigrationUri uri, TimeSpan timeout, CancellationToken cancel) => ConnectSocket(uri, timeout, cancel);
+
+    static SocketConnection ConnectSocket(MigrationUri uri, TimeSpan timeout, CancellationToken cancel)
     {
         if (uri is { Kind: MigrationUriKind.Tcp, Port: 0 })
             throw new MigrationException(MigrationErrorId.InvalidUri, MigrationSide.User, $"Can't connect to {uri}: port 0 is for listening.");
@@ -48,7 +50,7 @@ static class Connector
     public static IConnection ConnectTls(MigrationUri uri, TlsCredentials tls, TimeSpan timeout, CancellationToken cancel)
     {
         var end = new Deadline(timeout);
-        var connection = new TlsConnection(Connect(uri, timeout, cancel), tls);
+        var connection = new TlsConnection(ConnectSocket(uri, timeout, cancel), tls);
         var isLate = false;
         try
         {

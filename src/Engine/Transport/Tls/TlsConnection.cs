@@ -83,7 +83,8 @@ sealed class TlsConnection : IConnection
 
     /// <summary>
     /// The greeting of the end that was connected to. Throws TlsRequired for one that does not speak TLS, what it said first being
-    /// <paramref name="said"/>; CertificateRejected, TlsFailed, ConnectionLost.
+    /// <paramref name="said"/>; CertificateRejected, after which nothing can be read and the other end can still be told why; TlsFailed,
+    /// ConnectionLost.
     /// </summary>
     public void Accept(out uint said)
     {
@@ -101,6 +102,7 @@ sealed class TlsConnection : IConnection
         {
             throw _rejected ?? Typed(e);
         }
+        if (_rejected is not null) throw _rejected;
     }
 
     public void Abort()
@@ -116,6 +118,7 @@ sealed class TlsConnection : IConnection
         if (Interlocked.Exchange(ref _isDisposed, 1) != 0) return;
         if (_tls.IsAuthenticated) EndOutput();
         _plain.Dispose();
+        // It closes nothing but itself.
         _tls.Dispose();
     }
 
@@ -125,6 +128,7 @@ sealed class TlsConnection : IConnection
     /// <summary>Waits for bytes; 0 at the end. Throws what reading throws.</summary>
     public int Decrypt(Span<byte> to)
     {
+        if (_rejected is not null) throw _rejected;
         int count;
         try
         {
@@ -155,7 +159,7 @@ sealed class TlsConnection : IConnection
     }
 
     /// <summary>What is small may still be here.</summary>
-    public void Flush() => _wire.Flush();
+    public void Flush() => _wire.Push();
 
     /// <summary>Says that no more will come (close_notify): without it the other end could not tell the end from a cut.</summary>
     public void EndOutput()
@@ -165,7 +169,7 @@ sealed class TlsConnection : IConnection
         try
         {
             _tls.ShutdownAsync().GetAwaiter().GetResult();
-            _wire.Flush();
+            _wire.Push();
             _plain.Output.Complete();
         }
         catch (Exception e) when (IsOfTls(e))
@@ -177,7 +181,8 @@ sealed class TlsConnection : IConnection
     bool Judge(object sender, X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors)
     {
         _rejected = _credentials.Trust.Judge(certificate as X509Certificate2, chain, errors, _host);
-        return _rejected is null;
+        // The framework ends a greeting without a word. One that has connected is let through to be told why, and no further.
+        return _rejected is null || _credentials.IsServer;
     }
 
     MigrationException Typed(Exception e) => TlsErrors.From(e, Peer, _credentials.IsServer);
@@ -194,6 +199,6 @@ sealed class TlsConnection : IConnection
         };
     }
 
-    static bool IsOfTls(Exception e) =>
-        e is MigrationException or AuthenticationException or IOException or InvalidOperationException or NotSupportedException;
+    // The framework lets errors of the system's library out that have no public type.
+    static bool IsOfTls(Exception e) => e is not OutOfMemoryException;
 }

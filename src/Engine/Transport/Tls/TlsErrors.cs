@@ -19,7 +19,7 @@ static class TlsErrors
             innermost = at;
         }
         return IsAboutCertificate(innermost.Message)
-            ? new(MigrationErrorId.CertificateRejected, isServer ? MigrationSide.Destination : MigrationSide.Source,
+            ? new(MigrationErrorId.CertificateRejected, isServer ? MigrationSide.Source : MigrationSide.Destination,
                 $"{peer} does not accept the certificate of this end: {innermost.Message}", e)
             : Failed(peer, innermost.Message, e);
     }

@@ -74,13 +74,19 @@ sealed class TlsWire(BlockPipeReader input, BlockPipeWriter output) : Stream
         }
         buffer.CopyTo(output.GetSpan(buffer.Length));
         output.Advance(buffer.Length);
-        if (IsGreeting) Flush();
+        if (IsGreeting) Push();
     }
 
-    public override void Flush()
+    /// <summary>What was kept leaves.</summary>
+    public void Push()
     {
         var flush = output.FlushAsync();
         if (!flush.IsCompletedSuccessfully) flush.AsTask().GetAwaiter().GetResult();
+    }
+
+    // Called when a connection that may be gone is disposed of, too.
+    public override void Flush()
+    {
     }
 
     public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
@@ -103,11 +109,7 @@ sealed class TlsWire(BlockPipeReader input, BlockPipeWriter output) : Stream
         return Task.CompletedTask;
     }
 
-    public override Task FlushAsync(CancellationToken cancellationToken)
-    {
-        Flush();
-        return Task.CompletedTask;
-    }
+    public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
 
