@@ -91,6 +91,32 @@ public sealed class TlsDamageTests
     }
 
     [Fact]
+    public void A_source_that_never_reads_has_nothing_left_to_read()
+    {
+        // A QEMU without a return path closes without having read: what it would have left unread (tickets) would turn the end of what it
+        // sent into a reset.
+        using var listener = ConnectionListener.Listen(MigrationUri.Parse("tcp:127.0.0.1:0"), tls: new TlsCredentials(Pki.Server, isServer: true));
+        using var socket = new TcpClient("127.0.0.1", listener.Uri.Port);
+        using var accepted = (TlsConnection)listener.Accept()!;
+        var accepting = Task.Run(() =>
+        {
+            accepted.Accept(out _);
+            return true;
+        });
+        using var tls = new System.Net.Security.SslStream(socket.GetStream(), false, (_, shown, _, _) => shown?.Subject == "CN=server, O=Example");
+        tls.AuthenticateAsClient("localhost", [Pki.Client.Certificate], checkCertificateRevocation: false);
+        Assert.True(Patience.Within(accepting.GetAwaiter().GetResult, "the greeting"));
+        // All that the greeting has to say is on the wire when it returns at the other end.
+        Assert.Equal(0, socket.Available);
+
+        // And for one that reads nothing is missing.
+        var writer = new WireWriter(accepted.Output);
+        writer.Byte(47);
+        writer.Flush();
+        Assert.Equal(47, tls.ReadByte());
+    }
+
+    [Fact]
     public void A_destination_that_says_nothing_is_given_up()
     {
         using var silent = new TcpListener(System.Net.IPAddress.Loopback, 0);

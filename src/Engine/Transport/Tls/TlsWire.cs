@@ -30,7 +30,7 @@ sealed class TlsWire(BlockPipeReader input, BlockPipeWriter output) : Stream
         set => throw new NotSupportedException();
     }
 
-    /// <summary>Whether what is written leaves at once: while the ends greet each other, each waits for the other.</summary>
+    /// <summary>Whether what is written leaves before anything is waited for: while the ends greet each other, one thread does both.</summary>
     public bool IsGreeting { get; set; } = true;
 
     /// <summary>The first byte that came; null while none did.</summary>
@@ -56,6 +56,7 @@ sealed class TlsWire(BlockPipeReader input, BlockPipeWriter output) : Stream
     {
         if (_start == _end)
         {
+            if (IsGreeting) Push();
             (_start, _end) = (0, input.ReadThrough(_buffer));
             if (_end > 0) FirstByte ??= _buffer[0];
         }
@@ -74,7 +75,6 @@ sealed class TlsWire(BlockPipeReader input, BlockPipeWriter output) : Stream
         }
         buffer.CopyTo(output.GetSpan(buffer.Length));
         output.Advance(buffer.Length);
-        if (IsGreeting) Push();
     }
 
     /// <summary>What was kept leaves.</summary>
