@@ -81,6 +81,25 @@ public sealed class TlsFilesTests : IDisposable
         Assert.Contains(name, error.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public void A_key_may_be_as_certtool_writes_it(int zeros)
+    {
+        using var key = _server.Certificate.GetECDsaPrivateKey()!;
+        var secret = key.ExportParameters(includePrivateParameters: true).D!;
+        var writer = new System.Formats.Asn1.AsnWriter(System.Formats.Asn1.AsnEncodingRules.DER);
+        using (writer.PushSequence())
+        {
+            writer.WriteInteger(1);
+            writer.WriteOctetString([.. new byte[zeros], .. secret]);
+        }
+        var pem = new string(System.Security.Cryptography.PemEncoding.Write("EC PRIVATE KEY", writer.Encode()));
+        File.WriteAllText(In("server-key.pem"), $"Public Key Info:\n\tKey Security Level: High (256 bits)\n{pem}\n");
+        using var rig = new TlsRig(TlsFiles.FromDirectory(_folder.FullName, isServer: true));
+        Assert.Null(rig.Migrate(Pki.Client).Error);
+    }
+
     [Fact]
     public void A_key_of_another_certificate_is_not_taken()
     {

@@ -95,14 +95,45 @@ public static class TlsFiles
                     return certificate.CopyWithPrivateKey(rsa);
                 }
             case "1.2.840.10045.2.1":
-                using (var elliptic = ECDsa.Create())
-                {
-                    elliptic.ImportFromPem(key);
+                using (var elliptic = Elliptic(certificate, key))
                     return certificate.CopyWithPrivateKey(elliptic);
-                }
             default:
                 throw new CryptographicException("its key is neither RSA nor ECDSA.");
         }
+    }
+
+    // certtool writes the number that the key is with a zero in front where its first bit is set, which RFC 5915 does not have and the
+    // framework does not read.
+    static ECDsa Elliptic(X509Certificate2 certificate, string key)
+    {
+        if (!TryFindPem(key, "EC PRIVATE KEY", out var der))
+        {
+            var whole = ECDsa.Create();
+            whole.ImportFromPem(key);
+            return whole;
+        }
+        using var shown = certificate.GetECDsaPublicKey()!;
+        var known = shown.ExportParameters(includePrivateParameters: false);
+        var fields = new AsnReader(der, AsnEncodingRules.BER).ReadSequence();
+        fields.ReadInteger();
+        var number = fields.ReadOctetString().AsSpan().TrimStart((byte)0);
+        var length = known.Q.X!.Length;
+        if (number.Length > length) throw new CryptographicException("the key is of another curve than the certificate.");
+        var secret = new byte[length];
+        number.CopyTo(secret.AsSpan(length - number.Length));
+        return ECDsa.Create(new ECParameters { Curve = known.Curve, D = secret });
+    }
+
+    static bool TryFindPem(string text, string label, out byte[] der)
+    {
+        for (var rest = text.AsSpan(); PemEncoding.TryFind(rest, out var fields); rest = rest[fields.Location.End..])
+        {
+            if (!rest[fields.Label].SequenceEqual(label)) continue;
+            der = Convert.FromBase64String(rest[fields.Base64Data].ToString());
+            return true;
+        }
+        der = [];
+        return false;
     }
 
     // Windows takes no key for TLS that is only in memory.
