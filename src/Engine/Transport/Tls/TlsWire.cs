@@ -9,10 +9,13 @@ sealed class TlsWire(BlockPipeReader input, BlockPipeWriter output) : Stream
     // A frame has 16 KiB, and is asked for in several pieces; what lies in the cache meanwhile costs nothing.
     const int BufferSize = 256 << 10;
 
+    // Until it is known who is there: those that say nothing may be many.
+    const int GreetingSize = 8 << 10;
+
     // What is smaller leaves together with what follows.
     const int Small = 4 << 10;
 
-    readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(BufferSize, pinned: true);
+    byte[] _buffer = new byte[GreetingSize];
     int _start;
     int _end;
 
@@ -57,6 +60,7 @@ sealed class TlsWire(BlockPipeReader input, BlockPipeWriter output) : Stream
         if (_start == _end)
         {
             if (IsGreeting) Push();
+            else if (_buffer.Length < BufferSize) _buffer = GC.AllocateUninitializedArray<byte>(BufferSize, pinned: true);
             (_start, _end) = (0, input.ReadThrough(_buffer));
             if (_end > 0) FirstByte ??= _buffer[0];
         }
