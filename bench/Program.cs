@@ -18,14 +18,15 @@ static class Program
         new ThroughputQuestion(), new QemuQuestion(), new PrefaultedQuestion(), new UnixQuestion(), new ChannelsQuestion(), new UntouchedQuestion(),
         new ZerosQuestion(), new CompressionQuestion(), new DirtyingQuestion(), new BusyQuestion(), new MixedQuestion(), new LocalQuestion(),
         new BitmapQuestion(),
-        new DirtyLogQuestion(), new PostcopyCheckQuestion(), new RatesQuestion(), new HostedQuestion(), new XbzrleQuestion(), new LargeQuestion(), new SwitchoverQuestion(),
+        new DirtyLogQuestion(), new PostcopyCheckQuestion(), new RatesQuestion(), new HostedQuestion(), new XbzrleQuestion(), new LargeQuestion(),
+        new SwitchoverQuestion(), new TlsQuestion(),
     ];
 
     static int Main(string[] args)
     {
         try
         {
-            if (args is [ReceiverRole.Name, var memory, var uri]) return ReceiverRole.Run(memory, uri);
+            if (args is [ReceiverRole.Name, var memory, var uri, .. var tls]) return ReceiverRole.Run(memory, uri, tls.FirstOrDefault());
             if (args is [SwitchoverRole.Sends, ..]) return SwitchoverRole.Send(args[1..]);
             if (args is [SwitchoverRole.Receives]) return SwitchoverRole.Receive();
             var (names, runs) = Parse(args);

@@ -20,10 +20,12 @@ sealed class Qemu : IDisposable
     readonly string _folder = Directory.CreateTempSubdirectory("bench-qemu-").FullName;
     readonly Child _child;
     readonly QmpClient _qmp;
+    readonly bool _hasTls;
 
     /// <summary>Returns when it answers over QMP. Throws a skipping <see cref="BenchException"/> when it is not installed.</summary>
     public Qemu(QemuOptions options)
     {
+        _hasTls = options.TlsFolder is not null;
         if (options.Program is { } program) File.WriteAllBytes(Path.Combine(_folder, "boot"), program.BootImage());
         try
         {
@@ -65,6 +67,7 @@ sealed class Qemu : IDisposable
             ["downtime-limit"] = (long)asked.MaxDowntime.TotalMilliseconds,
         };
         if (asked.Channels > 0) set["multifd-channels"] = asked.Channels;
+        if (_hasTls) (set["tls-creds"], set["tls-hostname"]) = ("tls0", "localhost");
         if (asked.XbzrleCacheSize > 0) set["xbzrle-cache-size"] = asked.XbzrleCacheSize;
         if (asked.Compression != MigrationCompression.None) set["multifd-compression"] = asked.Compression == MigrationCompression.Zstd ? "zstd" : "zlib";
         if (asked.Compression == MigrationCompression.Zstd) set["multifd-zstd-level"] = asked.CompressionLevel ?? 1;

@@ -12,6 +12,9 @@ sealed record QemuOptions(long Bytes)
     /// <summary>What its vCPU runs, under TCG on -M pc; null is -M none, which has no vCPU.</summary>
     public PacedGuest? Program { get; init; }
 
+    /// <summary>Directory with certificates, for TLS; null for none.</summary>
+    public string? TlsFolder { get; init; }
+
     /// <summary>Whether it waits for a migration.</summary>
     public bool IsIncoming { get; init; }
 
@@ -24,6 +27,7 @@ sealed record QemuOptions(long Bytes)
         IEnumerable<string> line = ["-m", $"{Bytes >> 20}M", "-nodefaults", "-no-user-config", "-display", "none", "-qmp", $"unix:{folder}/qmp,server=on,wait=off"];
         line = [.. line, .. Program is null ? Bare() : Booting(folder)];
         if (IsPrefaulted) line = [.. line, "-mem-prealloc"];
+        if (TlsFolder is not null) line = [.. line, "-object", $"tls-creds-x509,id=tls0,dir={TlsFolder},endpoint={(IsIncoming ? "server" : "client")},verify-peer=yes"];
         return IsIncoming ? [.. line, "-incoming", "defer"] : [.. line];
     }
 

@@ -12,12 +12,13 @@ sealed class ReceiverProcess : IDisposable
 
     /// <param name="memory"><see cref="ReceiverRole.Cold"/> or <see cref="ReceiverRole.Warm"/>.</param>
     /// <param name="isUnix">Whether it listens on a unix socket instead of tcp loopback.</param>
-    public ReceiverProcess(string memory, bool isUnix = false)
+    /// <param name="tls">Directory with certificates; null for a plain one.</param>
+    public ReceiverProcess(string memory, bool isUnix = false, string? tls = null)
     {
         var program = Environment.ProcessPath!;
         // Under `dotnet PsMigrate.Bench.dll` the process is dotnet itself.
         string[] library = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [typeof(ReceiverProcess).Assembly.Location] : [];
-        _child = Child.Start(program, [.. library, ReceiverRole.Name, memory, isUnix ? $"unix:{_folder}/in" : "tcp:127.0.0.1:0"]);
+        _child = Child.Start(program, [.. library, ReceiverRole.Name, memory, isUnix ? $"unix:{_folder}/in" : "tcp:127.0.0.1:0", .. tls is null ? Array.Empty<string>() : [tls]]);
         Uri = MigrationUri.Parse(_child.ReadLine());
     }
 

@@ -22,10 +22,16 @@ static class ReceiverRole
     // A guest that arrived running goes on for so long: what it writes then must be right too.
     static readonly TimeSpan RunOn = TimeSpan.FromMilliseconds(30);
 
-    public static int Run(string memory, string uri)
+    /// <param name="memory"><see cref="Cold"/> or <see cref="Warm"/>.</param>
+    /// <param name="uri">Where to listen.</param>
+    /// <param name="tls">Directory with certificates; null for a plain one.</param>
+    public static int Run(string memory, string uri, string? tls)
     {
         if (memory == Warm) HostMemory.Default = new WarmMemory(HostMemory.Default);
-        using var receiver = MigrationReceiver.Start(new ReceiverOptions { Uri = MigrationUri.Parse(uri) });
+        using var receiver = MigrationReceiver.Start(new ReceiverOptions
+        {
+            Uri = MigrationUri.Parse(uri), Tls = tls is null ? null : TlsFiles.FromDirectory(tls, isServer: true),
+        });
         Console.WriteLine(receiver.Uri);
         new Thread(EndWithParent) { IsBackground = true }.Start();
         while (true)

@@ -22,9 +22,12 @@ static class ResultFile
         if (Repository.Root is not { } root) return;
         var folder = Path.Combine(root, "bench");
         var results = Directory.CreateDirectory(Path.Combine(folder, "results")).FullName;
-        var targets = Merge(Path.Combine(results, "throughput.json"), rows, row => row.Line is not null);
-        var others = Merge(Path.Combine(results, "foundation.json"), rows, row => row.Line is null);
-        MarkedText.Replace(Path.Combine(folder, "README.md"), "Results", $"{Text(targets)}\nBeyond the target table:\n\n{Text(others)}");
+        var targets = Merge(Path.Combine(results, "throughput.json"), [.. rows.Where(row => row.Subject is null)], row => row.Line is not null);
+        var others = Merge(Path.Combine(results, "foundation.json"), [.. rows.Where(row => row.Subject is null)], row => row.Line is null);
+        var subjects = rows.Select(row => row.Subject).OfType<string>().Distinct().ToArray();
+        foreach (var subject in subjects) Merge(Path.Combine(results, $"{subject}.json"), [.. rows.Where(row => row.Subject == subject)], _ => true);
+        var tls = Merge(Path.Combine(results, "tls.json"), [], _ => true);
+        MarkedText.Replace(Path.Combine(folder, "README.md"), "Results", $"{Text(targets)}\nBeyond the target table:\n\n{Text(others)}\nTLS:\n\n{Text(tls)}");
         MarkedText.Replace(Path.Combine(root, "docs", "performance.md"), "The target table", $"{Text(targets)}\n{Table.Notes(targets, onlyMissed: true)}");
     }
 

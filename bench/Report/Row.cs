@@ -32,6 +32,10 @@ sealed record Row(
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public int? Line { get; init; }
 
+    /// <summary>The file beside the target table that it is written to; null is that of the table, or of all others.</summary>
+    [JsonIgnore]
+    public string? Subject { get; init; }
+
     /// <summary>Further figures, and where the time went.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Note { get; init; }

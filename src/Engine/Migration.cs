@@ -43,6 +43,11 @@ public sealed class Migration
             throw MigrationException.Invalid($"{destination} has no way back, so nobody there can give a digest: -Verify can't be kept.");
         if (destination.Kind is (MigrationUriKind.File or MigrationUriKind.Exec) && parameters.Channels > 0 && guest is MemoryGuest)
             throw MigrationException.Invalid($"{destination} takes one stream: -Channels is for destinations that are connected to.");
+        if (parameters.Tls is not null && destination.Kind is not (MigrationUriKind.Tcp or MigrationUriKind.Unix))
+            throw MigrationException.Invalid($"TLS is for what goes over a socket, and {destination} is none.");
+        if (parameters.Tls is not null && guest is QemuGuest)
+            throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
+                $"Guest {guest.Name} is sent by its QEMU, with certificates that it has itself: set its parameter tls-creds.");
         if (destination.Kind == MigrationUriKind.Local && parameters.KeepSource
             && string.Equals(destination.Name, guest.Host, StringComparison.OrdinalIgnoreCase))
             throw new MigrationException(MigrationErrorId.DuplicateGuestName, MigrationSide.User,
@@ -142,11 +147,15 @@ public sealed class Migration
     /// <summary>What makes the connections: one, and one for each channel.</summary>
     static Func<CancellationToken, IConnection> Connector(MigrationUri destination, MigrationParameters parameters) => destination.Kind switch
     {
+        _ when parameters.Tls is { } tls => TlsConnector(destination, new TlsCredentials(tls, isServer: false), parameters.ConnectTimeout),
         MigrationUriKind.File => _ => FileTarget.Create(destination, overwrite: true),
         MigrationUriKind.Exec => _ => CommandConnection.WriteTo(destination),
         MigrationUriKind.Local => new LocalHost(destination).Connect,
         _ => cancel => Transport.Connector.Connect(destination, parameters.ConnectTimeout, cancel),
     };
+
+    static Func<CancellationToken, IConnection> TlsConnector(MigrationUri destination, TlsCredentials tls, TimeSpan timeout) =>
+        cancel => Transport.Connector.ConnectTls(destination, tls, timeout, cancel);
 
     /// <summary>What is in this process needs nobody to say what it is.</summary>
     static MigrationParameters KnowingPeer(MigrationUri destination, MigrationParameters parameters) =>

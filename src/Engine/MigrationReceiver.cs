@@ -26,7 +26,7 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
     {
         Id = id;
         _options = options.Validate();
-        _listener = ConnectionListener.Listen(options.Uri);
+        _listener = ConnectionListener.Listen(options.Uri, tls: options.Tls is { } tls ? new TlsCredentials(tls, isServer: true) : null);
         _sorter = new ConnectionSorter(options.ToPolicy(), this, () => _listener.HasPending);
         Rehearsal.Begin();
         Readiness.Prepare();

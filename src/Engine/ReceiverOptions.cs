@@ -26,6 +26,9 @@ public sealed record ReceiverOptions
     /// <summary>Whether to listen outside loopback without TLS.</summary>
     public bool AllowInsecure { get; init; }
 
+    /// <summary>With whom and as whom this end speaks TLS; one that comes without is refused. Null is plain.</summary>
+    public TlsOptions? Tls { get; init; }
+
     /// <summary>Whether guests stay suspended although they ran.</summary>
     public bool StartSuspended { get; init; }
 
@@ -64,9 +67,10 @@ public sealed record ReceiverOptions
     {
         if (Uri.Kind is not (MigrationUriKind.Tcp or MigrationUriKind.Unix))
             throw new MigrationException(MigrationErrorId.UnsupportedUri, MigrationSide.User, $"A receiver listens on tcp: or unix:, not on {Uri}.");
-        if (!Uri.IsLoopback && !AllowInsecure)
+        Tls?.Validate();
+        if (!Uri.IsLoopback && Tls is null && !AllowInsecure)
             throw new MigrationException(MigrationErrorId.InsecureAddress, MigrationSide.User,
-                $"{Uri} can be reached from other machines, and the stream is neither encrypted nor authenticated. -AllowInsecure listens there all the same.");
+                $"{Uri} can be reached from other machines, and the stream is neither encrypted nor authenticated. -Tls protects it; -AllowInsecure listens there all the same.");
         if (MaxMemory < 0) throw MigrationException.Invalid($"MaxMemory can't be negative, and is {MaxMemory}.");
         if (MaxMigrations < 1) throw MigrationException.Invalid($"MaxMigrations must be at least 1, and is {MaxMigrations}.");
         if (Channels is < 0 or > MaxChannels) throw MigrationException.Invalid($"Channels must be 0 to {MaxChannels}, and is {Channels}.");

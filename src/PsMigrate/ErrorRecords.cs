@@ -159,6 +159,15 @@ public static class ErrorRecords
 
         MigrationErrorId.PeerVersionUnknown =>
             (ErrorCategory.InvalidArgument, "Give -PeerVersion PsMigrate or the release of the QEMU, such as -PeerVersion 10.0, or -DestinationQmp, or leave out -Channels."),
+
+        MigrationErrorId.TlsFailed =>
+            (ErrorCategory.SecurityError, "See the reason. Both ends need TLS 1.2 or later; data that was damaged on its way may have been tampered with."),
+        MigrationErrorId.CertificateRejected =>
+            (ErrorCategory.AuthenticationError, "Look at the certificate that the reason names: its authority, its dates, its names, and whom the other end lets in."),
+        MigrationErrorId.TlsRequired =>
+            (ErrorCategory.SecurityError, "Give -Tls and a certificate at the source too."),
+        MigrationErrorId.TlsNotSpoken =>
+            (ErrorCategory.SecurityError, "Give -Tls and a certificate at the other end too."),
     };
 #pragma warning restore CS8524
 }

@@ -1,5 +1,6 @@
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
+using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Engine.Destination;
 
@@ -50,8 +51,11 @@ sealed class ConnectionSorter(IncomingPolicy policy, IArrivalLog log, Func<bool>
     {
         try
         {
+            if (arrived.Connection is TlsConnection tls) Greet(arrived, tls);
             switch (Sort(arrived))
             {
+                case ConnectionKind.Tls:
+                    throw new MigrationException(MigrationErrorId.TlsNotSpoken, MigrationSide.Source, "The source speaks TLS, and this receiver does not.");
                 case ConnectionKind.Multifd:
                     ServeChannel(arrived);
                     break;
@@ -101,6 +105,43 @@ sealed class ConnectionSorter(IncomingPolicy policy, IArrivalLog log, Func<bool>
         var kind = InTime(arrived, () => FirstWord.Peek(arrived.Connection.Input), () => IsKept(arrived) ? ++moments : moments);
         arrived.IsSorted = true;
         return kind;
+    }
+
+    /// <summary>The greeting of TLS, in the time for a first word; a source that is refused is told why.</summary>
+    void Greet(ArrivedConnection arrived, TlsConnection tls)
+    {
+        var said = 0u;
+        try
+        {
+            InTime(arrived, () =>
+            {
+                tls.Accept(out said);
+                return true;
+            });
+        }
+        catch (MigrationException e)
+        {
+            if (e.Id == MigrationErrorId.CertificateRejected) TellWhy(tls, e);
+            if (e.Id == MigrationErrorId.TlsRequired && said == StreamConstants.Magic) TellWhy(tls.Plain, e);
+            throw;
+        }
+    }
+
+    /// <summary>Nothing was read, so whether it is one of ours is not known; a QEMU fails of either word.</summary>
+    void TellWhy(IConnection connection, MigrationException reason)
+    {
+        using var silence = new SilenceWatch(() => 0, connection.Abort, policy.FirstWordTimeout);
+        try
+        {
+            var back = new WireWriter(connection.Output);
+            ReturnPathMessage.Failure(reason.Id, reason.Message).Write(back);
+            ReturnPathMessage.Shut(1).Write(back);
+            back.Flush();
+        }
+        catch (MigrationException)
+        {
+            // It does not listen.
+        }
     }
 
     void ServeMain(ArrivedConnection arrived)

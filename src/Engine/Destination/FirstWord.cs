@@ -20,6 +20,9 @@ enum ConnectionKind
     /// <summary>RAM records without more: a preempt channel of a postcopy.</summary>
     Preempt,
 
+    /// <summary>The greeting of TLS, where nobody speaks it.</summary>
+    Tls,
+
     /// <summary>It has ended without a byte.</summary>
     Nothing,
 }
@@ -61,6 +64,8 @@ static class FirstWord
         return word switch
         {
             MultifdInit.Magic => ConnectionKind.Multifd,
+            // The record of a handshake, and the major version of all TLS.
+            _ when bytes[0] == 0x16 && bytes[1] == 3 => ConnectionKind.Tls,
             _ when bytes[0] == (byte)RecordType.Command && bytes[1] == 0 => ConnectionKind.Recovery,
             _ when (word & OffsetMask) == 0 => ConnectionKind.Preempt,
             _ => ConnectionKind.Main,

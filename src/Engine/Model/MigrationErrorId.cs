@@ -196,4 +196,17 @@ public enum MigrationErrorId
     // Postcopy
     /// <summary>Pages of the guest were only at an end that is gone: what it did since it went over is lost.</summary>
     GuestLost = 60,
+
+    // TLS
+    /// <summary>The ends can't agree on TLS, or what came by it is damaged.</summary>
+    TlsFailed = 61,
+
+    /// <summary>One end does not accept the certificate of the other.</summary>
+    CertificateRejected = 62,
+
+    /// <summary>A receiver takes guests by TLS only, and the source came without.</summary>
+    TlsRequired = 63,
+
+    /// <summary>One end speaks TLS, and the other does not.</summary>
+    TlsNotSpoken = 64,
 }

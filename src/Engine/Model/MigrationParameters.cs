@@ -121,6 +121,9 @@ public sealed record MigrationParameters
     /// <summary>How a guest of ours is written to <c>file:</c> and <c>exec:</c>.</summary>
     public GuestFileFormat Format { get; init; }
 
+    /// <summary>With whom and as whom this end speaks TLS, over tcp: and unix: and for guests of this process; null is plain.</summary>
+    public TlsOptions? Tls { get; init; }
+
     /// <summary>How long to wait for a connection.</summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
@@ -138,6 +141,7 @@ public sealed record MigrationParameters
         CheckBandwidth(SwitchoverBandwidth, nameof(SwitchoverBandwidth));
         if (Timeout <= TimeSpan.Zero) throw MigrationException.Invalid($"Timeout must be longer than 0, and is {Timeout}.");
         CheckQemu();
+        Tls?.Validate();
         CheckPositive(ConnectTimeout, nameof(ConnectTimeout));
         CheckPositive(AnswerTimeout, nameof(AnswerTimeout));
         if (SettleTimeout < TimeSpan.Zero || SettleTimeout > LongestWait)

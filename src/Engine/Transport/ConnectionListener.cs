@@ -11,12 +11,13 @@ sealed class ConnectionListener : IDisposable
     static readonly TimeSpan RetryDelay = TimeSpan.FromMilliseconds(20);
 
     readonly Socket _socket;
+    readonly TlsCredentials? _tls;
     volatile bool _isDisposed;
 
-    ConnectionListener(MigrationUri uri, Socket socket)
+    ConnectionListener(MigrationUri uri, Socket socket, TlsCredentials? tls)
     {
         Uri = uri;
-        _socket = socket;
+        (_socket, _tls) = (socket, tls);
     }
 
     /// <summary>The address, with the port that was chosen if port 0 was asked for.</summary>
@@ -26,7 +27,10 @@ sealed class ConnectionListener : IDisposable
     /// Starts to listen at the first address of the host. The file of a unix socket that nobody listens at any more is replaced; a new
     /// one is its owner's alone (mode 0600). Throws AddressInUse, ListenFailed, NameNotResolved, UnsupportedUri.
     /// </summary>
-    public static ConnectionListener Listen(MigrationUri uri, int backlog = 128)
+    /// <param name="uri">Where.</param>
+    /// <param name="backlog">How many may wait to be accepted.</param>
+    /// <param name="tls">Connections speak TLS, and have yet to be greeted by <see cref="TlsConnection.Accept"/>; null for plain ones.</param>
+    public static ConnectionListener Listen(MigrationUri uri, int backlog = 128, TlsCredentials? tls = null)
     {
         var endpoint = HostResolver.EndPoints(uri, new Deadline(Timeout.InfiniteTimeSpan), CancellationToken.None)[0];
         Socket? socket = null;
@@ -34,7 +38,7 @@ sealed class ConnectionListener : IDisposable
         {
             socket = Bind(uri, endpoint);
             socket.Listen(backlog);
-            return new(socket.LocalEndPoint is IPEndPoint bound ? uri.WithPort(bound.Port) : uri, socket);
+            return new(socket.LocalEndPoint is IPEndPoint bound ? uri.WithPort(bound.Port) : uri, socket, tls);
         }
         catch (Exception error)
         {
@@ -58,7 +62,8 @@ sealed class ConnectionListener : IDisposable
             {
                 socket = _socket.Accept();
                 var peer = socket.RemoteEndPoint is IPEndPoint from ? $"tcp:{from}" : Uri.ToString();
-                return new SocketConnection(socket, peer);
+                var plain = new SocketConnection(socket, peer);
+                return _tls is null ? plain : new TlsConnection(plain, _tls);
             }
             catch (ObjectDisposedException)
             {

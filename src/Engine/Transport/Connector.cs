@@ -15,7 +15,9 @@ static class Connector
     /// <paramref name="timeout"/>. Throws ConnectionRefused, ConnectTimeout, NameNotResolved, HostUnreachable, UnsupportedUri, and
     /// OperationCanceledException.
     /// </summary>
-    public static IConnection Connect(MigrationUri uri, TimeSpan timeout, CancellationToken cancel)
+    public static IConnection Connect(MigrationUri uri, TimeSpan timeout, CancellationToken cancel) => ConnectSocket(uri, timeout, cancel);
+
+    static SocketConnection ConnectSocket(MigrationUri uri, TimeSpan timeout, CancellationToken cancel)
     {
         if (uri is { Kind: MigrationUriKind.Tcp, Port: 0 })
             throw new MigrationException(MigrationErrorId.InvalidUri, MigrationSide.User, $"Can't connect to {uri}: port 0 is for listening.");
@@ -39,6 +41,40 @@ static class Connector
             }
         }
         throw failure ?? LinkErrors.NoSuchName(uri, null);
+    }
+
+    /// <summary>
+    /// The same with TLS, the greeting within the same time. Throws also TlsNotSpoken, CertificateRejected, TlsFailed, PeerSilent and
+    /// ConnectionLost.
+    /// </summary>
+    public static IConnection ConnectTls(MigrationUri uri, TlsCredentials tls, TimeSpan timeout, CancellationToken cancel)
+    {
+        var end = new Deadline(timeout);
+        var connection = new TlsConnection(ConnectSocket(uri, timeout, cancel), tls);
+        var isLate = false;
+        try
+        {
+            using var late = new Timer(_ => Cut(), null, end.Left, Timeout.InfiniteTimeSpan);
+            using var cancelled = cancel.Register(connection.Abort);
+            connection.Greet(tls.HostName ?? (uri.Kind == MigrationUriKind.Tcp ? uri.Host : null));
+            cancel.ThrowIfCancellationRequested();
+            return connection;
+        }
+        catch (Exception error)
+        {
+            connection.Abort();
+            connection.Dispose();
+            cancel.ThrowIfCancellationRequested();
+            if (error is MigrationException && Volatile.Read(ref isLate))
+                throw new MigrationException(MigrationErrorId.PeerSilent, MigrationSide.Link, $"{uri} takes connections and does not answer in TLS within {timeout.TotalSeconds:0.##} s.", error);
+            throw;
+        }
+
+        void Cut()
+        {
+            Volatile.Write(ref isLate, true);
+            connection.Abort();
+        }
     }
 
     // Throws SocketException; WouldBlock when time is over.

@@ -36,6 +36,12 @@ sealed class SocketConnection : IConnection
 
     public string Peer { get; }
 
+    /// <summary>Whether a read would find something, if only the end.</summary>
+    public bool IsReadable => Poll(SelectMode.SelectRead);
+
+    /// <summary>Whether a few bytes could be written without waiting.</summary>
+    public bool IsWritable => Poll(SelectMode.SelectWrite);
+
     public void Abort()
     {
         Volatile.Write(ref _isClosed, 1);
@@ -78,6 +84,18 @@ sealed class SocketConnection : IConnection
             // The other end has gone, or Abort came between: there is nobody left to be polite to.
         }
         _socket.Close();
+    }
+
+    bool Poll(SelectMode mode)
+    {
+        try
+        {
+            return _socket.Poll(0, mode);
+        }
+        catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
+        {
+            return false;
+        }
     }
 
     // Closing a TCP socket that holds unread bytes sends a reset, and a reset takes back bytes that are still on their way out. So

@@ -11,7 +11,7 @@ namespace PsMigrate.Commands;
 /// <summary>Listens for guests; each one that arrives goes on here.</summary>
 [Cmdlet(VerbsLifecycle.Start, "MigrationReceiver", SupportsShouldProcess = true)]
 [OutputType(typeof(ReceiverState))]
-public sealed class StartMigrationReceiverCommand : EngineCmdlet
+public sealed partial class StartMigrationReceiverCommand : EngineCmdlet
 {
     /// <summary>Where to listen.</summary>
     [Parameter(Position = 0, HelpMessage = "Where to listen: tcp:HOST:PORT (port 0 lets the system choose) or unix:PATH. "
@@ -71,11 +71,11 @@ public sealed class StartMigrationReceiverCommand : EngineCmdlet
             {
                 Uri = MigrationUri.Parse(Uri), HostName = HostName, MaxMemory = MaxMemory, AllowedName = AllowedName,
                 AllowInsecure = AllowInsecure, StartSuspended = Suspended, Channels = Channels,
-                SwitchoverAck = SwitchoverAck,
+                SwitchoverAck = SwitchoverAck, Tls = TlsOptions(),
             };
             if (RecoverTimeout is { } recover) options = options with { RecoverTimeout = recover };
             if (!ShouldProcess($"{options.Uri}", $"Listen for guests and run them on host {HostName}")) return;
-            if (AllowInsecure && !options.Uri.IsLoopback)
+            if (AllowInsecure && options.Tls is null && !options.Uri.IsLoopback)
                 WriteWarning($"Whoever reaches {options.Uri} can send guests here and read what is sent: it is "
                     + " neither encrypted nor authenticated.");
             WriteObject(MigrationReceiver.Start(options).GetState());

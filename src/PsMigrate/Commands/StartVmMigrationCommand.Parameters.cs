@@ -112,7 +112,7 @@ public sealed partial class StartVmMigrationCommand
         var parameters = new MigrationParameters
         {
             MaxBandwidth = MaxBandwidth, Timeout = Timeout, Verify = Verify, KeepSource = KeepSource,
-            PauseBeforeSwitchover = PauseBeforeSwitchover, Means = Means, Format = Format,
+            PauseBeforeSwitchover = PauseBeforeSwitchover, Means = Means, Format = Format, Tls = _tls,
         };
         parameters = WithQemu(parameters);
         // Not given is the engine's default, which is written down only there.

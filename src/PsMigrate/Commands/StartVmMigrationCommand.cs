@@ -19,6 +19,7 @@ public sealed partial class StartVmMigrationCommand : EngineCmdlet, IDisposable
 {
     readonly List<MigrationRequest> _requests = [];
     MigrationPump? _pump;
+    TlsOptions? _tls;
 
     /// <inheritdoc/>
     protected override void BeginProcessing()
@@ -26,6 +27,7 @@ public sealed partial class StartVmMigrationCommand : EngineCmdlet, IDisposable
         // What is wrong for every guest is said once, before any of them is touched.
         try
         {
+            _tls = TlsOptions();
             Parameters().Validate();
             if (IsBound(nameof(Destination))) MigrationUri.Parse(Destination);
             if (DestinationQmp is { } qmp) MigrationUri.Parse(qmp);
@@ -104,6 +106,7 @@ public sealed partial class StartVmMigrationCommand : EngineCmdlet, IDisposable
         if (parameters.Timeout is { } timeout) limits.Add($"it is given up after {Figures.Time(timeout)}");
         if (parameters.PauseBeforeSwitchover) limits.Add("it waits for Complete-Migration before it switches over");
         limits.AddRange(Ways(guest, parameters));
+        if (parameters.Tls is { } tls) limits.Add($"the link is encrypted, and this end shows the certificate {tls.Certificate.Subject}");
         if (parameters.Verify) limits.Add("it stands still longer, until the digests of both ends agree");
         if (parameters.KeepSource) limits.Add("a suspended copy stays here");
         return $"Migrate guest {guest.Name} ({Figures.Size(guest.MemorySize)}, {Figures.Count(guest.ProcessorCount, "vCPU")}, {writing}) "
