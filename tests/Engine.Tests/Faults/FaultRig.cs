@@ -17,14 +17,15 @@ sealed class FaultRig : IDisposable
 
     /// <param name="patience">How long an end waits for the other one; a minute unless told otherwise.</param>
     /// <param name="size">Of the guest; what it uses of that is little.</param>
-    public FaultRig(TimeSpan? patience = null, long size = 128 << 10)
+    /// <param name="receiver">One that is there already.</param>
+    public FaultRig(TimeSpan? patience = null, long size = 128 << 10, MigrationReceiver? receiver = null)
     {
         _options = TestGuests.Options(GuestWorkload.HotSpot, size, rate: 0) with
         {
             StartSuspended = true, WorkingSet = 128 << 10, ContentSize = 64 << 10,
         };
         var wait = patience ?? Patience.Limit;
-        Receiver = MigrationReceiver.Start(new ReceiverOptions
+        Receiver = receiver ?? MigrationReceiver.Start(new ReceiverOptions
         {
             HostName = TestGuests.UniqueName("there"), FirstWordTimeout = wait, IdleTimeout = wait, RunTimeout = wait,
         });

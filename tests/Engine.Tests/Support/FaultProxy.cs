@@ -13,6 +13,7 @@ sealed class FaultProxy : IDisposable
 {
     readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     readonly ManualResetEventSlim _released = new();
+    readonly ManualResetEventSlim _comesBack = new(true);
     readonly Lock _gate = new();
     readonly List<Socket> _sockets = [];
     readonly List<Thread> _threads = [];
@@ -49,8 +50,15 @@ sealed class FaultProxy : IDisposable
     /// <summary>What stalls goes on, and what waited arrives late.</summary>
     public void Release() => _released.Set();
 
+    /// <summary>From now on nothing comes back, until all is cut.</summary>
+    public void HoldBack() => _comesBack.Reset();
+
     /// <summary>Ends what is connected, without notice: whoever connects anew gets through.</summary>
-    public void Cut() => End(isReset: false);
+    public void Cut()
+    {
+        End(isReset: false);
+        _comesBack.Set();
+    }
 
     public void Dispose()
     {
@@ -131,11 +139,11 @@ sealed class FaultProxy : IDisposable
             Close(near, isReset: true);
             return;
         }
-        Start(() => Pass(near, far, isFirst ? _forward : new(), isFirst ? Forward : null));
-        Start(() => Pass(far, near, isFirst ? _back : new(), isFirst ? Back : null));
+        Start(() => Pass(near, far, isFirst ? _forward : new(), isFirst ? Forward : null, isBack: false));
+        Start(() => Pass(far, near, isFirst ? _back : new(), isFirst ? Back : null, isBack: true));
     }
 
-    void Pass(Socket from, Socket to, LinkFault fault, BytesWriter? seen)
+    void Pass(Socket from, Socket to, LinkFault fault, BytesWriter? seen, bool isBack)
     {
         var buffer = new byte[fault.Piece];
         try
@@ -149,6 +157,7 @@ sealed class FaultProxy : IDisposable
                 if (piece.Length == 0) break;
                 Flip(piece, fault, passed);
                 Hold(piece.Length, fault);
+                if (isBack) _comesBack.Wait();
                 seen?.Write(piece);
                 for (var sent = 0; sent < piece.Length;) sent += to.Send(piece[sent..]);
                 passed += piece.Length;
