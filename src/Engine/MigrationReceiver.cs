@@ -111,7 +111,7 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
                 ArrivedCount = ArrivedCount,
                 FailedCount = FailedCount,
                 Incoming = [.. _active.Select(Describe)],
-                Timestamp = DateTime.UtcNow,
+                Timestamp = WallClock.Now,
             };
     }
 
@@ -190,7 +190,7 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
                 ReceiverId = Id,
                 Name = "",
                 State = MigrationStatus.Failed,
-                Timestamp = DateTime.UtcNow,
+                Timestamp = WallClock.Now,
                 Peer = arrived.Connection.Peer,
                 ReceivedBytes = arrived.Connection.BytesReceived,
                 TotalTime = arrived.Age,
@@ -217,7 +217,7 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
         State = incoming.Status,
         Guest = incoming.Guest,
         GuestState = incoming.Guest?.State,
-        Timestamp = DateTime.UtcNow,
+        Timestamp = WallClock.Now,
         Peer = incoming.Peer,
         MachineType = incoming.MachineType,
         DeviceCount = incoming.Guest?.Devices.Length ?? 0,

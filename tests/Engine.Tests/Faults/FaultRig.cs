@@ -65,7 +65,8 @@ sealed class FaultRig : IDisposable
     /// <inheritdoc cref="Migrate(LinkFault?, LinkFault?)"/>
     public MigrationResult Migrate(FaultProxy proxy, string what)
     {
-        var guest = _guest ??= Stand();
+        Stand();
+        var guest = _guest!;
         ArrivedDigest = "";
         var migration = Migration.Start(guest, proxy.Uri, Parameters);
         Assert.True(migration.Wait(Patience.Limit), $"It hangs in {migration.GetState().Phase}: {what}.");
@@ -77,19 +78,20 @@ sealed class FaultRig : IDisposable
         return migration.Result;
     }
 
+    /// <summary>Makes the guest, unless it is there, and has it come to its tick.</summary>
+    public void Stand()
+    {
+        if (_guest is not null) return;
+        _guest = TestGuests.Create(_options);
+        _guest.StopAtTick(StandsAt);
+        _guest.Resume();
+        TestGuests.WaitForTick(_guest, StandsAt);
+    }
+
     public void Dispose()
     {
         Receiver.Dispose();
         TestGuests.RemoveAll(_options.Host, Receiver.HostName);
-    }
-
-    MemoryGuest Stand()
-    {
-        var guest = TestGuests.Create(_options);
-        guest.StopAtTick(StandsAt);
-        guest.Resume();
-        TestGuests.WaitForTick(guest, StandsAt);
-        return guest;
     }
 
     static void CheckError(MigrationResult result, string what)

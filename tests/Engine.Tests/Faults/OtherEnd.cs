@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Tests.Support;
@@ -20,6 +21,9 @@ static class OtherEnd
                 break;
             case ["send", var uri, var phase]:
                 Send(MigrationUri.Parse(uri), Enum.Parse<MigrationPhase>(phase));
+                break;
+            case ["huge", var uri, var size]:
+                SendHuge(MigrationUri.Parse(uri), long.Parse(size, CultureInfo.InvariantCulture));
                 break;
             default:
                 Console.Error.WriteLine("The tests of this assembly are run by dotnet test.");
@@ -54,6 +58,27 @@ static class OtherEnd
         AwaitParent();
     }
 
+    /// <summary>Says how it ended.</summary>
+    static void SendHuge(MigrationUri uri, long size)
+    {
+        // Not by its options, which are held against what this process may have.
+        var memory = new GuestMemory(size);
+        var program = new GuestProgram(GuestWorkload.Idle, GuestContent.Zero, 0, memory.Ram.Pages, 8, 0);
+        var guest = new MemoryGuest(Guid.NewGuid(), "huge", Host, memory, [new VirtualCpu(0, program, default, memory.Ram)], new TimerDevice(), new CounterDevice());
+        guest.Resume();
+        try
+        {
+            var migration = Migration.Start(guest, uri, new MigrationParameters());
+            migration.Wait(Patience.Limit);
+            var (result, error) = (migration.Result, migration.Result?.Error);
+            Console.WriteLine($"ENDED {result?.State} {result?.Location} {error?.Id} {error?.Side} {guest.State}");
+        }
+        catch (MigrationException e)
+        {
+            Console.WriteLine($"REFUSED {e.Id} {e.Side} {guest.State} {guest.IsBusy}");
+        }
+    }
+
     /// <summary>Whoever started it ends it, by its own end at the latest.</summary>
     static void AwaitParent()
     {
@@ -68,19 +93,21 @@ sealed class OtherProcess : IDisposable
 {
     readonly Process _process;
 
-    OtherProcess(params string[] arguments)
+    OtherProcess(string[] arguments, int heap = 0)
     {
         var runtime = Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : "dotnet";
-        _process = Process.Start(new ProcessStartInfo(runtime, [typeof(OtherProcess).Assembly.Location, .. arguments])
+        var start = new ProcessStartInfo(runtime, [typeof(OtherProcess).Assembly.Location, .. arguments])
         {
             RedirectStandardInput = true, RedirectStandardOutput = true,
-        })!;
+        };
+        if (heap > 0) start.Environment["DOTNET_GCHeapHardLimit"] = $"0x{heap:x}";
+        _process = Process.Start(start)!;
     }
 
     /// <summary>A receiver; it listens when this returns.</summary>
     public static OtherProcess Receiver(int port = 0)
     {
-        var receiver = new OtherProcess("receive", $"tcp:127.0.0.1:{port}");
+        var receiver = new OtherProcess(["receive", $"tcp:127.0.0.1:{port}"]);
         receiver.Uri = MigrationUri.Parse(receiver.WaitForLine("URI "));
         return receiver;
     }
@@ -88,10 +115,13 @@ sealed class OtherProcess : IDisposable
     /// <summary>A source that has come to a phase and stays there.</summary>
     public static OtherProcess SourceIn(MigrationPhase phase, MigrationUri uri)
     {
-        var source = new OtherProcess("send", uri.ToString(), phase.ToString());
+        var source = new OtherProcess(["send", uri.ToString(), phase.ToString()]);
         source.WaitForLine($"IN {phase}");
         return source;
     }
+
+    /// <summary>A source of a large and empty guest, with little memory for itself, bytes; it says how that ended.</summary>
+    public static OtherProcess SendHuge(MigrationUri uri, long size, int heap) => new(["huge", uri.ToString(), $"{size}"], heap);
 
     /// <summary>Where the receiver listens.</summary>
     public MigrationUri Uri { get; private set; } = MigrationUri.Unknown;
