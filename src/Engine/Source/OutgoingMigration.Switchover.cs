@@ -19,7 +19,6 @@ sealed partial class OutgoingMigration
     int _vainCatchUps;
     long _dirtyInCatchUps;
     volatile bool _waitsForDestination;
-    bool _isEndInQuestion;
 
     /// <summary>
     /// Lets the destination load what is in the link's buffers while the guest runs: a stopped one would wait for that. Not again for the
@@ -121,7 +120,6 @@ sealed partial class OutgoingMigration
         catch (MigrationException e) when (_isCommitted && _oneWay is null)
         {
             // How much of it arrived is unknown; the way back, or its end, tells.
-            _isEndInQuestion = true;
             Decide("Handover", "sent", "in question", e.Message);
         }
         catch (MigrationException) when (_oneWay is FileTarget { CanSeek: true })

@@ -99,24 +99,6 @@ public sealed class QemuPeerTests
     }
 
     [Fact]
-    public void A_QEMU_that_says_that_it_failed_behind_a_cut_description_may_run_the_guest()
-    {
-        using var rig = NewRig();
-        using var fake = new FakeDestination(isQemu: true);
-        var result = ScriptedDestinationTests.Migrate(rig, fake, (_, leaving) =>
-        {
-            if (leaving is not [(byte)RecordType.Eof, (byte)RecordType.VmDescription, ..]) return;
-            // It had what it needs, and says SHUT 1 for the link that it saw break.
-            ReturnPathMessage.Shut(1).Send(fake.Back);
-            throw new MigrationException(MigrationErrorId.ConnectionLost, MigrationSide.Link, "The link was cut.");
-        });
-        Assert.Equal((MigrationErrorId.HandoverInDoubt, GuestLocation.InDoubt), (result.Error!.Id, result.Location));
-        Assert.Equal(GuestState.InDoubt, rig.Guest.State);
-        rig.Guest.Resume(force: true);
-        rig.AssertRunsOnlyHere();
-    }
-
-    [Fact]
     public void Page_requests_before_postcopy_are_tolerated_as_in_QEMU()
     {
         using var rig = NewRig();

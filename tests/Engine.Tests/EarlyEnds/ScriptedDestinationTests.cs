@@ -99,9 +99,9 @@ public sealed class ScriptedDestinationTests
             (fake.Announcement!.Name, fake.Announcement.Uuid, fake.Announcement.MemorySize, fake.Announcement.ProcessorCount));
     }
 
-    internal static MigrationResult Migrate(Rig rig, FakeDestination fake, Tap? tap = null)
+    internal static MigrationResult Migrate(Rig rig, FakeDestination fake)
     {
-        var outgoing = new OutgoingMigration(0, rig.Guest, "fake", rig.Parameters, cancel => tap is null ? fake.Connect(cancel) : new TapConnection(fake.Connect(cancel), tap));
+        var outgoing = new OutgoingMigration(0, rig.Guest, "fake", rig.Parameters, fake.Connect);
         outgoing.Start();
         Assert.True(outgoing.Wait(Patience.Limit), $"The source hangs in {outgoing.GetState().Phase}.");
         fake.Join();

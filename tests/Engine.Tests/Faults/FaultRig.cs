@@ -46,6 +46,12 @@ sealed class FaultRig : IDisposable
     /// <summary>The digest of the guest that the last migration brought over; empty when it stayed.</summary>
     public string ArrivedDigest { get; private set; } = "";
 
+    /// <summary>Those of the first vCPU, as it stands here.</summary>
+    public CpuRegisters Registers { get; private set; }
+
+    /// <summary>Those of the first vCPU as it arrived last.</summary>
+    public CpuRegisters ArrivedRegisters { get; private set; }
+
     /// <summary>What an undisturbed migration sends, and gets back.</summary>
     public (byte[] Forward, byte[] Back) Record()
     {
@@ -86,6 +92,7 @@ sealed class FaultRig : IDisposable
         _guest.StopAtTick(StandsAt);
         _guest.Resume();
         TestGuests.WaitForTick(_guest, StandsAt);
+        Registers = _guest.Cpus[0].Registers;
     }
 
     public void Dispose()
@@ -122,6 +129,7 @@ sealed class FaultRig : IDisposable
         Assert.True(there.Count == 1, $"It is nowhere: {what}.");
         Assert.Contains(guest.State, new[] { GuestState.PostMigrate, GuestState.Removed });
         ArrivedDigest = DigestOf(there[0]);
+        ArrivedRegisters = there[0].Cpus[0].Registers;
         if (!MayDiffer) Assert.Equal(Digest, ArrivedDigest);
         _guest = null;
         TestGuests.RemoveAll(_options.Host, Receiver.HostName);

@@ -27,6 +27,20 @@ public sealed class FlippedBitTests
         Assert.Equal(rig.Digest, rig.ArrivedDigest);
     }
 
+    [Fact]
+    public void In_a_register_nobody_notices_for_memory_alone_is_verified()
+    {
+        using var rig = new FaultRig { MayDiffer = true };
+        var sent = rig.Record().Forward;
+        // The last field of a vCPU is its generator's state; a footer follows.
+        var cpu = sent.AsSpan().IndexOf("psmigrate/cpu"u8);
+        var footer = RecordBoundaries.Forward(sent).Where(at => at > cpu).ElementAt(1);
+        var result = rig.Migrate(new LinkFault(LinkFaultKind.Flip, footer - 1));
+        Assert.Equal((MigrationStatus.Completed, GuestLocation.Destination, true), (result.State, result.Location, result.Verified));
+        Assert.NotEqual(rig.Registers, rig.ArrivedRegisters);
+        Assert.Equal(rig.Registers with { Random = rig.Registers.Random ^ 1 }, rig.ArrivedRegisters);
+    }
+
     [Theory]
     [InlineData(0)]
     [InlineData(1)]
