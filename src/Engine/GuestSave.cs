@@ -110,6 +110,6 @@ public sealed class GuestSave : GuestFileOperation
         Duration = _clock.Elapsed,
         HeldTime = held,
         LeftOut = _writer.LeftOut,
-        Timestamp = DateTime.UtcNow,
+        Timestamp = WallClock.Now,
     };
 }

@@ -30,7 +30,7 @@ public sealed class Migration
 
     /// <summary>
     /// Starts to migrate a guest and returns at once. Throws InvalidParameter, UnsupportedUri, DuplicateGuestName, GuestBusy,
-    /// GuestInDoubt, GuestRunsElsewhere; then nothing has changed. Everything later is in <see cref="Result"/>.
+    /// GuestInDoubt, GuestRunsElsewhere, MemoryExceeded; then nothing has changed. Everything later is in <see cref="Result"/>.
     /// </summary>
     public static Migration Start(Guest guest, MigrationUri destination, MigrationParameters parameters) =>
         Start(guest, destination, parameters, phaseEntered: null);
@@ -53,13 +53,20 @@ public sealed class Migration
             throw new MigrationException(MigrationErrorId.DuplicateGuestName, MigrationSide.User,
                 $"-KeepSource would leave two guests {guest.Name} on host {guest.Host}: name another host, as in local:other.");
         if (guest is MemoryGuest) Rehearsal.Begin();
-        return MigrationRegistry.Add(id =>
+        try
         {
-            var migration = new Migration(id, guest, destination, parameters);
-            migration._run.PhaseEntered = phaseEntered;
-            migration._run.Start();
-            return migration;
-        });
+            return MigrationRegistry.Add(id =>
+            {
+                var migration = new Migration(id, guest, destination, parameters);
+                migration._run.PhaseEntered = phaseEntered;
+                migration._run.Start();
+                return migration;
+            });
+        }
+        catch (OutOfMemoryException e)
+        {
+            throw MigrationException.From(e, MigrationSide.Source, $"Guest {guest.Name} can't be migrated");
+        }
     }
 
     /// <summary>

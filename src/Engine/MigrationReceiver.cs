@@ -120,7 +120,7 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
                 ArrivedCount = ArrivedCount,
                 FailedCount = FailedCount,
                 Incoming = [.. _active.Where(incoming => !incoming.IsQuestion).Select(Describe)],
-                Timestamp = DateTime.UtcNow,
+                Timestamp = WallClock.Now,
             };
     }
 
@@ -222,7 +222,7 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
                 ReceiverId = Id,
                 Name = "",
                 State = MigrationStatus.Failed,
-                Timestamp = DateTime.UtcNow,
+                Timestamp = WallClock.Now,
                 Peer = arrived.Connection.Peer,
                 ReceivedBytes = arrived.Connection.BytesReceived,
                 TotalTime = arrived.Age,
@@ -249,7 +249,7 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
         State = incoming.Status,
         Guest = incoming.Guest,
         GuestState = incoming.Guest?.State,
-        Timestamp = DateTime.UtcNow,
+        Timestamp = WallClock.Now,
         Peer = incoming.Peer,
         MachineType = incoming.MachineType,
         DeviceCount = incoming.Guest?.Devices.Length ?? 0,

@@ -54,5 +54,5 @@ public sealed record GuestDirtyRate
     public QemuDirtyRate? Qemu { get; init; }
 
     /// <summary>When it was known.</summary>
-    public DateTime Timestamp { get; init; } = DateTime.UtcNow;
+    public DateTime Timestamp { get; init; } = WallClock.Now;
 }

@@ -72,9 +72,13 @@ public sealed class MigrationException : Exception
         or MigrationErrorId.NameNotResolved or MigrationErrorId.HostUnreachable or MigrationErrorId.ConnectionLost
         or MigrationErrorId.PeerSilent or MigrationErrorId.Timeout or MigrationErrorId.GuestBusy;
 
-    /// <summary>A failure as it is if it is typed, or else as a fault of the engine itself.</summary>
-    internal static MigrationException From(Exception e, MigrationSide side, string what) =>
-        e as MigrationException ?? new MigrationException(MigrationErrorId.InternalError, side, $"{what}: {e.GetType().Name}: {e.Message}", e);
+    /// <summary>A failure as it is if it is typed, or else as want of memory, or as a fault of the engine itself.</summary>
+    internal static MigrationException From(Exception e, MigrationSide side, string what) => e switch
+    {
+        MigrationException typed => typed,
+        OutOfMemoryException => new MigrationException(MigrationErrorId.MemoryExceeded, side, $"{what}: this process has not enough memory.", e),
+        _ => new MigrationException(MigrationErrorId.InternalError, side, $"{what}: {e.GetType().Name}: {e.Message}", e),
+    };
 
     internal static MigrationException Invalid(string message) =>
         new(MigrationErrorId.InvalidParameter, MigrationSide.User, message);

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using PsMigrate.Engine.Model;
 
 namespace PsMigrate.Engine.Qmp;
 
@@ -20,5 +21,5 @@ sealed record QmpEvent(string Name, JsonElement Data, DateTime Timestamp)
     static DateTime When(JsonElement timestamp) =>
         timestamp.Number("seconds") is { } seconds and >= 0 && seconds < DateTimeOffset.MaxValue.ToUnixTimeSeconds()
             ? DateTime.UnixEpoch.AddSeconds(seconds).AddMicroseconds(Math.Clamp(timestamp.Number("microseconds") ?? 0, 0, 999_999))
-            : DateTime.UtcNow;
+            : WallClock.Now;
 }

@@ -3,6 +3,7 @@ using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
 using PsMigrate.Engine.Transport;
+using PsMigrate.Engine.VmState;
 
 namespace PsMigrate.Engine.Source;
 
@@ -110,17 +111,31 @@ sealed partial class OutgoingMigration
         lock (_lock) _location = GuestLocation.Source;
     }
 
-    /// <summary>A QEMU says SHUT 0 when it has loaded everything; a link lost before that leaves it open.</summary>
+    /// <summary>
+    /// Whether a QEMU that has all of the guest runs it without another word. One of machine none has no vCPU, and one that was sent as
+    /// paused waits to be told.
+    /// </summary>
+    bool RunsThereByItself => _guest.Machine?.RunState == GlobalState.Running && !_letsRun;
+
+    /// <summary>
+    /// A QEMU says SHUT 0 when it has loaded everything; a link lost before that leaves it open. So does SHUT 1 of a guest that may run by
+    /// itself: a QEMU that lacks a part of the description alone, which it can do without, runs it and says SHUT 1 for the broken link.
+    /// </summary>
     void HandOverToQemu()
     {
         try
         {
             WaitFor(ReturnPathType.Shut);
         }
-        catch (MigrationException e) when (e.Id == MigrationErrorId.DestinationFailed || _returnPath!.Failure is not null)
+        catch (MigrationException e) when (!RunsThereByItself && (e.Id == MigrationErrorId.DestinationFailed || _returnPath!.Failure is not null))
         {
             TakeBack();
             throw;
+        }
+        catch (MigrationException e) when (e.Id == MigrationErrorId.DestinationFailed)
+        {
+            throw new MigrationException(MigrationErrorId.HandoverInDoubt, MigrationSide.Link,
+                $"A QEMU says so too when it has the guest and the link broke behind that: {e.Message}", e);
         }
         catch (MigrationException e)
         {

@@ -194,8 +194,7 @@ sealed partial class OutgoingMigration
         lock (_lock)
         {
             if (!_isCancelRequested)
-                _error ??= typed ?? new MigrationException(MigrationErrorId.InternalError, MigrationSide.Source,
-                    $"The engine failed: {e.GetType().Name}: {e.Message}", e);
+                _error ??= typed ?? MigrationException.From(e, MigrationSide.Source, "The engine failed");
             if (_error is { } error) error.Phase ??= phase;
         }
     }

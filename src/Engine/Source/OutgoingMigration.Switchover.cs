@@ -1,6 +1,7 @@
 using PsMigrate.Engine.Convergence;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
+using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Engine.Source;
 
@@ -120,6 +121,12 @@ sealed partial class OutgoingMigration
         {
             // How much of it arrived is unknown; the way back, or its end, tells.
             Decide("Handover", "sent", "in question", e.Message);
+        }
+        catch (MigrationException) when (_oneWay is FileTarget { CanSeek: true })
+        {
+            // A file that is not whole never has its name, so nobody can go on from it.
+            TakeBack();
+            throw;
         }
     }
 }

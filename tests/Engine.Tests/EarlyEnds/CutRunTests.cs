@@ -50,7 +50,7 @@ public sealed class CutRunTests
             var random = new Random(9);
             for (var round = 0; round < 12; round++)
             {
-                using var proxy = new CuttingProxy(receiver.Uri, random.Next(200, (int)(11 * TestGuests.MiB)), isReset);
+                using var proxy = new FaultProxy(receiver.Uri, new LinkFault(isReset ? LinkFaultKind.Reset : LinkFaultKind.Cut, random.Next(200, (int)(11 * TestGuests.MiB))));
                 var migration = Migration.Start(guest, proxy.Uri, new MigrationParameters { Verify = true });
                 Assert.True(migration.Wait(Patience.Limit));
                 Assert.Equal((MigrationStatus.Failed, GuestLocation.Source), (migration.Result!.State, migration.Result.Location));

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Tests.Support;
@@ -147,36 +146,5 @@ public sealed class SaveEarlyEndTests : IDisposable
     {
         TestGuests.RemoveAll(_options.Host);
         _folder.Dispose();
-    }
-
-    /// <summary>A test that has to mount a file system.</summary>
-    [AttributeUsage(AttributeTargets.Method)]
-    sealed class RootTheoryAttribute : TheoryAttribute
-    {
-        public RootTheoryAttribute()
-        {
-            if (!OperatingSystem.IsLinux() || !Environment.IsPrivilegedProcess) Skip = "Only root on Linux can mount a small file system.";
-        }
-    }
-
-    sealed class SmallDisk : IDisposable
-    {
-        readonly string _path;
-
-        public SmallDisk(string path, string size)
-        {
-            _path = path;
-            Directory.CreateDirectory(path);
-            Run("mount", "-t", "tmpfs", "-o", $"size={size}", "tmpfs", path);
-        }
-
-        public void Dispose() => Run("umount", "-l", _path);
-
-        static void Run(string command, params string[] arguments)
-        {
-            using var process = Process.Start(command, arguments);
-            process.WaitForExit();
-            Assert.Equal(0, process.ExitCode);
-        }
     }
 }

@@ -1,7 +1,6 @@
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Tests.Support;
-using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Engine.Tests.Migrations;
 
@@ -21,10 +20,10 @@ public sealed class DistantLinkTests
             Content = content, ContentSize = 32 * TestGuests.MiB,
         };
         using var receiver = MigrationReceiver.Start(new ReceiverOptions { HostName = TestGuests.UniqueName("there") });
-        using var link = new LinkProxy(receiver.Uri.Port, ThereAndBack);
+        using var link = new FaultProxy(receiver.Uri, back: new LinkFault { Delay = ThereAndBack });
         try
         {
-            var migration = Migration.Start(TestGuests.Create(options), MigrationUri.Parse(link.Uri), new MigrationParameters
+            var migration = Migration.Start(TestGuests.Create(options), link.Uri, new MigrationParameters
             {
                 Means = means, MaxBandwidth = 60 * TestGuests.MiB, MaxDowntime = TimeSpan.FromMilliseconds(100), Verify = true,
             });

@@ -31,6 +31,9 @@ sealed class Rig : IDisposable
     /// <summary>Verified unless a test says otherwise, so that the bytes of both ends are compared.</summary>
     public MigrationParameters Parameters { get; set; } = new() { Verify = true, AnswerTimeout = TimeSpan.FromSeconds(20), SettleTimeout = TimeSpan.Zero };
 
+    /// <summary>Makes a link: the end of the source, and that of the destination.</summary>
+    public Func<CancellationToken, (IConnection Source, IConnection Destination)> Open { get; set; } = _ => LocalLink.Create("rig");
+
     public Tap? SourceTap { get; set; }
 
     public Tap? DestinationTap { get; set; }
@@ -87,7 +90,7 @@ sealed class Rig : IDisposable
         var isFirst = Interlocked.Increment(ref _connections) == 1;
         if (!isFirst && IsGoneAfterwards)
             throw new MigrationException(MigrationErrorId.ConnectionRefused, MigrationSide.Link, "Nobody listens there.");
-        var (source, destination) = LocalLink.Create("rig");
+        var (source, destination) = Open(cancel);
         if (isFirst) (SourceEnd, DestinationEnd) = (source, destination);
         if (isFirst && SourceTap is not null) source = new TapConnection(source, SourceTap);
         if (isFirst && DestinationTap is not null) destination = new TapConnection(destination, DestinationTap);

@@ -48,13 +48,13 @@ public sealed class LinkTests
     /// <summary>Two QEMUs, the second listening behind a link of the test.</summary>
     sealed class Linked : IDisposable
     {
-        readonly LinkProxy _proxy;
+        readonly FaultProxy _proxy;
 
         public Linked(string binary)
         {
             var port = IntoQemuTests.FreePort();
             Pair = new DrivenPair(binary, destination: options => options with { Incoming = $"tcp:127.0.0.1:{port}" });
-            _proxy = new LinkProxy(port);
+            _proxy = new FaultProxy(MigrationUri.Parse($"tcp:127.0.0.1:{port}"));
         }
 
         public DrivenPair Pair { get; }
@@ -63,7 +63,7 @@ public sealed class LinkTests
         public Migration Start(MigrationParameters parameters) => Pair.StartAndPass(1, parameters with
         {
             MaxBandwidth = Pair.Parameters.MaxBandwidth, MaxDowntime = Pair.Parameters.MaxDowntime, DestinationQmp = Pair.Parameters.DestinationQmp,
-        }, _proxy.Uri);
+        }, _proxy.Uri.ToString());
 
         public void Cut() => _proxy.Cut();
 

@@ -1,0 +1,82 @@
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Tests.Support;
+
+namespace PsMigrate.Engine.Tests.Faults;
+
+/// <summary>A link that turns bits round, as one whose checksums agree with the damage would.</summary>
+public sealed class FlippedBitTests
+{
+    [Fact]
+    public void In_a_page_nobody_notices_unless_it_is_verified()
+    {
+        using var rig = new FaultRig { MayDiffer = true };
+        var flip = new LinkFault(LinkFaultKind.Flip, InAPage(rig)) { Bit = 3 };
+        rig.Parameters = rig.Parameters with { Verify = false };
+        var result = rig.Migrate(flip);
+        Assert.Equal((MigrationStatus.Completed, GuestLocation.Destination), (result.State, result.Location));
+        Assert.NotEqual(rig.Digest, rig.ArrivedDigest);
+
+        rig.Parameters = rig.Parameters with { Verify = true };
+        result = rig.Migrate(flip);
+        Assert.Equal((MigrationStatus.Failed, GuestLocation.Source), (result.State, result.Location));
+        Assert.Equal((MigrationErrorId.VerifyMismatch, MigrationSide.Link, MigrationPhase.Completion), (result.Error!.Id, result.Error.Side, result.Error.Phase!.Value));
+        // The same again over a link that is whole.
+        result = rig.Migrate();
+        Assert.Equal((GuestLocation.Destination, true), (result.Location, result.Verified));
+        Assert.Equal(rig.Digest, rig.ArrivedDigest);
+    }
+
+    [Fact]
+    public void In_a_register_nobody_notices_for_memory_alone_is_verified()
+    {
+        using var rig = new FaultRig { MayDiffer = true };
+        var sent = rig.Record().Forward;
+        // The last field of a vCPU is its generator's state; a footer follows.
+        var cpu = sent.AsSpan().IndexOf("psmigrate/cpu"u8);
+        var footer = RecordBoundaries.Forward(sent).Where(at => at > cpu).ElementAt(1);
+        var result = rig.Migrate(new LinkFault(LinkFaultKind.Flip, footer - 1));
+        Assert.Equal((MigrationStatus.Completed, GuestLocation.Destination, true), (result.State, result.Location, result.Verified));
+        Assert.NotEqual(rig.Registers, rig.ArrivedRegisters);
+        Assert.Equal(rig.Registers with { Random = rig.Registers.Random ^ 1 }, rig.ArrivedRegisters);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void In_what_a_source_sends_memory_arrives_as_it_was_or_not_at_all(int part)
+    {
+        // The digests are of memory: a bit of a register is not seen, and the guest goes on from there.
+        using var rig = new FaultRig(TimeSpan.FromSeconds(2)) { MayDiffer = true };
+        var heads = Heads(RecordBoundaries.Forward(rig.Record().Forward));
+        var random = new Random(part);
+        for (var round = 0; round < 60; round++)
+        {
+            var result = rig.Migrate(new LinkFault(LinkFaultKind.Flip, heads[random.Next(heads.Length)]) { Bit = random.Next(8) });
+            Assert.True(result.Location == GuestLocation.Source || result.Verified, $"{result}");
+        }
+    }
+
+    [Fact]
+    public void In_what_comes_back_there_is_one_guest()
+    {
+        using var rig = new FaultRig(TimeSpan.FromSeconds(2));
+        var length = rig.Record().Back.Length;
+        var random = new Random(7);
+        for (var at = 0; at < length; at++) rig.Migrate(back: new LinkFault(LinkFaultKind.Flip, at) { Bit = random.Next(8) });
+    }
+
+    /// <summary>Every byte that is not deep inside a record: types, lengths, numbers, names, offsets.</summary>
+    static long[] Heads(List<long> boundaries) =>
+        [.. boundaries.SkipLast(1).SelectMany((at, i) => Enumerable.Range(0, (int)Math.Min(48, boundaries[i + 1] - at)).Select(more => at + more))];
+
+    /// <summary>In the middle of the longest record, which holds pages.</summary>
+    static long InAPage(FaultRig rig)
+    {
+        var boundaries = RecordBoundaries.Forward(rig.Record().Forward);
+        var (length, at) = boundaries.Skip(1).Select((end, i) => (Length: end - boundaries[i], At: boundaries[i])).Max();
+        Assert.True(length > GuestMemory.PageSize);
+        return at + (length / 2);
+    }
+}
