@@ -14,10 +14,7 @@ sealed class ReceiverProcess : IDisposable
     /// <param name="isUnix">Whether it listens on a unix socket instead of tcp loopback.</param>
     public ReceiverProcess(string memory, bool isUnix = false)
     {
-        var program = Environment.ProcessPath!;
-        // Under `dotnet PsMigrate.Bench.dll` the process is dotnet itself.
-        string[] library = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [typeof(ReceiverProcess).Assembly.Location] : [];
-        _child = Child.Start(program, [.. library, ReceiverRole.Name, memory, isUnix ? $"unix:{_folder}/in" : "tcp:127.0.0.1:0"]);
+        _child = ThisProgram.Start(ReceiverRole.Name, memory, isUnix ? $"unix:{_folder}/in" : "tcp:127.0.0.1:0");
         Uri = MigrationUri.Parse(_child.ReadLine());
     }
 
