@@ -25,6 +25,9 @@ static class WireThrough
         pipe.WriteThrough(bytes);
     }
 
+    /// <inheritdoc cref="BlockPipeWriter.LimitUnsent"/>
+    public static void LimitUnsent(this WireWriter writer, int bytes) => (writer.Pipe as BlockPipeWriter)?.LimitUnsent(bytes);
+
     /// <summary>Throws ConnectionLost if the link was cut at this end, whatever has been received.</summary>
     public static void ThrowIfCut(this WireReader reader) => (reader.Pipe as BlockPipeReader)?.ThrowIfCut();
 

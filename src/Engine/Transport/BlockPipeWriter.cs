@@ -56,6 +56,14 @@ abstract class BlockPipeWriter : PipeWriter
         Count(given);
     }
 
+    /// <summary>
+    /// Has little wait in the system from here on, where the link can do that: what is written next then overtakes nothing, but leaves soon.
+    /// A link that is gone says so when it is written to.
+    /// </summary>
+    public virtual void LimitUnsent(int bytes)
+    {
+    }
+
     public sealed override ValueTask<FlushResult> FlushAsync(CancellationToken cancellationToken = default)
     {
         cancellationToken.ThrowIfCancellationRequested();

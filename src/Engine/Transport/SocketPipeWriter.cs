@@ -18,6 +18,18 @@ sealed class SocketPipeWriter(Socket socket, string peer) : BlockPipeWriter
     int _slice = SmallestSlice;
     byte[] _buffer = [];
 
+    public override void LimitUnsent(int bytes)
+    {
+        try
+        {
+            SocketSystem.Default.LimitUnsent(socket, bytes);
+        }
+        catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
+        {
+            // Only slower, unless the link is gone: then the next write tells.
+        }
+    }
+
     protected override byte[] Take(out int start, out int end)
     {
         if (_buffer.Length == 0) _buffer = GC.AllocateUninitializedArray<byte>(BlockSize, pinned: true);

@@ -13,6 +13,9 @@ interface ISocketSystem
     /// <summary>Sends two pieces as one, as much of them as a blocking send takes; at least one byte of either must be left.</summary>
     int Send(Socket socket, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, out SocketError error);
 
+    /// <summary>Makes the kernel hold few bytes that it can't send yet, where it can; a send that comes then waits for less.</summary>
+    void LimitUnsent(Socket socket, int bytes);
+
     /// <summary>Whether the file at the path is a socket.</summary>
     bool IsSocketFile(string path);
 }
@@ -37,6 +40,8 @@ sealed unsafe partial class LinuxSocketSystem : ISocketSystem
     const uint WantType = 1;
     const int TypeMask = 0xF000;
     const int TypeSocket = 0xC000;
+    const int TcpLevel = 6;
+    const int NotSentLowWater = 25;
 
     // struct statx is laid out alike on every architecture: 256 bytes, the mode at offset 28.
     const int StatusSize = 256;
@@ -61,6 +66,12 @@ sealed unsafe partial class LinuxSocketSystem : ISocketSystem
         }
         // A send in the framework's way tells why, in the framework's words; or it succeeds, for the call was interrupted.
         return socket.Send(first, SocketFlags.None, out error);
+    }
+
+    public void LimitUnsent(Socket socket, int bytes)
+    {
+        // What a local socket holds is little anyway.
+        if (socket.ProtocolType == ProtocolType.Tcp) socket.SetRawSocketOption(TcpLevel, NotSentLowWater, BitConverter.GetBytes(bytes));
     }
 
     public bool IsSocketFile(string path)
@@ -95,6 +106,10 @@ sealed class PortableSocketSystem : ISocketSystem
     // The rest follows in the next send; the kernel keeps order.
     public int Send(Socket socket, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, out SocketError error) =>
         socket.Send(first, SocketFlags.None, out error);
+
+    public void LimitUnsent(Socket socket, int bytes)
+    {
+    }
 
     // A socket has no content; a file without content is no loss either.
     public bool IsSocketFile(string path) => new FileInfo(path) is { Exists: true, Length: 0 };
