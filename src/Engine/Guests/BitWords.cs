@@ -12,6 +12,14 @@ static class BitWords
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Mask(int first, int count) => (count == 64 ? ulong.MaxValue : (1UL << count) - 1) << first;
 
+    /// <summary>Whether a page has its bit, in words that other threads set bits of; false for a page that they have no word for.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Has(ulong[] words, long page)
+    {
+        var word = (ulong)page >> 6;
+        return word < (ulong)words.Length && (Volatile.Read(ref words[word]) & (1UL << (int)(page & 63))) != 0;
+    }
+
     /// <summary>The first word from <paramref name="from"/> on that has a bit; the number of words when none has. Looks at eight at a time.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int Next(ulong[] words, int from)

@@ -100,7 +100,7 @@ public abstract class Guest
 
     /// <summary>
     /// Starts the vCPUs; a copy that was left behind by a migration, or may have been, only with <paramref name="force"/>. Throws
-    /// GuestBusy, GuestInDoubt, GuestRunsElsewhere, UnsupportedByGuest.
+    /// GuestBusy, GuestInDoubt, GuestRunsElsewhere, GuestLost, UnsupportedByGuest.
     /// </summary>
     public abstract void Resume(bool force = false);
 

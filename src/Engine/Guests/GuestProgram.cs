@@ -74,6 +74,31 @@ static unsafe class GuestTick
     {
         var draw = Generator.Next(ref cpu.Random);
         var page = program.FirstPage + (long)NextPage(program, ref cpu, draw);
+        Touch(program, ref cpu, ram, page, draw);
+    }
+
+    /// <summary>
+    /// Runs one tick if the page that it needs is there. Else the page is returned, and registers and memory are as before; -1 when it ran.
+    /// What has a bit in <paramref name="come"/> is there without a question.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static long RunChecked(in GuestProgram program, ref CpuRegisters cpu, RamBlock ram, PageFaults faults, ulong[] come)
+    {
+        var (cursor, random) = (cpu.Cursor, cpu.Random);
+        var draw = Generator.Next(ref cpu.Random);
+        var page = program.FirstPage + (long)NextPage(program, ref cpu, draw);
+        if (!BitWords.Has(come, page) && faults.IsMissing(ram, page))
+        {
+            (cpu.Cursor, cpu.Random) = (cursor, random);
+            return page;
+        }
+        Touch(program, ref cpu, ram, page, draw);
+        return -1;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void Touch(in GuestProgram program, ref CpuRegisters cpu, RamBlock ram, long page, ulong draw)
+    {
         var bytes = ram.PageForWrite(page);
         if (program.Workload == GuestWorkload.WalkingIncrement)
             Volatile.Write(ref *bytes, (byte)(*bytes + 1));

@@ -19,7 +19,10 @@ sealed unsafe partial class ArrivingBlock(RamBlock block)
 
     public long Length => block.Length;
 
-    public bool HasCome(long page) => (Volatile.Read(ref _received[page >> 6]) & (1UL << (int)(page & 63))) != 0;
+    public bool HasCome(long page) => BitWords.Has(_received, page);
+
+    /// <summary>One bit a page, as it is set while they come; not to be written.</summary>
+    public ulong[] Come => _received;
 
     /// <summary>Stores a page, and counts it.</summary>
     public void Store(long page, ReadOnlySpan<byte> bytes)

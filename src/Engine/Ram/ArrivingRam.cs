@@ -8,6 +8,8 @@ namespace PsMigrate.Engine.Ram;
 sealed class ArrivingRam
 {
     readonly Dictionary<string, ArrivingBlock> _byName;
+    volatile bool _keepsFirst;
+    volatile PageFaults? _faults;
 
     public ArrivingRam(GuestMemory memory)
     {
@@ -21,7 +23,25 @@ sealed class ArrivingRam
     /// <summary>
     /// Set in postcopy: a page that has come is never written again, for the guest may have gone on with it (ramblock_recv_bitmap of QEMU).
     /// </summary>
-    public bool KeepsFirst { get; set; }
+    public bool KeepsFirst
+    {
+        get => _keepsFirst;
+        set => _keepsFirst = value;
+    }
+
+    /// <summary>Who waits for pages, told of each that comes in postcopy; null when nobody runs on this memory before it is whole.</summary>
+    public PageFaults? Faults
+    {
+        get => _faults;
+        set
+        {
+            if (value is not null) value.Bitmaps = ComeOf;
+            _faults = value;
+        }
+    }
+
+    /// <summary>Whether a page of the guest has come. Any thread.</summary>
+    public bool HasCome(RamBlock block, long page) => BitWords.Has(ComeOf(block), page);
 
     /// <summary>In the order of the stream.</summary>
     public ArrivingBlock[] Blocks { get; }
@@ -46,5 +66,12 @@ sealed class ArrivingRam
         var block = Array.Find(Blocks, block => block.MissingPages > 0)!;
         throw reader.Error(MigrationErrorId.IncompleteMemory,
             $"{missing} pages never came, the first one is 0x{block.FirstMissing * GuestMemory.PageSize:x} of block '{Printable.Text(block.Name)}'.");
+    }
+
+    ulong[] ComeOf(RamBlock block)
+    {
+        foreach (var arriving in Blocks)
+            if (arriving.Block == block) return arriving.Come;
+        return [];
     }
 }
