@@ -205,6 +205,9 @@ public sealed partial class MemoryGuest : Guest
         foreach (var cpu in _cpus) cpu.Rest();
     }
 
+    /// <summary>Called once, when it has been removed; it must not wait for anything.</summary>
+    internal Action? WhenRemoved { get; set; }
+
     /// <summary>Stops it and gives its memory back; a guest that a migration has can't be removed.</summary>
     internal override void Remove()
     {
@@ -217,6 +220,7 @@ public sealed partial class MemoryGuest : Guest
             RestCpus();
             _state = GuestState.Removed;
             Memory.Release();
+            WhenRemoved?.Invoke();
         }
     }
 

@@ -1,0 +1,103 @@
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Protocol;
+using PsMigrate.Engine.Transport;
+
+namespace PsMigrate.Engine.Destination;
+
+/// <summary>
+/// JOIN: a further connection of a source of ours says which migration it belongs to. Until then it is a main stream like any other; its
+/// thread then serves the migration that it joined, or waits until that is through with it.
+/// </summary>
+sealed partial class IncomingMigration
+{
+    // How long one that joins waits before it cuts the link once more.
+    static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(100);
+
+    bool _isThrough;
+    int _joins;
+
+    /// <summary>Whether it was only a question about another migration, or a further connection of one.</summary>
+    public bool IsQuestion { get; private set; }
+
+    void ReadJoin(WireReader reader)
+    {
+        var id = new Guid(reader.Bytes(16));
+        var purpose = (JoinPurpose)reader.Byte();
+        IsQuestion = true;
+        switch (purpose)
+        {
+            case JoinPurpose.Recovery:
+                JoinMain(id);
+                break;
+            case JoinPurpose.Preempt:
+                JoinPreempt(id);
+                break;
+            default:
+                throw reader.Error(MigrationErrorId.InvalidValue, $"A connection can't join a migration for the purpose {(byte)purpose}.");
+        }
+    }
+
+    /// <summary>Like a question, it is the end of a guest that waits for RUN: its source has it then, and no link to it.</summary>
+    void JoinMain(Guid id)
+    {
+        var outcome = HandoverLedger.Ask(id);
+        _link.Send(ReturnPathMessage.Outcome(HandoverLedger.Instance, (byte)outcome));
+        if (outcome != HandoverOutcome.Running) return;
+        // The migration looks after the connection from here on.
+        _silence.Expect(null);
+        if (Postcopies.Find(id)?.TryTakeMain(_link.Connection, _link.Reader, _policy.FirstWordTimeout) != true) RepeatLastWords(id);
+        // One that was not taken ends without a word: it may be tried again.
+        _isThrough = true;
+    }
+
+    void JoinPreempt(Guid id)
+    {
+        var migration = Postcopies.Find(id);
+        // The main stream may be on its way to its blocks.
+        var isWelcome = migration?.AwaitPreemptible(_policy.FirstWordTimeout) == true;
+        _link.Send(ReturnPathMessage.Outcome(HandoverLedger.Instance, (byte)(isWelcome ? HandoverOutcome.Running : HandoverOutcome.Unknown)));
+        if (!isWelcome) return;
+        _silence.Expect(null);
+        migration!.TryServePreempt(_link.Connection, _link.Reader);
+        _isThrough = true;
+    }
+
+    /// <summary>It is over, and its source has not heard how it ended. What the source says before it hears that is of no interest.</summary>
+    void RepeatLastWords(Guid id)
+    {
+        _silence.Expect(_policy.FirstWordTimeout);
+        var words = Postcopies.LastWords(id);
+        if (words.Length == 0) return;
+        _link.TrySend(words);
+        while (!_link.Reader.IsAtEnd()) _link.Reader.Skip(_link.Reader.Peek(1).Length);
+    }
+
+    /// <summary>
+    /// Goes on over a connection that has joined. When there is still a link, which may be gone for the other end only, that is cut, and so is
+    /// one that joined before. Returns when the migration is through with the connection. False when it does not want it. Any thread.
+    /// </summary>
+    bool TryTakeMain(IConnection connection, WireReader reader, TimeSpan wait)
+    {
+        var number = Interlocked.Increment(ref _joins);
+        for (var deadline = new Deadline(wait); _postcopy == PostcopyStep.Running && !_pause.IsClosed && !deadline.IsOver;)
+        {
+            if (number != Volatile.Read(ref _joins)) return false;
+            _link.Connection.Abort();
+            if (_pause.TryOffer(connection, reader, Slice)) return true;
+        }
+        return false;
+    }
+
+    /// <summary>From here on connections can join it, before its source is told to come.</summary>
+    void BeJoinable()
+    {
+        if (_link.Extension >= Handshake.PostcopyVersion && _arrival is OurArrival ours) Postcopies.Enter(ours.Migration, this);
+    }
+
+    void EndJoining()
+    {
+        if (_arrival is OurArrival ours) Postcopies.Leave(ours.Migration, this, ours.LastWords);
+        _pause.Close();
+        TellPreempt();
+    }
+}
