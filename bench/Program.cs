@@ -1,6 +1,7 @@
 using PsMigrate.Bench.Peers;
 using PsMigrate.Bench.Questions;
 using PsMigrate.Bench.Report;
+using PsMigrate.Bench.Soak;
 using PsMigrate.Engine.Model;
 
 namespace PsMigrate.Bench;
@@ -28,6 +29,8 @@ static class Program
         {
             if (args is [ReceiverRole.Name, var memory, var uri, .. var tls]) return ReceiverRole.Run(memory, uri, tls.FirstOrDefault());
             if (args is [SwitchoverRole.Sends, ..]) return SwitchoverRole.Send(args[1..]);
+            if (args is [SoakSide.Name]) return SoakSide.Run();
+            if (args is [SoakCommand.Name, ..]) return SoakCommand.Run(args.AsSpan(1));
             if (args is [SwitchoverRole.Receives]) return SwitchoverRole.Receive();
             var (names, runs) = Parse(args);
             if (names.Count == 0) return ShowHelp();
@@ -107,6 +110,7 @@ static class Program
     static int ShowHelp()
     {
         Console.WriteLine("bench all | targets | NAME... [--runs 5]");
+        Console.WriteLine($"bench {SoakCommand.Text}");
         foreach (var question in Questions) Console.WriteLine($"  {question.Name,-12}{question.Text}");
         return 2;
     }

@@ -15,10 +15,8 @@ sealed class ReceiverProcess : IDisposable
     /// <param name="tls">Directory with certificates; null for a plain one.</param>
     public ReceiverProcess(string memory, bool isUnix = false, string? tls = null)
     {
-        var program = Environment.ProcessPath!;
-        // Under `dotnet PsMigrate.Bench.dll` the process is dotnet itself.
-        string[] library = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [typeof(ReceiverProcess).Assembly.Location] : [];
-        _child = Child.Start(program, [.. library, ReceiverRole.Name, memory, isUnix ? $"unix:{_folder}/in" : "tcp:127.0.0.1:0", .. tls is null ? Array.Empty<string>() : [tls]]);
+        string[] certificates = tls is null ? [] : [tls];
+        _child = ThisProgram.Start([ReceiverRole.Name, memory, isUnix ? $"unix:{_folder}/in" : "tcp:127.0.0.1:0", .. certificates]);
         Uri = MigrationUri.Parse(_child.ReadLine());
     }
 

@@ -10,7 +10,7 @@ static class SwitchoverPair
     /// <summary>So many over tcp; the first one is the first of both processes.</summary>
     public static List<(DowntimeParts Source, SwitchoverTimes? Destination)> OverTcp(int count)
     {
-        using var receiver = Start(SwitchoverRole.Receives);
+        using var receiver = ThisProgram.Start(SwitchoverRole.Receives);
         var uri = receiver.ReadLine();
         // What a receiver does on its own when it starts is no part of a migration.
         Thread.Sleep(500);
@@ -22,15 +22,7 @@ static class SwitchoverPair
 
     static List<(DowntimeParts Source, SwitchoverTimes? Destination)> Send(string uri, int count, Func<SwitchoverTimes?> arrived)
     {
-        using var sender = Start(SwitchoverRole.Sends, uri, count.ToString(CultureInfo.InvariantCulture));
+        using var sender = ThisProgram.Start(SwitchoverRole.Sends, uri, count.ToString(CultureInfo.InvariantCulture));
         return [.. Enumerable.Range(0, count).Select(_ => (JsonSerializer.Deserialize<DowntimeParts>(sender.ReadLine())!, arrived()))];
-    }
-
-    static Child Start(params string[] arguments)
-    {
-        var program = Environment.ProcessPath!;
-        // Under `dotnet PsMigrate.Bench.dll` the process is dotnet itself.
-        string[] library = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [typeof(SwitchoverPair).Assembly.Location] : [];
-        return Child.Start(program, [.. library, .. arguments]);
     }
 }
