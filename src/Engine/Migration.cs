@@ -18,13 +18,9 @@ public sealed class Migration
     Migration(int id, Guest guest, MigrationUri destination, IMigrationRun run) => (Id, Guest, Destination, _run) = (id, guest, destination, run);
 
     Migration(int id, Guest guest, MigrationUri destination, MigrationParameters parameters)
-        : this(id, guest, destination, guest switch
-        {
-            MemoryGuest memory => new OutgoingMigration(id, memory, destination.ToString(), KnowingPeer(destination, parameters), Connector(destination, parameters),
-                parameters.DestinationQmp is { } qmp ? QemuGuest.ConnectionTo(MigrationUri.Parse(qmp)) : null) { AwaitReady = Rehearsal.Await },
-            QemuGuest driven => new DrivenMigration(id, driven, destination, parameters),
-            _ => throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User, $"A guest of kind {guest.Kind} can't be migrated."),
-        })
+        : this(id, guest, destination, parameters.Retries == 0
+            ? Attempt(id, guest, destination, parameters, holder: null)
+            : new RetryingRun(id, guest, destination.ToString(), parameters, (holder, limited) => Attempt(id, guest, destination, limited, holder)))
     {
     }
 
@@ -137,7 +133,15 @@ public sealed class Migration
     public void Pause() => _run.Pause();
 
     /// <summary>Goes on with a paused postcopy; null is the same address. Throws InvalidUri, InvalidState, UnsupportedByGuest.</summary>
-    public void Recover(MigrationUri? destination = null) => _run.Recover(destination?.ToString());
+    public void Recover(MigrationUri? destination = null) => _run.Recover(destination?.ToString(), "Resume-Migration was called.");
+
+    static IMigrationRun Attempt(int id, Guest guest, MigrationUri destination, MigrationParameters parameters, object? holder) => guest switch
+    {
+        MemoryGuest memory => new OutgoingMigration(id, memory, destination.ToString(), KnowingPeer(destination, parameters), Connector(destination, parameters),
+            parameters.DestinationQmp is { } qmp ? QemuGuest.ConnectionTo(MigrationUri.Parse(qmp)) : null) { AwaitReady = Rehearsal.Await, Holder = holder },
+        QemuGuest driven => new DrivenMigration(id, driven, destination, parameters) { Holder = holder },
+        _ => throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User, $"A guest of kind {guest.Kind} can't be migrated."),
+    };
 
     /// <summary>What makes the connections: one, and one for each channel.</summary>
     static Func<CancellationToken, IConnection> Connector(MigrationUri destination, MigrationParameters parameters) => destination.Kind switch

@@ -45,6 +45,9 @@ public static class Figures
     /// <summary>So many of something, for example <c>1 guest</c>, <c>2 guests</c>.</summary>
     public static string Count(long value, string what) => $"{Count(value)} {what}{(value == 1 ? "" : "s")}";
 
+    /// <summary>The same for a word whose plural needs more than an s.</summary>
+    public static string Count(long value, string one, string many) => $"{Count(value)} {(value == 1 ? one : many)}";
+
     /// <summary>Any other figure, for columns.</summary>
     public static string Number(double value) => value.ToString("N1", CultureInfo.InvariantCulture);
 

@@ -116,12 +116,14 @@ public sealed partial class MemoryGuest
     /// <param name="owner">The migration's own object.</param>
     /// <param name="migration">The id under which it is announced.</param>
     /// <param name="keepsSource">Whether the guest stays registered here after success.</param>
-    internal void Claim(object owner, Guid migration, bool keepsSource)
+    /// <param name="holder">For whom the guest is reserved, when it is.</param>
+    internal void Claim(object owner, Guid migration, bool keepsSource, object? holder = null)
     {
         lock (_lock)
         {
             if (_owner is not null)
                 throw new MigrationException(MigrationErrorId.GuestBusy, MigrationSide.User, $"Guest {Name} is being migrated or measured already.");
+            CheckReserved(holder);
             if (_state is GuestState.InDoubt)
                 throw new MigrationException(MigrationErrorId.GuestInDoubt, MigrationSide.User,
                     $"Guest {Name} may run at {MovedTo}. Settle that with Resume-MigrationGuest first.");

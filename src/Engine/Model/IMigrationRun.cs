@@ -40,7 +40,9 @@ interface IMigrationRun
     void Pause();
 
     /// <summary>Goes on with a paused postcopy, to the same or another address. Throws InvalidState, UnsupportedByGuest.</summary>
-    void Recover(string? destination);
+    /// <param name="destination">Null is the address of before.</param>
+    /// <param name="why">The reason that is recorded.</param>
+    void Recover(string? destination, string why);
 }
 
 /// <summary>Limits that can be changed while a migration runs; null leaves one as it is.</summary>

@@ -9,6 +9,7 @@ sealed partial class DrivenMigration
 {
     bool _isCancelSent;
     bool _isContinueSent;
+    bool _hasAnsweredGoOver;
 
     void Act(QemuMigrationInfo info)
     {
@@ -22,6 +23,7 @@ sealed partial class DrivenMigration
         }
         if (isToEnd && !DrivenPhases.IsPostcopy(status)) SendCancel();
         if (status == MigrationStatus.PreSwitchover && _completeRequested) Continue();
+        if (status == MigrationStatus.Active) GoOverWhenDue();
         if (status == MigrationStatus.PostcopyActive && IsContinueDue) ContinueInPostcopy();
         if (status == MigrationStatus.PostcopyActive && _far is null) Commit();
         if (status == MigrationStatus.PostcopyPaused && _far?.Ask() is { HasEnded: true } word)
@@ -32,6 +34,32 @@ sealed partial class DrivenMigration
     /// <summary>Whether the guest stands at the destination and waits for leave.</summary>
     bool IsContinueDue => _far is { IsHeld: true } && _runsAtSource && !_isContinueSent
         && Status is MigrationStatus.PostcopyDevice or MigrationStatus.PostcopyActive;
+
+    /// <summary>By -Mode: at once, or after so many passes over memory.</summary>
+    void GoOverWhenDue()
+    {
+        string why;
+        lock (_lock)
+        {
+            if (_parameters.Mode == MigrationMode.Precopy || _hasAnsweredGoOver || _isCancelRequested || _error is not null) return;
+            // The first look at the log comes before the first pass.
+            if (_parameters.Mode == MigrationMode.Hybrid && _pass <= _parameters.PostcopyAfter) return;
+            why = _parameters.Mode == MigrationMode.Postcopy ? "-Mode Postcopy"
+                : $"-Mode Hybrid, after {_parameters.PostcopyAfter} {(_parameters.PostcopyAfter == 1 ? "pass" : "passes")}";
+            _isPostcopyAsked = true;
+        }
+        try
+        {
+            GoOver(why);
+        }
+        catch (MigrationException refusal)
+        {
+            // Where QMP is at fault QEMU may have taken it, so that nothing can be taken back; telling it twice does no harm.
+            if (refusal.Id != MigrationErrorId.InvalidState) return;
+            _hasAnsweredGoOver = true;
+            Decide("Mode", "precopy", "refused", refusal.Message);
+        }
+    }
 
     void SendCancel()
     {

@@ -134,7 +134,7 @@ sealed partial class DrivenMigration
     /// Goes on with a postcopy that was paused. With the QMP of the destination both ends are told (migrate-recover, migrate resume); without
     /// it the destination has to listen already.
     /// </summary>
-    public void Recover(string? destination)
+    public void Recover(string? destination, string why)
     {
         if (Status != MigrationStatus.PostcopyPaused) throw DrivenErrors.State($"Only a migration that is PostcopyPaused can go on, and this one is {Status}.");
         var address = destination is null ? _destination : MigrationUri.Parse(destination);
@@ -142,7 +142,7 @@ sealed partial class DrivenMigration
             throw new MigrationException(MigrationErrorId.InvalidUri, MigrationSide.User, "Give -Destination: where the destination listens to go on.");
         if (_far is not null) address = _far.Recover(address);
         _qmp.Execute("migrate", new JsonObject { ["uri"] = address.ToString(), ["resume"] = true }, AnswerTimeout);
-        Decide("Recovery", MigrationStatus.PostcopyPaused.ToString(), address.ToString(), "Resume-Migration was called.");
+        Decide("Recovery", MigrationStatus.PostcopyPaused.ToString(), address.ToString(), why);
         _wake.Set();
     }
 }

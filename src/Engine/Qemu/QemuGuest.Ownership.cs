@@ -27,7 +27,7 @@ public sealed partial class QemuGuest
     /// <inheritdoc/>
     public override bool IsBusy
     {
-        get { lock (_gate) return _owner is not null; }
+        get { lock (_gate) return _owner is not null || IsReserved; }
     }
 
     /// <summary>
@@ -76,13 +76,14 @@ public sealed partial class QemuGuest
     }
 
     /// <summary>Takes the guest for a migration. Throws GuestBusy, GuestInDoubt, GuestRunsElsewhere, and what QMP throws.</summary>
-    internal void Claim(object owner)
+    internal void Claim(object owner, object? holder = null)
     {
         var state = StateOf(CurrentRunState());
         lock (_gate)
         {
             if (_owner is not null)
                 throw new MigrationException(MigrationErrorId.GuestBusy, MigrationSide.User, $"Guest {Name} is being migrated already.");
+            CheckReserved(holder);
             if (state == GuestState.InDoubt) throw InDoubt("Settle that with Resume-MigrationGuest first.");
             if (state == GuestState.PostMigrate && !IsHere) throw RunsElsewhere("What is here is a copy.");
             _owner = owner;

@@ -69,7 +69,7 @@ sealed partial class OutgoingMigration
 
     public void Pause() => throw NoPostcopy();
 
-    public void Recover(string? destination) => throw NoPostcopy();
+    public void Recover(string? destination, string why) => throw NoPostcopy();
 
     MigrationException NoPostcopy() => new(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
         $"Guest {_guest.Name} lives in this process; only the migration of a QEMU's guest can go over to postcopy.");
