@@ -18,6 +18,7 @@ static class BottleneckRule
         if (MigrationTransitions.IsEnded(input.Status) || input.Status == MigrationStatus.None) return (MigrationBottleneck.None, "");
         if (input.Status == MigrationStatus.PreSwitchover)
             return (MigrationBottleneck.WaitingForSwitchover, "The guest is stopped and waits: Complete-Migration switches over, Stop-Migration goes back.");
+        if (MigrationTransitions.IsPostcopy(input.Status)) return Postcopy(input);
         if (input.WaitsForDestination)
             return (MigrationBottleneck.WaitingForDestination, "All is sent; the destination loads it.");
         if (input.Status == MigrationStatus.Device) return (MigrationBottleneck.SwitchingOver, "");
@@ -27,6 +28,18 @@ static class BottleneckRule
 
     /// <summary>Whether the limit is what holds it back; 0 is none. Bytes/s.</summary>
     public static bool IsCapped(double bandwidth, long maxBandwidth) => maxBandwidth > 0 && bandwidth >= CapBinds * maxBandwidth;
+
+    static (MigrationBottleneck, string) Postcopy(BottleneckInput input) => input.Status switch
+    {
+        MigrationStatus.PostcopyPaused => (MigrationBottleneck.WaitingForRecovery,
+            "The link is broken, and the guest waits at the destination wherever it needs memory that is still here. Resume-Migration goes on from "
+            + "there, with -Destination by another way."),
+        MigrationStatus.PostcopyRecoverSetup or MigrationStatus.PostcopyRecover =>
+            (MigrationBottleneck.WaitingForDestination, "The ends are agreeing on what is missing."),
+        MigrationStatus.PostcopyActive => (MigrationBottleneck.MemoryFollows,
+            "The guest runs at the destination, and needs both ends until all of its memory is there: Set-Migration -MaxPostcopyBandwidth sets how fast it follows."),
+        _ => (MigrationBottleneck.SwitchingOver, ""),
+    };
 
     static (MigrationBottleneck, string) Active(BottleneckInput input)
     {

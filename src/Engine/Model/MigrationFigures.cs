@@ -95,4 +95,10 @@ public enum MigrationBottleneck
 
     /// <summary>The destination is loading, or silent.</summary>
     WaitingForDestination,
+
+    /// <summary>The guest runs at the destination, and its memory follows.</summary>
+    MemoryFollows,
+
+    /// <summary>In postcopy the link is broken; it waits for Resume-Migration.</summary>
+    WaitingForRecovery,
 }
