@@ -162,6 +162,8 @@ sealed partial class RetryingRun : IMigrationRun
         {
             var last = Follow();
             while (StartsOver(last)) last = _stopped.Wait(_parameters.RetryDelay) ? Cancelled(last) : Again(last);
+            // Whoever waits for the end may take the guest at once.
+            _guest.Unreserve(this);
             End(last);
         }
         finally

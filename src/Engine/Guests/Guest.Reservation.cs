@@ -19,6 +19,9 @@ public abstract partial class Guest
     /// <summary>Ends that.</summary>
     internal void Unreserve(object holder) => Interlocked.CompareExchange(ref _reservedFor, null, holder);
 
+    /// <summary>A guest that has gone is kept for nobody.</summary>
+    private protected void EndReservation() => Volatile.Write(ref _reservedFor, null);
+
     /// <summary>Throws GuestBusy unless it is kept for nobody, or for this one.</summary>
     private protected void CheckReserved(object? holder)
     {

@@ -190,6 +190,7 @@ public sealed partial class MemoryGuest
         lock (_lock)
         {
             (_state, _movedTo) = (GuestState.PostMigrate, destination);
+            EndReservation();
             (_ramOnly, _isInFile) = (location == GuestLocation.RamOnly, location == GuestLocation.File);
             RestCpus();
         }

@@ -257,7 +257,7 @@ public sealed class RetryingRunTests
             row.Add(pass!);
         }
         Assert.True(run.Wait(Patience.Limit));
-        Patience.Until(() => !attempts.Guest.IsBusy, "the guest to be free");
+        Assert.False(attempts.Guest.IsBusy);
         return (run.Result!, row, run);
     }
 
