@@ -152,6 +152,12 @@ public sealed class Migration
         _ => cancel => Transport.Connector.Connect(destination, parameters.ConnectTimeout, cancel),
     };
 
+    /// <summary>
+    /// Ends a paused postcopy for good, and returns when it has ended: what the guest did since it went over is lost, and the source has it as
+    /// it was when it stopped there (<see cref="MigrationErrorId.GuestLost"/>). Throws InvalidState, UnsupportedByGuest.
+    /// </summary>
+    public void GiveUp() => _run.GiveUp();
+
     /// <summary>What is in this process needs nobody to say what it is.</summary>
     static MigrationParameters KnowingPeer(MigrationUri destination, MigrationParameters parameters) =>
         parameters.PeerVersion is null && (destination.Kind == MigrationUriKind.Local || ReceiverRegistry.All.Any(receiver => receiver.Uri == destination))

@@ -128,6 +128,14 @@ sealed partial class RetryingRun : IMigrationRun
         lock (_lock) _isPausedOnPurpose = false;
     }
 
+    public void GiveUp()
+    {
+        var attempt = Present("given up");
+        lock (_lock) _isPausedOnPurpose = true;
+        attempt.GiveUp();
+        _journal.Wait(null);
+    }
+
     /// <summary>The attempt, for what can be done to one only. Throws InvalidState.</summary>
     IMigrationRun Present(string verb)
     {

@@ -43,6 +43,9 @@ interface IMigrationRun
     /// <param name="destination">Null is the address of before.</param>
     /// <param name="why">The reason that is recorded.</param>
     void Recover(string? destination, string why);
+
+    /// <summary>Ends a paused postcopy for good; the guest is lost. Throws InvalidState, UnsupportedByGuest.</summary>
+    void GiveUp();
 }
 
 /// <summary>Limits that can be changed while a migration runs; null leaves one as it is.</summary>

@@ -110,6 +110,9 @@ public enum CancelOutcome
     /// <summary>The migration had ended before.</summary>
     AlreadyEnded,
 
+    /// <summary>A paused postcopy was given up: what the guest did since it went over is lost.</summary>
+    GivenUp,
+
     /// <summary>The request was taken, and nobody waited for the answer.</summary>
     Requested,
 }

@@ -71,6 +71,8 @@ sealed partial class OutgoingMigration
 
     public void Recover(string? destination, string why) => throw NoPostcopy();
 
+    public void GiveUp() => throw NoPostcopy();
+
     MigrationException NoPostcopy() => new(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
         $"Guest {_guest.Name} lives in this process; only the migration of a QEMU's guest can go over to postcopy.");
 }

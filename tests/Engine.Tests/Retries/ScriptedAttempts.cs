@@ -123,6 +123,12 @@ sealed class ScriptedAttempt(MemoryGuest guest, MigrationParameters parameters, 
         Status = MigrationStatus.PostcopyActive;
     }
 
+    public void GiveUp()
+    {
+        Told.Add("GiveUp");
+        _goOn.Set();
+    }
+
     void Play()
     {
         _journal.Decide(new MigrationDecision(TimeSpan.Zero, "Begin", "", "", ""));
