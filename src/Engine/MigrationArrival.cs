@@ -13,10 +13,10 @@ public sealed record MigrationArrival
     /// <summary>The guest's name; empty when it was never said.</summary>
     public required string Name { get; init; }
 
-    /// <summary>Setup, Active, Completed or Failed.</summary>
+    /// <summary>Setup, Active, in postcopy also PostcopyActive, PostcopyPaused and PostcopyRecover, and at the end Completed or Failed.</summary>
     public required MigrationStatus State { get; init; }
 
-    /// <summary>The guest; null unless it arrived.</summary>
+    /// <summary>The guest; null unless it arrived. In postcopy it is here before its memory, and <see cref="GuestState.Lost"/> if that never came.</summary>
     public MemoryGuest? Guest { get; init; }
 
     /// <summary>What the guest did at <see cref="Timestamp"/>; null unless it arrived.</summary>
@@ -57,6 +57,9 @@ public sealed record MigrationArrival
 
     /// <summary>How long the start of the guest took.</summary>
     public TimeSpan StartTime { get; init; }
+
+    /// <summary>Pages of a postcopy that have not come; when it has failed, those that never will. 0 without one.</summary>
+    public long MissingPages { get; init; }
 
     /// <summary>What it costs the guest to run before its memory is there; null without postcopy.</summary>
     public PostcopyFigures? Postcopy { get; init; }

@@ -63,7 +63,16 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
     /// <summary>Migrations that are under way; further channels of one, and connections that have not said what they are, don't count.</summary>
     public int ActiveCount
     {
-        get { lock (_lock) return _active.Count; }
+        get { lock (_lock) return _active.Count(incoming => !incoming.IsQuestion); }
+    }
+
+    /// <summary>
+    /// Postcopies that are under way: their guests have been handed over, and pages of them are still at their sources. They are lost when
+    /// the receiver is stopped.
+    /// </summary>
+    public int PostcopyCount
+    {
+        get { lock (_lock) return _active.Count(incoming => incoming.IsPostcopy); }
     }
 
     /// <summary>Guests taken in.</summary>
@@ -107,33 +116,56 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
                 Uri = Uri,
                 HostName = HostName,
                 Status = _isStopped ? ReceiverStatus.Stopped : ReceiverStatus.Listening,
-                ActiveCount = _active.Count,
+                ActiveCount = ActiveCount,
                 ArrivedCount = ArrivedCount,
                 FailedCount = FailedCount,
-                Incoming = [.. _active.Select(Describe)],
+                Incoming = [.. _active.Where(incoming => !incoming.IsQuestion).Select(Describe)],
                 Timestamp = DateTime.UtcNow,
             };
     }
 
-    /// <summary>Stops to listen and breaks off what is under way; guests that arrived stay.</summary>
-    public void Stop()
+    /// <summary>
+    /// Stops to listen and breaks off what is under way; guests that arrived stay. Throws InvalidState while a postcopy is under way: its
+    /// guest would be lost.
+    /// </summary>
+    /// <param name="force">Lose such guests.</param>
+    public void Stop(bool force = false)
     {
         List<IncomingMigration> active;
         lock (_lock)
         {
             if (_isStopped) return;
+            if (!force) CheckNoneIsLost();
             _isStopped = true;
             active = [.. _active];
             Monitor.PulseAll(_lock);
         }
         _listener.Dispose();
         foreach (var incoming in active) incoming.Abort();
+        AwaitLost();
         _sorter.Stop(TimeSpan.FromSeconds(5));
         ReceiverRegistry.Remove(this);
     }
 
-    /// <inheritdoc cref="Stop"/>
-    public void Dispose() => Stop();
+    /// <summary>Stops it, whatever is under way.</summary>
+    public void Dispose() => Stop(force: true);
+
+    // Behind the lock.
+    void CheckNoneIsLost()
+    {
+        var names = _active.Where(incoming => incoming.IsPostcopy).Select(incoming => incoming.Name).ToArray();
+        if (names.Length == 0) return;
+        throw new MigrationException(MigrationErrorId.InvalidState, MigrationSide.User,
+            $"Receiver {Id} can't be stopped: pages of {string.Join(", ", names)} are still at the source (postcopy), and would be lost. With -Force it is stopped all the same.");
+    }
+
+    /// <summary>Sources of guests that are lost are told so before their links are cut.</summary>
+    void AwaitLost()
+    {
+        var until = Environment.TickCount64 + 2000;
+        lock (_lock)
+            while (_active.Exists(incoming => incoming.IsPostcopy) && Environment.TickCount64 < until) Monitor.Wait(_lock, 100);
+    }
 
     void AcceptLoop()
     {
@@ -229,6 +261,8 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
         TotalTime = incoming.Elapsed,
         LoadTime = incoming.LoadTime,
         StartTime = incoming.StartTime,
+        MissingPages = incoming.MissingPages,
+        Postcopy = incoming.Postcopy,
         Error = incoming.Error,
     };
 }

@@ -15,10 +15,10 @@ public static class ReceiverRegistry
     /// <summary>By its number; null when it is not known (any more).</summary>
     public static MigrationReceiver? Find(int id) => All.FirstOrDefault(receiver => receiver.Id == id);
 
-    /// <summary>Stops all of them.</summary>
+    /// <summary>Stops all of them. Guests in postcopy are lost.</summary>
     public static void StopAll()
     {
-        foreach (var receiver in All) receiver.Stop();
+        foreach (var receiver in All) receiver.Stop(force: true);
     }
 
     internal static MigrationReceiver Add(Func<int, MigrationReceiver> start)

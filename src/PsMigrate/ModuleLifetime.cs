@@ -9,7 +9,7 @@ namespace PsMigrate;
 /// <summary>
 /// Remove-Module ends everything that the module runs, also for other runspaces of the process: the engine is shared by all of them.
 /// Migrations first, since they give the guests back; then the receivers; then the guests, which are threads and memory of this
-/// process and could not be reached without the module. Guests of a QEMU are let go and stay as they are.
+/// process and could not be reached without the module. A guest in postcopy is lost by that, which is said. Guests of a QEMU are let go and stay as they are.
 /// </summary>
 public sealed class ModuleLifetime : IModuleAssemblyCleanup
 {
@@ -17,6 +17,7 @@ public sealed class ModuleLifetime : IModuleAssemblyCleanup
     public void OnRemove(PSModuleInfo psModuleInfo)
     {
         MigrationRegistry.CancelAll();
+        WarnOfLoss();
         ReceiverRegistry.StopAll();
         foreach (var guest in GuestRegistry.All)
         {
@@ -29,6 +30,18 @@ public sealed class ModuleLifetime : IModuleAssemblyCleanup
             {
                 // A migration that could not be cancelled any more is handing it over; it is not ours to stop.
             }
+        }
+    }
+
+    /// <summary>Nobody can be asked any more, and there is no cmdlet whose warning it could be.</summary>
+    static void WarnOfLoss()
+    {
+        foreach (var guest in ReceiverRegistry.All.SelectMany(receiver => receiver.GetState().Incoming).Where(incoming => incoming.MissingPages > 0))
+        {
+            using var shell = PowerShell.Create(RunspaceMode.CurrentRunspace);
+            shell.AddScript("$Host.UI.WriteWarningLine($args[0])").AddArgument(
+                $"Guest {guest.Name} is in postcopy: {guest.MissingPages} pages of it are still at {guest.Peer}. The receiver ends, and the guest is lost.");
+            shell.Invoke();
         }
     }
 }

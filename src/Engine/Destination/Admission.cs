@@ -40,9 +40,25 @@ sealed class Admission(int migrations, long memory, long beside = Admission.Defa
     /// <summary>The migration is over; its memory belongs to a guest now, or is given back.</summary>
     public void Leave(long bytes)
     {
+        Return(bytes);
+        LeavePlace();
+    }
+
+    /// <summary>The migration is over, and its memory still counts until <see cref="Return"/>.</summary>
+    public void LeavePlace()
+    {
         lock (_lock)
         {
             _migrations--;
+            Monitor.PulseAll(_lock);
+        }
+    }
+
+    /// <summary>Memory of a migration that is over is given back.</summary>
+    public void Return(long bytes)
+    {
+        lock (_lock)
+        {
             _memory -= bytes;
             Monitor.PulseAll(_lock);
         }

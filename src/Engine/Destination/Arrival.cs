@@ -35,7 +35,11 @@ abstract class Arrival(IncomingLink link, IncomingPolicy policy)
 
     protected IncomingLink Link => link;
 
-    protected WireReader Reader => link.Reader;
+    /// <summary>What is read from: the link, or the package of a postcopy.</summary>
+    protected WireReader Reader => Package ?? link.Reader;
+
+    /// <summary>The package of a postcopy while its sections are read; else null.</summary>
+    public WireReader? Package { get; set; }
 
     protected IncomingPolicy Policy => policy;
 

@@ -10,6 +10,7 @@ sealed class IncomingMemory(IncomingPolicy policy)
     long _admitted;
     long _held;
     bool _hasLeft;
+    bool _stays;
 
     /// <summary>The memory; null until it is reserved.</summary>
     public GuestMemory? Memory { get; private set; }
@@ -38,6 +39,13 @@ sealed class IncomingMemory(IncomingPolicy policy)
         }
     }
 
+    /// <summary>The migration is lost, and its guest can only be removed: until then what the receiver counted for it is not free.</summary>
+    public void StayWith(MemoryGuest guest)
+    {
+        _stays = true;
+        guest.WhenRemoved = () => policy.Room.Return(_admitted);
+    }
+
     /// <summary>The migration is over: what the receiver counted for it is free. A guest keeps the memory itself.</summary>
     public void Leave()
     {
@@ -46,7 +54,8 @@ sealed class IncomingMemory(IncomingPolicy policy)
             _hasLeft = true;
             policy.Room.Drop(_held);
         }
-        if (_admitted > 0) policy.Room.Leave(_admitted);
+        if (_stays) policy.Room.LeavePlace();
+        else if (_admitted > 0) policy.Room.Leave(_admitted);
     }
 
     /// <summary>No guest took it.</summary>

@@ -9,27 +9,28 @@ namespace PsMigrate.Engine.Destination;
 
 /// <summary>
 /// Postcopy: after a pass or more the source says which pages will come anew, sends its devices as one package, and then the pages that
-/// are missing. QEMU would run the guest from the package on; this one does not run here, so that no page is ever waited for.
+/// are missing. A guest of ours runs from RUN on, and waits for pages that it needs. The machine of a QEMU does not run here, so that no page
+/// of it is ever waited for.
 /// </summary>
 sealed partial class IncomingMigration
 {
     // MAX_VM_CMD_PACKAGED_SIZE of QEMU.
     const uint MaxPackage = 32 << 20;
 
-    PostcopyStep _postcopy;
+    volatile PostcopyStep _postcopy;
 
     void ReadPostcopyCommand(WireReader reader, CommandType command, int length)
     {
         switch (command, _postcopy)
         {
-            case (CommandType.PostcopyAdvise, PostcopyStep.None) when _arrival is null && _link.HasReturnPath:
+            case (CommandType.PostcopyAdvise, PostcopyStep.None) when MayBeAdvised:
                 ReadAdvise(reader);
                 break;
             case (CommandType.PostcopyRamDiscard, PostcopyStep.Advised) when _ram.Ram is not null:
                 ReadDiscard(reader, length);
                 break;
-            case (CommandType.Packaged, PostcopyStep.Advised) when reader == _link.Reader && _arrival is CapturedArrival captured && _ram.Ram is not null:
-                ReadPackage(captured, Package(reader));
+            case (CommandType.Packaged, PostcopyStep.Advised) when reader == _link.Reader && MayGoOver:
+                ReadPackage(Package(reader));
                 break;
             case (CommandType.PostcopyListen, PostcopyStep.Advised) when reader != _link.Reader:
                 // Multifd channels bring pages until the switchover, and none after it.
@@ -37,21 +38,24 @@ sealed partial class IncomingMigration
                 _ram.Ram!.KeepsFirst = true;
                 _postcopy = PostcopyStep.Listening;
                 break;
-            case (CommandType.PostcopyRun, PostcopyStep.Listening) when reader != _link.Reader:
+            case (CommandType.PostcopyRun, PostcopyStep.Listening) when reader != _link.Reader && !_link.IsOurs:
                 _postcopy = PostcopyStep.Running;
                 break;
             case (CommandType.ReceiveBitmap, PostcopyStep.Running) when Status == MigrationStatus.PostcopyRecover:
                 AnswerBitmap(reader, length);
                 break;
             case (CommandType.PostcopyResume, PostcopyStep.Running) when Status == MigrationStatus.PostcopyRecover:
-                _ram.ForgetBlock();
-                Status = MigrationStatus.PostcopyActive;
-                _link.Send(ReturnPathMessage.ResumeAck);
+                GoOn();
                 break;
             default:
                 throw Misplaced(reader, command);
         }
     }
+
+    // A QEMU says so before anything else, one of ours before its RAM.
+    bool MayBeAdvised => _link.HasReturnPath && (_link.IsOurs ? _ram.Ram is null && _arrival is not CapturedArrival : _arrival is null);
+
+    bool MayGoOver => _ram.Ram is not null && !_isRamComplete && _arrival is OurArrival or CapturedArrival && _link.IsOurs == _arrival is OurArrival;
 
     void ReadAdvise(WireReader reader)
     {
@@ -60,6 +64,7 @@ sealed partial class IncomingMigration
             throw reader.Error(MigrationErrorId.InvalidValue, $"Target pages of {targetPage} bytes are not supported, only {GuestMemory.PageSize}.");
         _ram.AdvisedPageSizes = pageSizes;
         _postcopy = PostcopyStep.Advised;
+        BeJoinable();
     }
 
     /// <summary><c>u8 version, name, u8 0, n × {u64 start, u64 length}</c> in bytes: pages that will come anew.</summary>
@@ -97,37 +102,53 @@ sealed partial class IncomingMigration
         return package.WrittenMemory;
     }
 
-    void ReadPackage(CapturedArrival captured, ReadOnlyMemory<byte> package)
+    void ReadPackage(ReadOnlyMemory<byte> package)
     {
         var reader = new WireReader(PipeReader.Create(new ReadOnlySequence<byte>(package)), MigrationSide.Source);
+        _arrival!.EndRam();
         try
         {
-            ReadPackage(captured, package, reader);
+            _arrival.Package = reader;
+            while (!reader.IsAtEnd()) ReadPackaged(package.Span, reader);
         }
         catch (MigrationException e) when (e.Id == MigrationErrorId.UnexpectedEnd)
         {
             // The package ends early, not the link.
             throw _link.Reader.Error(MigrationErrorId.InvalidLength, e.Message);
         }
-        if (_postcopy != PostcopyStep.Running) throw _link.Reader.Error(MigrationErrorId.OutOfOrder, "The package ends without RUN.");
+        finally
+        {
+            _arrival.Package = null;
+        }
+        if (_arrival is OurArrival ours) GoOver(ours);
+        else if (_postcopy != PostcopyStep.Running) throw _link.Reader.Error(MigrationErrorId.OutOfOrder, "The package ends without RUN.");
         Status = MigrationStatus.PostcopyActive;
     }
 
-    void ReadPackage(CapturedArrival captured, ReadOnlyMemory<byte> package, WireReader reader)
+    void ReadPackaged(ReadOnlySpan<byte> package, WireReader reader)
     {
-        while (!reader.IsAtEnd())
-            switch ((RecordType)reader.Peek(1)[0])
-            {
-                case RecordType.Command:
-                    reader.Skip(1);
-                    ReadCommand(reader);
-                    break;
-                case RecordType.SectionFull when _postcopy == PostcopyStep.Listening:
-                    reader.Skip(captured.TakePackaged(package.Span[(int)reader.Position..]));
-                    break;
-                case var type:
-                    throw reader.Error(MigrationErrorId.UnknownRecord, $"Record 0x{(byte)type:x2} can't be in a package.");
-            }
+        switch ((RecordType)reader.Peek(1)[0])
+        {
+            case RecordType.Command:
+                reader.Skip(1);
+                ReadCommand(reader);
+                break;
+            case RecordType.SectionFull when _postcopy == PostcopyStep.Listening && _arrival is CapturedArrival captured:
+                reader.Skip(captured.TakePackaged(package[(int)reader.Position..]));
+                break;
+            case RecordType.SectionFull when _postcopy == PostcopyStep.Listening:
+                reader.Skip(1);
+                _arrival!.ReadSection(ReadHeader(reader));
+                break;
+            case var type:
+                throw reader.Error(MigrationErrorId.UnknownRecord, $"Record 0x{(byte)type:x2} can't be in a package.");
+        }
+    }
+
+    void GoOver(OurArrival ours)
+    {
+        if (_postcopy != PostcopyStep.Listening) throw _link.Reader.Error(MigrationErrorId.OutOfOrder, "The package does not begin with LISTEN.");
+        ours.GoOver(_ram.Ram!, () => _postcopy = PostcopyStep.Running);
     }
 
     void AnswerBitmap(WireReader reader, int length)

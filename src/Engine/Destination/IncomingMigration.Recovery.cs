@@ -1,94 +1,42 @@
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
-using PsMigrate.Engine.Ram;
 using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Engine.Destination;
 
-/// <summary>What happens to a postcopy beside its main stream: lost links and recovery, and the preempt channel.</summary>
+/// <summary>What happens to a postcopy when its link breaks: it waits for another one, or is given up.</summary>
 sealed partial class IncomingMigration
 {
     readonly PostcopyPause _pause = new();
-    static readonly TimeSpan PreemptGrace = TimeSpan.FromSeconds(5);
-    readonly object _preemptLock = new();
-    MigrationException? _preemptError;
-    int _preempting;
+    string? _brokenOff;
 
     /// <summary>Whether it is a postcopy that waits for a recovery.</summary>
     public bool IsPaused => _pause.IsWaiting;
 
-    /// <summary>Whether the source has said that there may be a postcopy, so that a preempt channel may come. Any thread may ask.</summary>
-    public bool IsPostcopyAdvised => _postcopy != PostcopyStep.None;
-
     /// <summary>
-    /// Whether it is a postcopy that could use a recovery or a preempt channel: the source's guest has been handed over, and pages are
-    /// missing. Any thread may ask.
+    /// Whether the QEMU at the other end has said that there may be a postcopy, so that connections may come that say nothing of themselves: a
+    /// preempt channel. Those of our own ends say what they are (JOIN). Any thread may ask.
     /// </summary>
+    public bool IsPostcopyAdvised => _postcopy != PostcopyStep.None && !_link.IsOurs;
+
+    /// <summary>Whether the source's guest has been handed over, and pages are missing. Any thread may ask.</summary>
     public bool IsPostcopy => Status is MigrationStatus.PostcopyActive or MigrationStatus.PostcopyPaused or MigrationStatus.PostcopyRecover;
+
+    /// <summary>Whether a connection that begins with a command, and does not say whose it is, may be its recovery. Any thread may ask.</summary>
+    public bool MayRecover => IsPostcopy && !_link.IsOurs;
+
+    /// <summary>Pages of a postcopy that have not come; 0 without one. Any thread may ask.</summary>
+    public long MissingPages => _postcopy == PostcopyStep.Running && !IsEnded ? _ram.Ram!.MissingPages : _lostPages;
+
+    /// <summary>What it costs the guest to run before its memory is there; null when it does not, or has not gone over.</summary>
+    public PostcopyFigures? Postcopy => (_arrival as OurArrival)?.Postcopy;
 
     /// <summary>
     /// Goes on over a new main channel, whose first record is a command, after its link broke; it waits for at most so long until it has
     /// noticed that. Returns when the migration is through with the connection. False when it does not want it. Any thread.
     /// </summary>
-    public bool TryRecover(IConnection connection, TimeSpan wait) => IsPostcopy && _pause.TryOffer(connection, wait);
-
-    /// <summary>
-    /// Reads the preempt channel of this postcopy to its end: page records alone, with a block of their own that goes on. What is wrong in
-    /// it ends the migration; a link that breaks does not. False when there is no RAM yet. Any thread.
-    /// </summary>
-    public bool TryServePreempt(IConnection connection)
-    {
-        if (_ram.Ram is not { } ram || !ram.Memory.TryAddReference()) return false;
-        lock (_preemptLock) _preempting++;
-        try
-        {
-            ReadPreempt(connection, ram);
-        }
-        catch (MigrationException e) when (IsLinkGone(e))
-        {
-            // The pages that it did not bring come again after a recovery.
-        }
-        catch (MigrationException e)
-        {
-            _preemptError = e;
-            BreakOff();
-        }
-        finally
-        {
-            lock (_preemptLock)
-            {
-                _preempting--;
-                Monitor.PulseAll(_preemptLock);
-            }
-            ram.Memory.Release();
-        }
-        return true;
-    }
-
-    void ReadPreempt(IConnection connection, ArrivingRam ram)
-    {
-        var reader = new WireReader(connection.Input, MigrationSide.Source);
-        var records = new PageRecords { Ram = ram };
-        while (!reader.IsAtEnd())
-        {
-            var word = reader.UInt64();
-            // Machines up to 7.2 end it so, later ones by closing.
-            if (word == RamFlags.Eos) return;
-            if (!ram.KeepsFirst) throw reader.Error(MigrationErrorId.OutOfOrder, "A page comes through the preempt channel before postcopy.");
-            if (!records.TryRead(reader, word)) throw reader.Error(MigrationErrorId.InvalidValue, $"RAM record 0x{word:x16} can't be.");
-            lock (_preemptLock) Monitor.PulseAll(_preemptLock);
-        }
-    }
-
-    /// <summary>Pages that were sent before the end, through the preempt channel, may come after it.</summary>
-    void AwaitPreempted()
-    {
-        var deadline = new Deadline(PreemptGrace);
-        lock (_preemptLock)
-            while (_preempting > 0 && _ram.Ram!.MissingPages > 0 && !deadline.IsOver) Monitor.Wait(_preemptLock, deadline.Left);
-        if (_preemptError is not null) throw _preemptError;
-    }
+    public bool TryRecover(IConnection connection, TimeSpan wait) => IsPostcopy && _pause.TryOffer(connection, null, wait);
 
     /// <summary>The records of the main channel to their end, over as many connections as it takes.</summary>
     void ReadRecords()
@@ -104,25 +52,48 @@ sealed partial class IncomingMigration
             }
             catch (MigrationException e) when (_postcopy == PostcopyStep.Running && IsLinkGone(e) && _preemptError is null)
             {
-                Recover(e);
+                if (!TryRecover(e)) return;
             }
         }
     }
 
-    /// <summary>Keeps all that has come, and waits for the source. Throws when it does not come back.</summary>
-    void Recover(MigrationException lost)
+    /// <summary>
+    /// Keeps all that has come, and waits for the source. False when nothing is missing, so that there is nothing to wait for. Throws when it
+    /// does not come back.
+    /// </summary>
+    bool TryRecover(MigrationException lost)
     {
+        var ours = _arrival as OurArrival;
+        if (ours is not null && _ram.Ram!.MissingPages == 0) return false;
+        // The source is still told.
+        if (_brokenOff is not null && ours is not null) throw Unrecovered(_brokenOff, lost);
         Status = MigrationStatus.PostcopyPaused;
         _silence.Expect(null);
+        _link.Connection.Abort();
+        ours?.Pause();
+        DropPreempt();
         _link.Connection.Dispose();
-        if (_pause.Await(_policy.RecoverTimeout) is not { } connection)
-            throw new MigrationException(MigrationErrorId.ConnectionLost, MigrationSide.Link,
-                $"The link broke in postcopy with {_ram.Ram!.MissingPages} pages missing, and no recovery came. Whether the guest is still at its source, only the source can tell.",
-                lost);
-        _link.Replace(connection);
+        if (_pause.Await(_policy.RecoverTimeout) is not { } next) throw Unrecovered(_brokenOff ?? $"no recovery came within {_policy.RecoverTimeout}", lost);
+        _link.Replace(next.Connection, next.Reader);
+        _isRamComplete = false;
         Status = MigrationStatus.PostcopyRecover;
         _silence.Expect(_policy.IdleTimeout);
+        return true;
     }
+
+    /// <summary>The source has the bitmaps, and sends pages from here on.</summary>
+    void GoOn()
+    {
+        _ram.ForgetBlock();
+        Status = MigrationStatus.PostcopyActive;
+        _link.Send(ReturnPathMessage.ResumeAck);
+        (_arrival as OurArrival)?.Resume();
+    }
+
+    MigrationException Unrecovered(string why, MigrationException lost) => new(MigrationErrorId.ConnectionLost, MigrationSide.Link, _arrival is OurArrival
+        ? $"The link broke in postcopy, and {why}."
+        : $"The link broke in postcopy with {_ram.Ram!.MissingPages} pages missing, and no recovery came. Whether the guest is still at its source, only the source can tell.",
+        lost);
 
     static bool IsLinkGone(MigrationException e) =>
         e.Side == MigrationSide.Link || e.Id is MigrationErrorId.UnexpectedEnd or MigrationErrorId.ConnectionLost;

@@ -39,12 +39,12 @@ sealed partial class IncomingMigration
         {
             case RecordType.Command:
                 ReadCommand(reader);
-                return true;
+                return !_hasJoined;
             case RecordType.SectionStart:
-                ReadStart(ReadHeader());
+                ReadStart(ReadHeader(reader));
                 return true;
             case RecordType.SectionFull:
-                ReadFull(ReadHeader());
+                ReadFull(ReadHeader(reader));
                 return true;
             case RecordType.SectionPart or RecordType.SectionEnd:
                 ReadRam(type, reader.UInt32());
@@ -52,6 +52,7 @@ sealed partial class IncomingMigration
             case RecordType.Eof:
                 if (!_isRamComplete) throw reader.Error(MigrationErrorId.OutOfOrder, "The stream ends without the end of RAM.");
                 _arrival!.ReadEnd();
+                if (_postcopy == PostcopyStep.Running) AwaitPreempted();
                 return false;
             default:
                 throw reader.Error(MigrationErrorId.UnknownRecord, $"Record 0x{(byte)type:x2} is not known.");
@@ -78,9 +79,12 @@ sealed partial class IncomingMigration
                 var outcome = HandoverLedger.Ask(new Guid(reader.Bytes(16)));
                 _link.Send(ReturnPathMessage.Outcome(HandoverLedger.Instance, (byte)outcome));
                 break;
+            case CommandType.Join when _link is { IsOurs: true, Extension: >= Handshake.PostcopyVersion } && _arrival is null:
+                ReadJoin(reader);
+                break;
             case CommandType.SwitchoverStart:
                 break;
-            case >= CommandType.PostcopyAdvise and <= CommandType.ReceiveBitmap when !_link.IsOurs:
+            case >= CommandType.PostcopyAdvise and <= CommandType.ReceiveBitmap when !_link.IsOurs || _link.Extension >= Handshake.PostcopyVersion:
                 ReadPostcopyCommand(reader, command, length);
                 break;
             default:
@@ -98,11 +102,11 @@ sealed partial class IncomingMigration
         if (_policy.SwitchoverAck && SwitchoverAck.IsExpectedBy(_configuration!.Machine)) _link.Send(ReturnPathMessage.SwitchoverAck);
     }
 
-    SectionHeader ReadHeader()
+    SectionHeader ReadHeader(WireReader reader)
     {
-        var section = SectionHeader.Read(_link.Reader);
+        var section = SectionHeader.Read(reader);
         if (!_loaded.Add((section.Name, section.Instance)))
-            throw _link.Reader.Error(MigrationErrorId.OutOfOrder, $"Section '{Printable.Text(section.Name)}' comes twice.");
+            throw reader.Error(MigrationErrorId.OutOfOrder, $"Section '{Printable.Text(section.Name)}' comes twice.");
         return section;
     }
 
@@ -128,6 +132,7 @@ sealed partial class IncomingMigration
             _channels?.Expect(ours.Uuid, alwaysFlushes: true, ours.Channels);
             _ram.AcceptsRuns = !_link.IsOneWay && _link.Extension >= Handshake.RunVersion;
             ours.Welcome(_configuration!.Machine);
+            BeJoinable();
             return;
         }
         if (_arrival is null) Capture();

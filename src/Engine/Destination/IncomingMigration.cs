@@ -22,6 +22,7 @@ sealed partial class IncomingMigration
     readonly SilenceWatch _silence;
     readonly long _start = Stopwatch.GetTimestamp();
     Arrival? _arrival;
+    long _lostPages;
 
     /// <param name="connection">The main channel.</param>
     /// <param name="policy">What is accepted.</param>
@@ -49,13 +50,10 @@ sealed partial class IncomingMigration
     /// <summary>The machine type, once the stream has named it.</summary>
     public string MachineType => _configuration?.Machine ?? "";
 
-    /// <summary>The guest, once it has arrived.</summary>
-    public MemoryGuest? Guest => Status == MigrationStatus.Completed ? _arrival?.Guest : null;
+    /// <summary>The guest, once it has arrived: in postcopy before its memory.</summary>
+    public MemoryGuest? Guest => _arrival is { HasArrived: true } arrival ? arrival.Guest : null;
 
     public MigrationException? Error { get; private set; }
-
-    /// <summary>Whether it was only a question about an earlier migration.</summary>
-    public bool IsQuestion { get; private set; }
 
     /// <summary>Whether it is over.</summary>
     public bool IsEnded => Status is MigrationStatus.Completed or MigrationStatus.Failed;
@@ -79,9 +77,17 @@ sealed partial class IncomingMigration
     /// <summary>How long the start of the guest took.</summary>
     public TimeSpan StartTime => _arrival?.StartTime ?? TimeSpan.Zero;
 
-    /// <summary>Breaks it off, unless the guest is here already.</summary>
+    /// <summary>
+    /// Breaks it off, unless the guest is here already. A guest of ours that is here without all of its memory is lost, and its source is told.
+    /// </summary>
     public void Abort()
     {
+        if (_postcopy == PostcopyStep.Running && _link.IsOurs)
+        {
+            _brokenOff = "the receiver was stopped";
+            BreakOff();
+            return;
+        }
         _pause.Close();
         Cut();
     }
@@ -111,7 +117,7 @@ sealed partial class IncomingMigration
             if (_link.Connection is IOneWayConnection link) link.Complete(_policy.RunTimeout);
             if (!IsQuestion)
             {
-                AwaitPreempted();
+                if (_preemptError is not null) throw _preemptError;
                 _arrival!.TakeOver(_ram.Ram!);
             }
             Status = MigrationStatus.Completed;
@@ -125,6 +131,8 @@ sealed partial class IncomingMigration
         finally
         {
             _silence.Dispose();
+            EndJoining();
+            DropPreempt();
             _pause.Close();
             _channels?.End(hasFailed: Status == MigrationStatus.Failed);
             _memory.Leave();
@@ -156,8 +164,32 @@ sealed partial class IncomingMigration
         }
     }
 
+    /// <summary>It ends with a guest that runs here: it is whole after all, or lost.</summary>
+    void EndOver(OurArrival over, MigrationException cause)
+    {
+        var (missing, pages) = (_ram.Ram!.MissingPages, _memory.Length / GuestMemory.PageSize);
+        if (missing == 0)
+        {
+            over.TakeOver(_ram.Ram);
+            Status = MigrationStatus.Completed;
+            return;
+        }
+        _lostPages = missing;
+        Error = new MigrationException(MigrationErrorId.GuestLost, cause.Side,
+            $"Guest {Name} is lost: {missing} of its {pages} pages have not come. {cause.Message}", cause) { Location = GuestLocation.Lost };
+        _memory.StayWith(over.Guest!);
+        over.Lose(Error, cause.Message);
+        Status = MigrationStatus.Failed;
+        _link.TellFailure(Error);
+    }
+
     void Fail(Exception e)
     {
+        if (_arrival is OurArrival { HasGoneOver: true } over)
+        {
+            EndOver(over, MigrationException.From(_preemptError ?? e, MigrationSide.Destination, "The receiver failed"));
+            return;
+        }
         if (_arrival?.HasArrived == true)
         {
             // The guest is here; what broke afterwards is for the source to settle.

@@ -11,7 +11,7 @@ namespace PsMigrate.Engine.Destination;
 /// A guest of ours, from a source of ours: announced, checked before any of its pages comes, loaded, and started on RUN
 /// (<see cref="Handshake"/>).
 /// </summary>
-sealed class OurArrival : Arrival
+sealed partial class OurArrival : Arrival
 {
     // A source may announce 65,535 vCPUs; threads for more than these are made when it has sent them.
     const int MostThreads = 64;
@@ -110,35 +110,59 @@ sealed class OurArrival : Arrival
 
     public override void ReadEnd()
     {
-        if (_cpus.Count != _announced.ProcessorCount || !_devices.IsSupersetOf([_timer.Description.Name, _counter.Description.Name]))
-            throw Reader.Error(MigrationErrorId.OutOfOrder, $"The stream ends with the state of {_cpus.Count} of {_announced.ProcessorCount} vCPUs and not all devices.");
+        // A postcopy has no description, and its devices were in the package.
+        if (HasGoneOver) return;
+        CheckDevices();
         var type = (RecordType)Reader.Byte();
         if (type != RecordType.VmDescription)
             throw Reader.Error(MigrationErrorId.UnknownRecord, $"A description was expected after the end, and there is 0x{(byte)type:x2}.");
         VmDescription.Skip(Reader);
     }
 
+    void CheckDevices()
+    {
+        if (_cpus.Count != _announced.ProcessorCount || !_devices.IsSupersetOf([_timer.Description.Name, _counter.Description.Name]))
+            throw Reader.Error(MigrationErrorId.OutOfOrder, $"The stream ends with the state of {_cpus.Count} of {_announced.ProcessorCount} vCPUs and not all devices.");
+    }
+
     public override void TakeOver(ArrivingRam ram)
     {
-        ram.CheckComplete(Reader);
-        var memory = ram.Memory;
-        Guest = new MemoryGuest(_announced.Uuid, Name, Policy.HostName, memory, _cpus.Select(cpu => cpu.ToCpu(memory.Ram)), _timer, _counter);
-        if (IsToStart) Guest.PrepareStart(_threads);
-        else DismissThreads();
-        if (Link.IsOneWay)
+        if (HasGoneOver)
         {
-            Restore(Guest);
+            EndPostcopy(ram);
             return;
         }
-        _counter.Migrations++;
+        ram.CheckComplete(Reader);
+        var guest = Guest = MakeGuest(ram.Memory);
+        if (Link.IsOneWay)
+        {
+            Restore(guest);
+            return;
+        }
         // The source has nothing to say meanwhile.
         Expect(null);
-        var digest = _announced.Verify ? Convert.FromHexString(RamDigest.Compute(memory)) : null;
-        HandoverLedger.Open(_announced.MigrationUuid);
+        SayReady(_announced.Verify ? Convert.FromHexString(RamDigest.Compute(ram.Memory)) : null);
+        AwaitRun(() => Policy.Arrive(guest, Migration));
+        Expect(null);
+        Start(guest);
+        Link.TrySend(ReturnPathMessage.Running(StartTime), ReturnPathMessage.Shut(0));
+    }
+
+    MemoryGuest MakeGuest(GuestMemory memory)
+    {
+        var guest = new MemoryGuest(_announced.Uuid, Name, Policy.HostName, memory, _cpus.Select(cpu => cpu.ToCpu(memory.Ram)), _timer, _counter);
+        if (IsToStart) guest.PrepareStart(_threads);
+        else DismissThreads();
+        if (!Link.IsOneWay) _counter.Migrations++;
+        return guest;
+    }
+
+    void SayReady(byte[]? digest)
+    {
+        HandoverLedger.Open(Migration);
         Expect(Policy.RunTimeout);
         EndLoad();
         Link.Send(ReturnPathMessage.Ready(HandoverLedger.Instance, digest));
-        WaitForRun(Guest);
     }
 
     /// <summary>Nobody waits for an answer, and a guest out of a file is the one that went into it: it was not migrated once more.</summary>
@@ -152,7 +176,8 @@ sealed class OurArrival : Arrival
     public override void GiveUp()
     {
         DismissThreads();
-        HandoverLedger.Discard(_announced.MigrationUuid);
+        _requester?.End();
+        HandoverLedger.Discard(Migration);
     }
 
     void DismissThreads()
@@ -163,18 +188,15 @@ sealed class OurArrival : Arrival
     bool IsToStart => _wantsToRun && !Policy.StartSuspended;
 
     /// <summary>The guest may run here only once RUN is in the ledger; a source that asked before was told that it will not.</summary>
-    void WaitForRun(MemoryGuest guest)
+    void AwaitRun(Action arrive)
     {
         var type = (RecordType)Reader.Byte();
         if (type != RecordType.Command || CommandRecord.Read(Reader) != CommandType.Run)
             throw Reader.Error(MigrationErrorId.OutOfOrder, "RUN was expected.");
         // The name may have been taken while the guest was on its way; then the source still gets it back.
-        if (!HandoverLedger.TryRun(_announced.MigrationUuid, () => Policy.Arrive(guest, _announced.MigrationUuid)))
+        if (!HandoverLedger.TryRun(Migration, arrive))
             throw new MigrationException(MigrationErrorId.ConnectionLost, MigrationSide.Link, "The source gave the handover up before RUN arrived.");
         HasArrived = true;
-        Expect(null);
-        Start(guest);
-        Link.TrySend(ReturnPathMessage.Running(StartTime), ReturnPathMessage.Shut(0));
     }
 
     void Start(MemoryGuest guest)

@@ -7,7 +7,8 @@ namespace PsMigrate.Engine.Destination;
 
 /// <summary>
 /// Brings the further connections of postcopies to them: a recovery after a lost link, and preempt channels, which say nothing unless the
-/// guest asks for a page. Neither tells whose it is, so it belongs to the only postcopy from its address, or to none. Thread-safe.
+/// guest asks for a page. Neither tells whose it is, so it belongs to the only postcopy of a QEMU from its address, or to none. One of ours
+/// tells, and comes as a main stream (JOIN). Thread-safe.
 /// </summary>
 /// <param name="patience">How long a recovery waits for its migration to notice that its link is gone.</param>
 sealed class PostcopyLinks(TimeSpan patience)
@@ -43,7 +44,7 @@ sealed class PostcopyLinks(TimeSpan patience)
     /// <summary>Brings a recovery to its migration, until that is through with it. Throws DestinationRefused.</summary>
     public void Recover(ArrivedConnection arrived)
     {
-        var postcopies = Find(arrived, migration => migration.IsPostcopy);
+        var postcopies = Find(arrived, migration => migration.MayRecover);
         if (postcopies.Length > 1) throw Ambiguous("recovery");
         if (postcopies.Length == 0 || !postcopies[0].TryRecover(arrived.Connection, patience))
             throw Refused("A source wants to go on with a postcopy, and none from its address waits for that.");

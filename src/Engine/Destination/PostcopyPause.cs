@@ -1,3 +1,4 @@
+using PsMigrate.Engine.Protocol;
 using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Engine.Destination;
@@ -20,11 +21,17 @@ sealed class PostcopyPause
         get { lock (_lock) return _isWaiting; }
     }
 
+    /// <summary>Whether nobody waits here any more.</summary>
+    public bool IsClosed
+    {
+        get { lock (_lock) return _isClosed; }
+    }
+
     /// <summary>
-    /// The next connection, waiting at most so long for it; null when none came, or <see cref="Close"/> was called. The migration is through
+    /// The next connection, with what has read from it already, waiting at most so long for it; null when none came, or <see cref="Close"/> was called. The migration is through
     /// with the one before.
     /// </summary>
-    public IConnection? Await(TimeSpan wait)
+    public (IConnection Connection, WireReader? Reader)? Await(TimeSpan wait)
     {
         var deadline = new Deadline(wait);
         lock (_lock)
@@ -37,7 +44,7 @@ sealed class PostcopyPause
             if (_offered is null) return null;
             (_inUse, _offered) = (_offered, null);
             _inUse.State = OfferState.Taken;
-            return _inUse.Connection;
+            return (_inUse.Connection, _inUse.Reader);
         }
     }
 
@@ -45,14 +52,14 @@ sealed class PostcopyPause
     /// Gives a connection to a migration that waits here, or will within so long, and returns when it is through with it. False when it
     /// does not take it.
     /// </summary>
-    public bool TryOffer(IConnection connection, TimeSpan wait)
+    public bool TryOffer(IConnection connection, WireReader? reader, TimeSpan wait)
     {
         var deadline = new Deadline(wait);
         lock (_lock)
         {
             while (!_isClosed && (!_isWaiting || _offered is not null) && !deadline.IsOver) Monitor.Wait(_lock, deadline.Left);
             if (_isClosed || !_isWaiting || _offered is not null) return false;
-            var offer = _offered = new Offer(connection);
+            var offer = _offered = new Offer(connection, reader);
             Monitor.PulseAll(_lock);
             while (offer.State is OfferState.Open or OfferState.Taken) Monitor.Wait(_lock);
             return offer.State == OfferState.Done;
@@ -87,9 +94,11 @@ sealed class PostcopyPause
         Done,
     }
 
-    sealed class Offer(IConnection connection)
+    sealed class Offer(IConnection connection, WireReader? reader)
     {
         public IConnection Connection => connection;
+
+        public WireReader? Reader => reader;
 
         public OfferState State { get; set; }
     }

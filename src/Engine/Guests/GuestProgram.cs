@@ -70,10 +70,36 @@ static unsafe class GuestTick
 {
     /// <summary>Runs one tick; marks the page after the store.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Run(in GuestProgram program, ref CpuRegisters cpu, RamBlock ram)
+    public static void Run(in GuestProgram program, ref CpuRegisters cpu, RamBlock ram) =>
+        Touch(program, ref cpu, ram, Begin(program, ref cpu, out var draw), draw);
+
+    /// <summary>
+    /// Runs one tick if the page that it needs is there. Else the page is returned, and registers and memory are as before; -1 when it ran.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static long RunChecked(in GuestProgram program, ref CpuRegisters cpu, RamBlock ram, PageFaults faults)
     {
-        var draw = Generator.Next(ref cpu.Random);
-        var page = program.FirstPage + (long)NextPage(program, ref cpu, draw);
+        var before = cpu;
+        var page = Begin(program, ref cpu, out var draw);
+        if (faults.IsMissing(ram, page))
+        {
+            cpu = before;
+            return page;
+        }
+        Touch(program, ref cpu, ram, page, draw);
+        return -1;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static long Begin(in GuestProgram program, ref CpuRegisters cpu, out ulong draw)
+    {
+        draw = Generator.Next(ref cpu.Random);
+        return program.FirstPage + (long)NextPage(program, ref cpu, draw);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void Touch(in GuestProgram program, ref CpuRegisters cpu, RamBlock ram, long page, ulong draw)
+    {
         var bytes = ram.PageForWrite(page);
         if (program.Workload == GuestWorkload.WalkingIncrement)
             Volatile.Write(ref *bytes, (byte)(*bytes + 1));

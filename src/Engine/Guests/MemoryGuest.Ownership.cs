@@ -32,7 +32,8 @@ public sealed partial class MemoryGuest
     /// <summary>
     /// Starts the vCPUs. A guest in doubt is first settled with its destination; a copy that was left behind by a migration
     /// runs again only with <paramref name="force"/>. The machine of a QEMU does not run here: such a copy is then suspended, and can be
-    /// sent and saved again. Throws GuestBusy, GuestInDoubt, GuestRunsElsewhere, and UnsupportedByGuest for a machine that is suspended.
+    /// sent and saved again. Throws GuestBusy, GuestInDoubt, GuestRunsElsewhere, GuestLost, and UnsupportedByGuest for a machine that is
+    /// suspended.
     /// </summary>
     public override void Resume(bool force = false)
     {
@@ -57,6 +58,8 @@ public sealed partial class MemoryGuest
                     throw new MigrationException(MigrationErrorId.GuestInDoubt, MigrationSide.User,
                         $"Guest {Name} may run at {MovedTo}, which can't be asked. Look there first; with -Force it {ByForce} all the same.")
                     { Location = GuestLocation.InDoubt };
+                case GuestState.Lost when !force || _missingBecause is not null:
+                    throw Lost();
                 case GuestState.Suspended when Machine is not null:
                     throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
                         $"Guest {Name} is a machine {MachineType} of a QEMU, which can't run here. Start-VmMigration sends it to a QEMU that runs it.");
@@ -112,7 +115,7 @@ public sealed partial class MemoryGuest
         }
     }
 
-    /// <summary>Takes the guest for a migration. Throws GuestBusy, GuestInDoubt, GuestRunsElsewhere.</summary>
+    /// <summary>Takes the guest for a migration. Throws GuestBusy, GuestInDoubt, GuestRunsElsewhere, GuestLost.</summary>
     /// <param name="owner">The migration's own object.</param>
     /// <param name="migration">The id under which it is announced.</param>
     /// <param name="keepsSource">Whether the guest stays registered here after success.</param>
@@ -124,6 +127,8 @@ public sealed partial class MemoryGuest
             if (_owner is not null)
                 throw new MigrationException(MigrationErrorId.GuestBusy, MigrationSide.User, $"Guest {Name} is being migrated or measured already.");
             CheckReserved(holder);
+            if (_faults is not null) throw Incomplete("migrated, saved or measured");
+            if (_state is GuestState.Lost) throw Lost();
             if (_state is GuestState.InDoubt)
                 throw new MigrationException(MigrationErrorId.GuestInDoubt, MigrationSide.User,
                     $"Guest {Name} may run at {MovedTo}. Settle that with Resume-MigrationGuest first.");

@@ -116,7 +116,7 @@ public sealed partial class MemoryGuest : Guest
     /// <summary>Whether a migration or another long operation has it.</summary>
     public override bool IsBusy
     {
-        get { lock (_lock) return _owner is not null || IsReserved; }
+        get { lock (_lock) return _owner is not null || _faults is not null || IsReserved; }
     }
 
     /// <summary>How much of their time its vCPUs are held back, 0 to 99.</summary>
@@ -158,8 +158,14 @@ public sealed partial class MemoryGuest : Guest
         foreach (var cpu in _cpus) cpu.StopAtTick = tick is { } value ? checked((ulong)value) : ulong.MaxValue;
     }
 
-    /// <summary>The digest of RAM; a running guest is held between two ticks meanwhile.</summary>
-    public string Digest() => AtTickBoundary(() => RamDigest.Compute(Memory));
+    /// <summary>
+    /// The digest of RAM; a running guest is held between two ticks meanwhile. Throws GuestBusy and GuestLost when pages are missing.
+    /// </summary>
+    public string Digest() => AtTickBoundary(() =>
+    {
+        CheckWhole("compared");
+        return RamDigest.Compute(Memory);
+    });
 
     /// <summary>Runs something while every vCPU stands between two ticks.</summary>
     internal T AtTickBoundary<T>(Func<T> action)
@@ -199,6 +205,9 @@ public sealed partial class MemoryGuest : Guest
         foreach (var cpu in _cpus) cpu.Rest();
     }
 
+    /// <summary>Called once, when it has been removed; it must not wait for anything.</summary>
+    internal Action? WhenRemoved { get; set; }
+
     /// <summary>Stops it and gives its memory back; a guest that a migration has can't be removed.</summary>
     internal override void Remove()
     {
@@ -207,10 +216,12 @@ public sealed partial class MemoryGuest : Guest
             if (_state == GuestState.Removed) return;
             if (_owner is not null) throw Busy("removed");
             CheckReserved(holder: null);
+            if (_faults is not null) throw Incomplete("removed");
             StopCpus();
             RestCpus();
             _state = GuestState.Removed;
             Memory.Release();
+            WhenRemoved?.Invoke();
         }
     }
 

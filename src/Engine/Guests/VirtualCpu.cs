@@ -4,10 +4,10 @@ namespace PsMigrate.Engine.Guests;
 
 /// <summary>
 /// A vCPU: a thread that runs a deterministic program tick by tick. It can be stopped between any two ticks, and goes on
-/// from its registers wherever they are loaded. Rates are kept by the clock, the ticks themselves know nothing of it. One that sleeps
-/// stands between two ticks already: it is stopped without being woken.
+/// from its registers wherever they are loaded. Rates are kept by the clock, the ticks themselves know nothing of it. One that sleeps, also
+/// for a page that is missing, stands between two ticks already: it is stopped without being woken.
 /// </summary>
-sealed class VirtualCpu
+sealed partial class VirtualCpu
 {
     // What a late vCPU may make up for at once; the rest of a delay is given up, so that no burst follows a stall.
     static readonly long MaxCatchUp = Stopwatch.Frequency / 50;
@@ -81,7 +81,7 @@ sealed class VirtualCpu
         }
     }
 
-    /// <summary>Whether it sleeps until its next tick is due, or because it is held back.</summary>
+    /// <summary>Whether it sleeps until its next tick is due, or its next page is there, or because it is held back.</summary>
     public bool IsAsleep
     {
         get { lock (_gate) return _run != 0 && _asleep == _run; }
@@ -123,7 +123,11 @@ sealed class VirtualCpu
     {
         lock (_gate)
         {
-            if (IsAsleep) _running = 0;
+            if (IsAsleep)
+            {
+                _running = 0;
+                _faults?.Pause(Index);
+            }
             _run = 0;
         }
     }
@@ -181,7 +185,7 @@ sealed class VirtualCpu
                 sliceStart = Stopwatch.GetTimestamp();
                 continue;
             }
-            RunTicks(run, Due(now, ticksPerTimestamp, ref paceStart, ref paceTick));
+            if (RunTicks(run, Due(now, ticksPerTimestamp, ref paceStart, ref paceTick))) continue;
             if (Program.TicksPerSecond > 0 || Tick >= StopAtTick) Nap(run);
             // A guest that waited at its target tick owes nothing for that time.
             if (Tick >= StopAtTick) (paceStart, paceTick) = (Stopwatch.GetTimestamp(), Tick);
@@ -205,13 +209,29 @@ sealed class VirtualCpu
         return (long)due;
     }
 
-    void RunTicks(int run, long count)
+    /// <summary>Runs so many ticks, or fewer. Whether it had to wait for a page.</summary>
+    bool RunTicks(int run, long count)
+    {
+        var before = _registers.Tick;
+        // One loop with a look at each page, and one without, which costs a guest that has them all nothing.
+        var (faults, missing) = (_faults, -1L);
+        if (faults is null) RunPlain(run, count);
+        else missing = RunChecked(run, count, faults);
+        if (_registers.Tick != before) RememberTicks();
+        if (missing < 0) return false;
+        Await(run, missing, faults!);
+        return true;
+    }
+
+    void RunPlain(int run, long count)
     {
         var program = Program;
         var last = StopAtTick;
-        var before = _registers.Tick;
         for (; count > 0 && _run == run && _registers.Tick < last; count--) GuestTick.Run(program, ref _registers, _ram);
-        if (_registers.Tick == before) return;
+    }
+
+    void RememberTicks()
+    {
         var now = Stopwatch.GetTimestamp();
         if (_firstTickTime == 0) Volatile.Write(ref _firstTickTime, now);
         Volatile.Write(ref _lastTickTime, now);

@@ -43,6 +43,9 @@ static class CommandRecord
             case CommandType.QueryOutcome:
                 CheckLength(reader, command, length, 16);
                 return command;
+            case CommandType.Join:
+                CheckLength(reader, command, length, 16 + 1);
+                return command;
             case CommandType.PostcopyAdvise when length == 0:
                 throw reader.Error(MigrationErrorId.UnsupportedFeature, "Postcopy of dirty bitmaps alone is not supported; switch the capability dirty-bitmaps off at the source.");
             case CommandType.PostcopyAdvise:

@@ -61,6 +61,10 @@ namespace PsMigrate.Engine.Protocol;
 ///   RESUME                    ─────────────▶
 ///                             ◀───────────── RESUME_ACK; requests that are still open come again
 /// </code>
+/// A recovery asks like QUERY_OUTCOME: of a guest that waits for RUN it is the end. When the migration still has a link, that is cut. Of one
+/// that is over already Running is followed at once by its last words, once more: POSTCOPY_FIGURES and SHUT 0 when all pages had come, or
+/// FAILURE and SHUT 1 when the guest was given up. A preempt channel belongs to a migration that was advised, and may join before RUN: Running
+/// then says only that it does; anything else, and nothing was changed by the question. Its pages may come from LISTEN on.
 /// </para>
 /// </summary>
 static class Handshake

@@ -66,6 +66,7 @@ readonly record struct ReturnPathMessage(ReturnPathType Type, byte[] Payload)
         ReturnPathType.Ready => (16, 32),
         ReturnPathType.Running => (8, 8),
         ReturnPathType.Outcome => (17, 17),
+        ReturnPathType.PostcopyFigures => (PostcopyFiguresMessage.LeastLength, PostcopyFiguresMessage.MostLength),
         _ => (-1, -1),
     };
 
@@ -91,6 +92,19 @@ readonly record struct ReturnPathMessage(ReturnPathType Type, byte[] Payload)
 
     public static ReturnPathMessage Outcome(Guid instance, byte outcome) =>
         new(ReturnPathType.Outcome, [.. instance.ToByteArray(), outcome]);
+
+    /// <summary>REQ_PAGES_ID, or REQ_PAGES of the block that was named last: bytes that the guest waits for, whole pages.</summary>
+    public static ReturnPathMessage RequestPages(string? block, ulong start, uint length)
+    {
+        var name = Encoding.UTF8.GetBytes(block ?? "");
+        var payload = new byte[12 + (block is null ? 0 : 1 + name.Length)];
+        BinaryPrimitives.WriteUInt64BigEndian(payload, start);
+        BinaryPrimitives.WriteUInt32BigEndian(payload.AsSpan(8), length);
+        if (block is null) return new ReturnPathMessage(ReturnPathType.RequestPages, payload);
+        payload[12] = (byte)name.Length;
+        name.CopyTo(payload, 13);
+        return new ReturnPathMessage(ReturnPathType.RequestPagesId, payload);
+    }
 
     public static ReturnPathMessage Failure(MigrationErrorId id, string text)
     {

@@ -8,6 +8,8 @@ namespace PsMigrate.Engine.Ram;
 sealed class ArrivingRam
 {
     readonly Dictionary<string, ArrivingBlock> _byName;
+    volatile bool _keepsFirst;
+    volatile PageFaults? _faults;
 
     public ArrivingRam(GuestMemory memory)
     {
@@ -21,7 +23,26 @@ sealed class ArrivingRam
     /// <summary>
     /// Set in postcopy: a page that has come is never written again, for the guest may have gone on with it (ramblock_recv_bitmap of QEMU).
     /// </summary>
-    public bool KeepsFirst { get; set; }
+    public bool KeepsFirst
+    {
+        get => _keepsFirst;
+        set => _keepsFirst = value;
+    }
+
+    /// <summary>Who waits for pages, told of each that comes in postcopy; null when nobody runs on this memory before it is whole.</summary>
+    public PageFaults? Faults
+    {
+        get => _faults;
+        set => _faults = value;
+    }
+
+    /// <summary>Whether a page of the guest has come. Any thread.</summary>
+    public bool HasCome(RamBlock block, long page)
+    {
+        foreach (var arriving in Blocks)
+            if (arriving.Block == block) return arriving.HasCome(page);
+        return false;
+    }
 
     /// <summary>In the order of the stream.</summary>
     public ArrivingBlock[] Blocks { get; }

@@ -24,6 +24,8 @@ sealed partial class PageRecords
             case RamFlags.Run | RamFlags.Zero:
                 ReadZeroRun(reader, Locate(reader, flags, offset));
                 return true;
+            case RamFlags.Run | RamFlags.Xbzrle when Ram?.KeepsFirst == true:
+                throw NotInPostcopy(reader, flags);
             case RamFlags.Run | RamFlags.Xbzrle:
                 ReadSparse(reader, Locate(reader, flags, offset));
                 return true;
@@ -47,8 +49,7 @@ sealed partial class PageRecords
         var left = RunLength(reader, from);
         if (Ram!.KeepsFirst)
         {
-            // Some may have come already: each is looked at.
-            for (; left > 0; left--, from.Page++) ReadPage(reader, from);
+            ReadRunOnce(reader, from, left);
             return;
         }
         NormalPages += left;
@@ -81,8 +82,7 @@ sealed partial class PageRecords
     {
         if (Ram!.KeepsFirst)
         {
-            for (; count > 0; count--, from.Page++)
-                if (IsWanted(from)) from.Block.Clear(from.Page);
+            ClearOnce(from, count);
             return;
         }
         from.Block.MakeZero(from.Page, count);
@@ -92,13 +92,10 @@ sealed partial class PageRecords
     void ReadSparse(WireReader reader, (ArrivingBlock Block, long Page) to)
     {
         var encoded = PeekDifference(reader);
-        if (IsWanted(to))
-        {
-            _density.Arriving(Ram!.Memory, to.Block.Block, to.Page);
-            to.Block.MakeZero(to.Page);
-            Decode(reader, encoded, to);
-            to.Block.MarkReceived(to.Page);
-        }
+        _density.Arriving(Ram!.Memory, to.Block.Block, to.Page);
+        to.Block.MakeZero(to.Page);
+        Decode(reader, encoded, to);
+        to.Block.MarkReceived(to.Page);
         reader.Skip(encoded.Length);
         SparsePages++;
     }

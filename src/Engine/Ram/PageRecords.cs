@@ -103,7 +103,7 @@ sealed partial class PageRecords
                 ReadZero(reader, Locate(reader, flags, offset));
                 return true;
             case RamFlags.Xbzrle or RamFlags.CompressPage when Ram?.KeepsFirst == true:
-                throw reader.Error(MigrationErrorId.OutOfOrder, $"RAM record 0x{flags:x3} can't be in postcopy.");
+                throw NotInPostcopy(reader, flags);
             case RamFlags.Xbzrle:
                 ReadDifference(reader, Locate(reader, flags, offset));
                 return true;
@@ -130,16 +130,12 @@ sealed partial class PageRecords
         return (_block, offset / GuestMemory.PageSize);
     }
 
-    bool IsWanted((ArrivingBlock Block, long Page) to) => !Ram!.KeepsFirst || !to.Block.HasCome(to.Page);
-
     void ReadPage(WireReader reader, (ArrivingBlock Block, long Page) to)
     {
         var bytes = reader.Peek(GuestMemory.PageSize)[..GuestMemory.PageSize];
-        if (IsWanted(to))
-        {
-            _density.Arriving(Ram!.Memory, to.Block.Block, to.Page);
-            to.Block.Store(to.Page, bytes);
-        }
+        _density.Arriving(Ram!.Memory, to.Block.Block, to.Page);
+        if (Ram.KeepsFirst) StoreOnce(to, bytes);
+        else to.Block.Store(to.Page, bytes);
         reader.Skip(GuestMemory.PageSize);
         NormalPages++;
     }
@@ -148,7 +144,8 @@ sealed partial class PageRecords
     {
         var fill = reader.Byte();
         if (fill != 0) throw reader.Error(MigrationErrorId.InvalidValue, $"A page filled with 0x{fill:x2} can't be, only with zero.");
-        if (IsWanted(to)) to.Block.Clear(to.Page);
+        if (Ram!.KeepsFirst) ClearOnce(to, 1);
+        else to.Block.Clear(to.Page);
         ZeroPages++;
     }
 

@@ -32,18 +32,41 @@ static class WireThrough
     public static void ReadThrough(this WireReader reader, Span<byte> to)
     {
         to = to[reader.TakeHeld(to)..];
-        if (reader.Pipe is not BlockPipeReader pipe || to.Length < Least)
+        if (reader.Pipe is not BlockPipeReader || to.Length < Least)
         {
             reader.Bytes(to);
             return;
         }
         // To the last byte, however few are left: a block would take what comes behind them, which may have its own place too.
-        while (!to.IsEmpty)
+        while (!to.IsEmpty) to = to[reader.ReadSome(to, goesThrough: true)..];
+    }
+
+    /// <summary>
+    /// Receives some bytes, at least one; with <paramref name="goesThrough"/> past the blocks of the pipe, as long as nothing was read ahead.
+    /// Throws UnexpectedEnd, ConnectionLost.
+    /// </summary>
+    public static int ReadSome(this WireReader reader, Span<byte> to, bool goesThrough)
+    {
+        if (reader.TakeHeld(to) is > 0 and var held) return held;
+        if (goesThrough && reader.Pipe is BlockPipeReader { HasUnread: false } pipe)
         {
             var count = pipe.ReadThrough(to[..Math.Min(to.Length, Piece)]);
             if (count == 0) throw reader.Error(MigrationErrorId.UnexpectedEnd, $"The stream ends where {to.Length} more bytes were expected.");
             reader.Passed(count);
-            to = to[count..];
+            return count;
+        }
+        reader.Peek(1);
+        return reader.TakeHeld(to);
+    }
+
+    /// <summary>Consumes bytes that nobody wants. Throws UnexpectedEnd, ConnectionLost.</summary>
+    public static void Pass(this WireReader reader, int count)
+    {
+        while (count > 0)
+        {
+            var passed = Math.Min(reader.Peek(1).Length, count);
+            reader.Skip(passed);
+            count -= passed;
         }
     }
 }

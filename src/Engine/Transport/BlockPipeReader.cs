@@ -20,6 +20,9 @@ abstract class BlockPipeReader : PipeReader
     /// <summary>Bytes taken from the link so far. Any thread may ask.</summary>
     public long BytesReceived => Volatile.Read(ref _received);
 
+    /// <summary>Whether something was received that is not consumed: it can't be read past.</summary>
+    public bool HasUnread => Start != End;
+
     /// <summary>The block that holds what was received and is not consumed.</summary>
     protected byte[] Block { get; set; } = [];
 
@@ -71,7 +74,7 @@ abstract class BlockPipeReader : PipeReader
     public int ReadThrough(Span<byte> to)
     {
         ObjectDisposedException.ThrowIf(_isDone, this);
-        if (Start != End) throw new InvalidOperationException("What was received before is not consumed.");
+        if (HasUnread) throw new InvalidOperationException("What was received before is not consumed.");
         if (_isEnd) return 0;
         var count = ReceiveThrough(to);
         // A block may have come with more than there was room for.

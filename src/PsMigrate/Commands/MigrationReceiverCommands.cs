@@ -25,7 +25,10 @@ public sealed class GetMigrationReceiverCommand : EngineCmdlet
     }
 }
 
-/// <summary>Stops receivers: nothing more is taken, and what is on its way goes back to its source. Guests that arrived stay.</summary>
+/// <summary>
+/// Stops receivers: nothing more is taken, and what is on its way goes back to its source. Guests that arrived stay. One with a postcopy under
+/// way is stopped by force alone: its guest is lost.
+/// </summary>
 [Cmdlet(VerbsLifecycle.Stop, "MigrationReceiver", SupportsShouldProcess = true)]
 [OutputType(typeof(ReceiverState))]
 public sealed class StopMigrationReceiverCommand : EngineCmdlet
@@ -38,6 +41,10 @@ public sealed class StopMigrationReceiverCommand : EngineCmdlet
     [ArgumentCompleter(typeof(ReceiverIdCompleter))]
     public int[] Id { get; set; } = [];
 
+    /// <summary>Lose guests in postcopy.</summary>
+    [Parameter(HelpMessage = "Stop also while a postcopy is under way. Its guest runs here, and what its source still has of it is lost.")]
+    public SwitchParameter Force { get; set; }
+
     /// <summary>Give the states out.</summary>
     [Parameter(HelpMessage = "Give the states of the receivers out.")]
     public SwitchParameter PassThru { get; set; }
@@ -47,13 +54,17 @@ public sealed class StopMigrationReceiverCommand : EngineCmdlet
     {
         foreach (var receiver in ReceiverLookup.ById(Id, WriteFailure))
         {
-            var coming = receiver.ActiveCount;
-            var action = coming == 0
-                ? "Stop listening"
-                : $"Stop listening; {Figures.Count(coming, "guest")} on the way stay where they come from";
-            if (!ShouldProcess($"receiver {receiver.Id} at {receiver.Uri}", action)) continue;
-            receiver.Stop();
-            if (PassThru) WriteObject(receiver.GetState());
+            if (!ShouldProcess($"receiver {receiver.Id} at {receiver.Uri}", Action(receiver))) continue;
+            if (Try(receiver.Id, () => receiver.Stop(Force)) && PassThru) WriteObject(receiver.GetState());
         }
+    }
+
+    static string Action(MigrationReceiver receiver)
+    {
+        var over = receiver.PostcopyCount;
+        var coming = Math.Max(0, receiver.ActiveCount - over);
+        return "Stop listening"
+            + (coming == 0 ? "" : $"; {Figures.Count(coming, "guest")} on the way stay where they come from")
+            + (over == 0 ? "" : $"; {Figures.Count(over, "guest")} in postcopy lost for good");
     }
 }

@@ -15,6 +15,13 @@ public sealed class ReturnPathMessageTests
     }
 
     [Fact]
+    public void Requests_for_pages_are_the_bytes_of_QEMU()
+    {
+        Assert.Equal([0, 3, 0, 16, 0, 0, 0, 0, 0x12, 0x34, 0x50, 0, 0, 0, 0x10, 0, 3, (byte)'r', (byte)'a', (byte)'m'], Bytes(ReturnPathMessage.RequestPages("ram", 0x12345000, 4096)));
+        Assert.Equal([0, 4, 0, 12, 0, 0, 0, 0, 0x12, 0x34, 0x50, 0, 0, 0, 0x20, 0], Bytes(ReturnPathMessage.RequestPages(null, 0x12345000, 8192)));
+    }
+
+    [Fact]
     public void Each_message_comes_back_as_it_was()
     {
         ReturnPathMessage[] messages =
@@ -22,6 +29,7 @@ public sealed class ReturnPathMessageTests
             ReturnPathMessage.Shut(1), ReturnPathMessage.Pong(7), ReturnPathMessage.Accepted, ReturnPathMessage.Ready(Guid.NewGuid(), null),
             ReturnPathMessage.Ready(Guid.NewGuid(), new byte[16]), ReturnPathMessage.Running(TimeSpan.FromMilliseconds(5)),
             ReturnPathMessage.Outcome(Guid.NewGuid(), 2), ReturnPathMessage.Failure(MigrationErrorId.WrongFooter, "why"),
+            ReturnPathMessage.RequestPages("ram", 0, 4096), ReturnPathMessage.RequestPages(null, 0x1000, 4096),
         ];
         foreach (var message in messages)
         {
@@ -71,6 +79,8 @@ public sealed class ReturnPathMessageTests
     [InlineData(ReturnPathType.Ready, 15)]
     [InlineData(ReturnPathType.Ready, 33)]
     [InlineData(ReturnPathType.Outcome, 16)]
+    [InlineData(ReturnPathType.PostcopyFigures, 57)]
+    [InlineData(ReturnPathType.PostcopyFigures, 507)]
     public void A_wrong_length_is_refused(object type, int length) => Refused(MigrationErrorId.InvalidLength, (ushort)(ReturnPathType)type, length);
 
     [Fact]

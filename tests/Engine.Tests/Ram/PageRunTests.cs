@@ -76,7 +76,7 @@ public sealed class PageRunTests : IDisposable
         Load(
         [
             .. Convert.FromHexString("0000000000002400" + "0372616D" + "00000003"), .. _content.AsSpan(0, 3 * Page),
-            .. Convert.FromHexString("0000000000003422" + "00000005" + "0000000000002460" + "0003" + "050142"), .. Eos(),
+            .. Convert.FromHexString("0000000000003422" + "00000005"), .. Eos(),
         ], loader: loader);
         Assert.True(_memory.Ram.Page(3).SequenceEqual(before));
         Assert.True(_memory.Ram.Page(2).SequenceEqual(_content.AsSpan(0, Page)));

@@ -28,6 +28,42 @@ sealed record RecordedStream(byte[] Bytes, IReadOnlyList<long> Boundaries, strin
         return Finish(guest, bytes, stream, migration);
     }
 
+    /// <summary>
+    /// As a source of ours sends a postcopy: a pass, of which a third is discarded, the package, RUN, then what is missing, in single pages and
+    /// runs.
+    /// </summary>
+    public static (RecordedStream Stream, long Run) OursInPostcopy(long size = 512 << 10)
+    {
+        var guest = SmallGuest(size);
+        var bytes = new BytesWriter();
+        var migration = Guid.NewGuid();
+        var stream = new StreamBuilder(guest, bytes, migration).UpTo(StreamStep.Announcement).Advise().UpTo(StreamStep.RamPart);
+        var ram = guest.Memory.Ram;
+        stream.Ram(RecordType.SectionPart, () =>
+        {
+            for (long page = 0; page < ram.Pages; page++) stream.Raw(page, ram.Page(page));
+        });
+        CommandRecord.Write(stream.Wire, CommandType.SwitchoverStart);
+        var (first, count) = (ram.Pages / 3, ram.Pages / 3);
+        stream.Discard(first, 1).Discard(first + 1, count - 1);
+        CommandRecord.WritePing(stream.Wire, 2);
+        stream.Package();
+        CommandRecord.Write(stream.Wire, CommandType.Run);
+        stream.Mark();
+        var run = stream.Wire.Position;
+        stream.Ram(RecordType.SectionPart, () =>
+        {
+            for (var page = first; page < first + (count / 2); page++) stream.Raw(page, ram.Page(page));
+            stream.Run(first + (count / 2), ram.Span((first + (count / 2)) * GuestMemory.PageSize, (int)(count - (count / 2)) * GuestMemory.PageSize));
+        });
+        stream.Mark();
+        stream.Ram(RecordType.SectionEnd, () => { });
+        stream.Mark();
+        stream.Write(StreamStep.Eof);
+        stream.Wire.Flush();
+        return (Finish(guest, bytes, stream, migration), run);
+    }
+
     /// <summary>As a machine none of QEMU sends it: RAM only, nothing announced.</summary>
     public static RecordedStream Foreign(long size = 512 << 10)
     {

@@ -82,7 +82,8 @@ sealed class StreamBuilder(MemoryGuest guest, PipeWriter pipe, Guid migration, b
         Mark();
     }
 
-    void Mark()
+    /// <summary>A record ends here.</summary>
+    public void Mark()
     {
         if (_boundaries[^1] != Wire.Position) _boundaries.Add(Wire.Position);
     }
@@ -100,6 +101,58 @@ sealed class StreamBuilder(MemoryGuest guest, PipeWriter pipe, Guid migration, b
         Wire.Bytes(System.Text.Encoding.UTF8.GetBytes(machine));
     }
 
+    /// <summary>POSTCOPY_ADVISE, with the pages that we have.</summary>
+    public StreamBuilder Advise()
+    {
+        Span<byte> sizes = [0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0x10, 0];
+        CommandRecord.Write(Wire, CommandType.PostcopyAdvise, sizes);
+        Mark();
+        return this;
+    }
+
+    /// <summary>One range of pages that come anew.</summary>
+    public StreamBuilder Discard(long first, long count)
+    {
+        var payload = new byte[1 + 4 + 1 + 16];
+        (payload[1], payload[2], payload[3], payload[4]) = (3, (byte)'r', (byte)'a', (byte)'m');
+        System.Buffers.Binary.BinaryPrimitives.WriteInt64BigEndian(payload.AsSpan(6), first * GuestMemory.PageSize);
+        System.Buffers.Binary.BinaryPrimitives.WriteInt64BigEndian(payload.AsSpan(14), count * GuestMemory.PageSize);
+        CommandRecord.Write(Wire, CommandType.PostcopyRamDiscard, payload);
+        Mark();
+        return this;
+    }
+
+    /// <summary>LISTEN and all that is not RAM, as one package; what else is in it is the test's affair.</summary>
+    public StreamBuilder Package(Action<StreamBuilder>? write = null)
+    {
+        var bytes = new BytesWriter();
+        var inner = new StreamBuilder(guest, bytes, migration) { _sections = 100 };
+        if (write is null) inner.Listen().Write(StreamStep.Cpus, StreamStep.Devices, StreamStep.GlobalState);
+        else write(inner);
+        inner.Wire.Flush();
+        Span<byte> length = stackalloc byte[4];
+        System.Buffers.Binary.BinaryPrimitives.WriteInt32BigEndian(length, bytes.Written.Length);
+        CommandRecord.Write(Wire, CommandType.Packaged, length);
+        Wire.Bytes(bytes.Written);
+        Mark();
+        return this;
+    }
+
+    public StreamBuilder Listen()
+    {
+        CommandRecord.Write(Wire, CommandType.PostcopyListen);
+        return this;
+    }
+
+    /// <summary>These parts and no others.</summary>
+    public void Write(params ReadOnlySpan<StreamStep> steps)
+    {
+        foreach (var step in steps) Write(step);
+    }
+
+    /// <summary>The next page names its block.</summary>
+    public void ForgetBlock() => _hasNamedBlock = false;
+
     void Announce()
     {
         _isAnnounced = true;
@@ -109,7 +162,8 @@ sealed class StreamBuilder(MemoryGuest guest, PipeWriter pipe, Guid migration, b
         section.WriteFooter(Wire);
     }
 
-    void Ram(RecordType type, Action body)
+    /// <summary>A section of RAM.</summary>
+    public void Ram(RecordType type, Action body)
     {
         var section = new SectionHeader(1, StreamConstants.RamSection, 0, StreamConstants.RamVersion);
         if (type == RecordType.SectionStart) section.WriteNamed(Wire, type);

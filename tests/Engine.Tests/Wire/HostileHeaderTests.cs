@@ -91,7 +91,7 @@ public sealed class HostileHeaderTests
     [Theory]
     [InlineData((ushort)0)]
     [InlineData((ushort)12)]
-    [InlineData((ushort)0x5003)]
+    [InlineData((ushort)0x5004)]
     [InlineData((ushort)0xFFFF)]
     public void Unknown_command(ushort command) => Refused.After(StreamStep.ReturnPath, MigrationErrorId.UnknownRecord, wire => Command(wire, command, 0));
 

@@ -1,0 +1,53 @@
+using PsMigrate.Engine.Protocol;
+
+namespace PsMigrate.Engine.Destination;
+
+/// <summary>
+/// Migrations of this process that a further connection of their source may join, whatever address it comes from and whichever receiver it
+/// comes to: by their id, which nobody but the two ends knows. Of those that are over it keeps the last words, for a source that did not hear
+/// them. Thread-safe.
+/// </summary>
+static class Postcopies
+{
+    // A source asks within hours at most, and few of so many end in postcopy.
+    const int Kept = 1024;
+
+    static readonly Lock Lock = new();
+    static readonly Dictionary<Guid, IncomingMigration> UnderWay = [];
+    static readonly Dictionary<Guid, ReturnPathMessage[]> Over = [];
+    static readonly Queue<Guid> Order = new();
+
+    /// <summary>It may go over before its memory. One that came before with the same id keeps it.</summary>
+    public static void Enter(Guid id, IncomingMigration migration)
+    {
+        lock (Lock) UnderWay.TryAdd(id, migration);
+    }
+
+    /// <summary>Nobody can join it any more.</summary>
+    /// <param name="id">Its id.</param>
+    /// <param name="migration">The migration.</param>
+    /// <param name="lastWords">What its source was told at the end of a postcopy; empty when it came to none.</param>
+    public static void Leave(Guid id, IncomingMigration migration, ReturnPathMessage[] lastWords)
+    {
+        lock (Lock)
+        {
+            if (UnderWay.GetValueOrDefault(id) != migration) return;
+            UnderWay.Remove(id);
+            if (lastWords.Length == 0 || !Over.TryAdd(id, lastWords)) return;
+            Order.Enqueue(id);
+            if (Order.Count > Kept) Over.Remove(Order.Dequeue());
+        }
+    }
+
+    /// <summary>One that is under way; or null.</summary>
+    public static IncomingMigration? Find(Guid id)
+    {
+        lock (Lock) return UnderWay.GetValueOrDefault(id);
+    }
+
+    /// <summary>What the source of one that is over was told; empty when nothing is known.</summary>
+    public static ReturnPathMessage[] LastWords(Guid id)
+    {
+        lock (Lock) return Over.GetValueOrDefault(id, []);
+    }
+}

@@ -1,0 +1,11 @@
+namespace PsMigrate.Engine.Protocol;
+
+/// <summary>What a connection that joins a migration is for: the last byte of JOIN.</summary>
+enum JoinPurpose : byte
+{
+    /// <summary>It takes the place of a main channel that broke.</summary>
+    Recovery = 0,
+
+    /// <summary>It brings pages that the guest waits for, as page records alone.</summary>
+    Preempt = 1,
+}

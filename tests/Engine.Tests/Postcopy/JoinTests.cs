@@ -1,0 +1,171 @@
+using PsMigrate.Engine.Destination;
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Protocol;
+using PsMigrate.Engine.Tests.Support;
+
+namespace PsMigrate.Engine.Tests.Postcopy;
+
+/// <summary>Connections that say they belong to a migration: who can't know its id gets nowhere, and does no harm.</summary>
+public sealed class JoinTests
+{
+    [Theory]
+    [InlineData(JoinPurpose.Recovery)]
+    [InlineData(JoinPurpose.Preempt)]
+    public void Of_a_migration_that_nobody_knows_nothing_follows(object purpose)
+    {
+        using var source = new PostcopySource();
+        source.GoOver();
+        var guess = source.Migration.ToByteArray();
+        for (var at = 0; at < 16; at++)
+        {
+            guess[at] ^= 1;
+            var (incoming, link) = source.Connect();
+            Assert.Equal(HandoverOutcome.Unknown, link.Join(new Guid(guess), (JoinPurpose)purpose));
+            // Whatever it sends now is refused, and reaches nobody.
+            CommandRecord.Write(link.Wire, CommandType.PostcopyResume);
+            link.Wire.Flush();
+            Patience.Until(() => incoming.IsEnded, "the end of it");
+            Assert.True(incoming.IsQuestion);
+            Assert.Equal(MigrationErrorId.OutOfOrder, incoming.Error!.Id);
+            guess[at] ^= 1;
+        }
+        Assert.Equal(MigrationStatus.PostcopyActive, source.Arrival.Status);
+        source.SendAll().End().AssertArrived();
+    }
+
+    [Fact]
+    public void Each_connection_goes_to_its_own_migration_although_all_come_from_one_address()
+    {
+        PostcopySource[] sources = [new(GuestWorkload.Random), new(GuestWorkload.HotSpot), new(GuestWorkload.Sequential)];
+        foreach (var source in sources) source.GoOver().Answer(2);
+        foreach (var source in sources) source.Break();
+        foreach (var source in sources.Reverse()) source.SendMissing(source.Recover());
+        foreach (var source in sources)
+        {
+            source.End().AssertArrived();
+            source.Dispose();
+        }
+    }
+
+    [Fact]
+    public void A_second_recovery_takes_the_place_of_the_first()
+    {
+        using var source = new PostcopySource();
+        source.GoOver();
+        source.Break();
+        Assert.Equal(HandoverOutcome.Running, source.Rejoin());
+        var first = source.Main;
+        source.Main.AskBitmap();
+        var received = source.Recover();
+        Patience.Until(() => first.IsEnded, "the end of the first");
+        source.SendMissing(received).End().AssertArrived();
+    }
+
+    [Fact]
+    public void A_precopy_that_is_under_way_can_neither_be_recovered_nor_harmed()
+    {
+        using var source = new PostcopySource();
+        source.Setup().SendAll();
+        Assert.Equal(HandoverOutcome.Unknown, source.Connect().Link.Join(source.Migration, JoinPurpose.Recovery));
+        source.Package().Run().End();
+        source.AssertArrived();
+    }
+
+    [Fact]
+    public void A_precopy_that_waits_for_RUN_is_given_up_by_a_recovery_and_not_by_a_preempt_channel()
+    {
+        using var source = new PostcopySource();
+        source.Setup();
+        source.Stream.UpTo(StreamStep.Description);
+        source.Main.Expect(ReturnPathType.Ready);
+        Assert.Equal(HandoverOutcome.Running, source.Connect().Link.Join(source.Migration, JoinPurpose.Preempt));
+        Assert.Equal(HandoverOutcome.Discarded, source.Connect().Link.Join(source.Migration, JoinPurpose.Recovery));
+        CommandRecord.Write(source.Stream.Wire, CommandType.Run);
+        source.Stream.Wire.Flush();
+        source.AwaitEnd();
+        Assert.Equal(MigrationStatus.Failed, source.Arrival.Status);
+        Assert.Empty(TestGuests.On(source.Policy.HostName));
+    }
+
+    [Fact]
+    public void A_precopy_that_has_completed_is_told_and_no_more()
+    {
+        using var source = new PostcopySource();
+        source.Setup();
+        source.Stream.UpTo(StreamStep.Run);
+        source.Main.Expect(ReturnPathType.Shut);
+        source.AwaitEnd();
+        var (incoming, link) = source.Connect();
+        Assert.Equal(HandoverOutcome.Running, link.Join(source.Migration, JoinPurpose.Recovery));
+        Assert.Equal(HandoverOutcome.Unknown, source.Connect().Link.Join(source.Migration, JoinPurpose.Preempt));
+        link.Close();
+        Patience.Until(() => incoming.IsEnded, "the end of it");
+        Assert.Null(incoming.Error);
+        Reference.AssertIntact(source.Options, source.Arrived);
+    }
+
+    [Fact]
+    public void A_page_through_the_preempt_channel_before_LISTEN_ends_the_migration()
+    {
+        using var source = new PostcopySource();
+        source.Setup();
+        var link = source.Connect().Link;
+        Assert.Equal(HandoverOutcome.Running, link.Join(source.Migration, JoinPurpose.Preempt));
+        new StreamBuilder(source.Guest, link.Output, source.Migration).Zero(3);
+        link.Wire.Flush();
+        Assert.Equal(MigrationErrorId.OutOfOrder, source.Main.Expect(ReturnPathType.Failure).ReadFailure().Id);
+        source.AwaitEnd();
+        Assert.Empty(TestGuests.On(source.Policy.HostName));
+    }
+
+    [Fact]
+    public void A_preempt_channel_can_join_neither_before_the_list_of_blocks_nor_without_advice()
+    {
+        using var source = new PostcopySource();
+        source.Stream.UpTo(StreamStep.Announcement).Advise();
+        source.Stream.Wire.Flush();
+        source.Main.Expect(ReturnPathType.Accepted);
+        Assert.Equal(HandoverOutcome.Unknown, source.Connect().Link.Join(source.Migration, JoinPurpose.Preempt));
+        using var other = new PostcopySource();
+        other.Stream.UpTo(StreamStep.RamStart);
+        other.Main.Expect(ReturnPathType.Accepted);
+        Assert.Equal(HandoverOutcome.Unknown, other.Connect().Link.Join(other.Migration, JoinPurpose.Preempt));
+    }
+
+    [Theory]
+    [InlineData(2)]
+    [InlineData(255)]
+    public void A_purpose_that_nobody_knows_is_refused(byte purpose)
+    {
+        using var source = new PostcopySource();
+        source.GoOver();
+        Refused(MigrationErrorId.InvalidValue, wire => CommandRecord.Write(wire, CommandType.Join, [.. source.Migration.ToByteArray(), purpose]));
+        source.SendAll().End().AssertArrived();
+    }
+
+    [Fact]
+    public void It_is_of_version_3_and_comes_first()
+    {
+        var join = new byte[17];
+        Refused(MigrationErrorId.InvalidLength, wire => CommandRecord.Write(wire, CommandType.Join, join.AsSpan(1)));
+        Refused(MigrationErrorId.OutOfOrder, wire => CommandRecord.Write(wire, CommandType.Join, join), Handshake.ExtensionPing - 1);
+        Refused(MigrationErrorId.OutOfOrder, wire => CommandRecord.Write(wire, CommandType.Join, join), last: StreamStep.Announcement);
+        Refused(MigrationErrorId.OutOfOrder, wire => CommandRecord.Write(wire, CommandType.Join, join), Handshake.FirstPing);
+        Refused(MigrationErrorId.OutOfOrder, wire =>
+        {
+            CommandRecord.Write(wire, CommandType.Join, join);
+            CommandRecord.Write(wire, CommandType.Join, join);
+        });
+    }
+
+    static void Refused(MigrationErrorId expected, Action<WireWriter> then, uint ping = Handshake.ExtensionPing, StreamStep last = StreamStep.ExtensionPing)
+    {
+        var guest = RecordedStream.SmallGuest(64 << 10);
+        var bytes = new BytesWriter();
+        var stream = new StreamBuilder(guest, bytes, Guid.NewGuid()) { ExtensionPing = ping }.UpTo(last);
+        then(stream.Wire);
+        guest.Remove();
+        Assert.Equal(expected, Incoming.Run(bytes.Written).Migration.Error!.Id);
+    }
+}
