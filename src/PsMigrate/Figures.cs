@@ -49,9 +49,10 @@ public static class Figures
     /// <summary>The same for a word whose plural needs more than an s.</summary>
     public static string Count(long value, string one, string many) => $"{Count(value)} {(value == 1 ? one : many)}";
 
-    /// <summary>What it cost a guest to run before its memory, in one line.</summary>
-    public static string Postcopy(PostcopyFigures figures)
+    /// <summary>What it cost a guest to run before its memory, in one line; empty when there is nothing to tell.</summary>
+    public static string Postcopy(PostcopyFigures? figures)
     {
+        if (figures is null) return "";
         var followed = $"{Count(figures.Pages, "page")} followed";
         return figures.Faults == 0
             ? $"{followed}; the guest waited for none"

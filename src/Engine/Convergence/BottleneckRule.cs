@@ -36,8 +36,10 @@ static class BottleneckRule
             + "there, with -Destination by another way."),
         MigrationStatus.PostcopyRecoverSetup or MigrationStatus.PostcopyRecover =>
             (MigrationBottleneck.WaitingForDestination, "The ends are agreeing on what is missing."),
+        MigrationStatus.PostcopyActive when IsCapped(input.Bandwidth, input.MaxBandwidth) => (MigrationBottleneck.BandwidthCapped,
+            $"What the guest lacks follows it at {Rate(input.MaxBandwidth)}: Set-Migration -MaxPostcopyBandwidth."),
         MigrationStatus.PostcopyActive => (MigrationBottleneck.MemoryFollows,
-            "The guest runs at the destination, and needs both ends until all of its memory is there: Set-Migration -MaxPostcopyBandwidth sets how fast it follows."),
+            "The guest runs at the destination, and needs both ends until all of its memory is there."),
         _ => (MigrationBottleneck.SwitchingOver, ""),
     };
 

@@ -53,7 +53,8 @@ public sealed class ResumeMigrationCommand : PostcopyCmdlet
     [Parameter(HelpMessage = "Where to go on: tcp:HOST:PORT or unix:PATH; port 0 lets the destination choose, where its QMP is known. The same as "
         + "before by default.")]
     [ValidateNotNullOrEmpty]
-    [ArgumentCompleter(typeof(DestinationCompleter))]
+    [Destination]
+    [ArgumentCompleter(typeof(RecoveryAddressCompleter))]
     public string? Destination { get; set; }
 
     /// <summary>Do not wait.</summary>
