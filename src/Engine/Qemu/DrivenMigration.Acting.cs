@@ -27,8 +27,11 @@ sealed partial class DrivenMigration
         if (status == MigrationStatus.PostcopyActive && IsContinueDue) ContinueInPostcopy();
         if (status == MigrationStatus.PostcopyActive && _far is null) Commit();
         if (status == MigrationStatus.PostcopyPaused && _far?.Ask() is { HasEnded: true } word)
-            throw new MigrationException(MigrationErrorId.DestinationFailed, MigrationSide.Destination,
-                $"The guest had gone over to the destination, and {word.Trouble} What it wrote there is lost; the source has its state of before.");
+        {
+            lock (_lock) _location = GuestLocation.Lost;
+            throw new MigrationException(MigrationErrorId.GuestLost, MigrationSide.Destination,
+                $"The guest had gone over to the destination, and {word.Trouble} What it did there is lost; the source's QEMU has its state of before, and will not run it.");
+        }
     }
 
     /// <summary>Whether the guest stands at the destination and waits for leave.</summary>

@@ -122,10 +122,11 @@ public sealed class PostcopyTests
         var migration = InPostcopy(pair);
         pair.Destination.Kill();
         var result = DrivenPair.End(migration);
-        Assert.Equal((MigrationStatus.Failed, GuestLocation.Destination), (result.State, result.Location));
-        Assert.Equal(MigrationErrorId.DestinationFailed, result.Error!.Id);
+        Assert.Equal((MigrationStatus.Failed, GuestLocation.Lost), (result.State, result.Location));
+        Assert.Equal(MigrationErrorId.GuestLost, result.Error!.Id);
         Assert.NotEqual("running", pair.Source.RunState);
-        Assert.Throws<MigrationException>(() => pair.Guest.Resume());
+        Assert.Equal(GuestState.Lost, pair.Guest.State);
+        Assert.Equal(MigrationErrorId.GuestLost, Assert.Throws<MigrationException>(() => pair.Guest.Resume()).Id);
     }
 
     [QemuTheory]
