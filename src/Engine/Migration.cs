@@ -24,6 +24,14 @@ public sealed class Migration
     {
     }
 
+    static IMigrationRun Attempt(int id, Guest guest, MigrationUri destination, MigrationParameters parameters, object? holder) => guest switch
+    {
+        MemoryGuest memory => new OutgoingMigration(id, memory, destination.ToString(), KnowingPeer(destination, parameters), Connector(destination, parameters),
+            parameters.DestinationQmp is { } qmp ? QemuGuest.ConnectionTo(MigrationUri.Parse(qmp)) : null) { AwaitReady = Rehearsal.Await, Holder = holder },
+        QemuGuest driven => new DrivenMigration(id, driven, destination, parameters) { Holder = holder },
+        _ => throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User, $"A guest of kind {guest.Kind} can't be migrated."),
+    };
+
     /// <summary>
     /// Starts to migrate a guest and returns at once. Throws InvalidParameter, UnsupportedUri, DuplicateGuestName, GuestBusy,
     /// GuestInDoubt, GuestRunsElsewhere; then nothing has changed. Everything later is in <see cref="Result"/>.
@@ -132,16 +140,18 @@ public sealed class Migration
     /// <summary>Breaks the link of a postcopy on purpose. Throws InvalidState, UnsupportedByGuest.</summary>
     public void Pause() => _run.Pause();
 
-    /// <summary>Goes on with a paused postcopy; null is the same address. Throws InvalidUri, InvalidState, UnsupportedByGuest.</summary>
-    public void Recover(MigrationUri? destination = null) => _run.Recover(destination?.ToString(), "Resume-Migration was called.");
+    /// <summary>
+    /// Goes on with a paused postcopy; null is the same address. Returns when pages go again. Throws InvalidUri, InvalidState,
+    /// UnsupportedByGuest, and, of a guest that this process sends, why it could not: then it is paused as before, or over, with GuestLost
+    /// where the receiver that had the guest is gone.
+    /// </summary>
+    public void Recover(MigrationUri? destination = null) => _run.Recover(destination?.ToString());
 
-    static IMigrationRun Attempt(int id, Guest guest, MigrationUri destination, MigrationParameters parameters, object? holder) => guest switch
-    {
-        MemoryGuest memory => new OutgoingMigration(id, memory, destination.ToString(), KnowingPeer(destination, parameters), Connector(destination, parameters),
-            parameters.DestinationQmp is { } qmp ? QemuGuest.ConnectionTo(MigrationUri.Parse(qmp)) : null) { AwaitReady = Rehearsal.Await, Holder = holder },
-        QemuGuest driven => new DrivenMigration(id, driven, destination, parameters) { Holder = holder },
-        _ => throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User, $"A guest of kind {guest.Kind} can't be migrated."),
-    };
+    /// <summary>
+    /// Ends a postcopy that is paused and can't be recovered. What the guest did since it went over is lost; the source has it as it was
+    /// when it stopped there (<see cref="MigrationErrorId.GuestLost"/>). Throws InvalidState, UnsupportedByGuest.
+    /// </summary>
+    public void GiveUp() => _run.GiveUp();
 
     /// <summary>What makes the connections: one, and one for each channel.</summary>
     static Func<CancellationToken, IConnection> Connector(MigrationUri destination, MigrationParameters parameters) => destination.Kind switch
@@ -151,12 +161,6 @@ public sealed class Migration
         MigrationUriKind.Local => new LocalHost(destination).Connect,
         _ => cancel => Transport.Connector.Connect(destination, parameters.ConnectTimeout, cancel),
     };
-
-    /// <summary>
-    /// Ends a paused postcopy for good, and returns when it has ended: what the guest did since it went over is lost, and the source has it as
-    /// it was when it stopped there (<see cref="MigrationErrorId.GuestLost"/>). Throws InvalidState, UnsupportedByGuest.
-    /// </summary>
-    public void GiveUp() => _run.GiveUp();
 
     /// <summary>What is in this process needs nobody to say what it is.</summary>
     static MigrationParameters KnowingPeer(MigrationUri destination, MigrationParameters parameters) =>

@@ -23,10 +23,11 @@ sealed partial class RetryingRun
             if (_pausedSince == 0) _pausedSince = Stopwatch.GetTimestamp();
             if (Stopwatch.GetElapsedTime(_pausedSince) < _parameters.RetryDelay) return;
             (_pausedSince, _recoveries) = (0, _recoveries + 1);
+            Decide("Recovery", "paused", $"{_recoveries} of at most {_parameters.Retries}", "The link broke; it goes on by itself.", isWarning: false);
         }
         try
         {
-            _attempt.Recover(destination: null, $"The link broke; it goes on by itself, {_recoveries} of at most {_parameters.Retries} times.");
+            _attempt.Recover(destination: null);
         }
         catch (MigrationException error)
         {

@@ -122,9 +122,9 @@ sealed partial class RetryingRun : IMigrationRun
         }
     }
 
-    public void Recover(string? destination, string why)
+    public void Recover(string? destination)
     {
-        Present("resumed").Recover(destination, why);
+        Present("resumed").Recover(destination);
         lock (_lock) _isPausedOnPurpose = false;
     }
 

@@ -39,12 +39,13 @@ interface IMigrationRun
     /// <summary>Breaks the link of a postcopy on purpose (migrate-pause). Throws InvalidState, UnsupportedByGuest.</summary>
     void Pause();
 
-    /// <summary>Goes on with a paused postcopy, to the same or another address. Throws InvalidState, UnsupportedByGuest.</summary>
-    /// <param name="destination">Null is the address of before.</param>
-    /// <param name="why">The reason that is recorded.</param>
-    void Recover(string? destination, string why);
+    /// <summary>
+    /// Goes on with a paused postcopy, to the same or another address; returns when it does. Throws InvalidState, InvalidUri,
+    /// UnsupportedByGuest, and why it could not: then it is paused as before, or over.
+    /// </summary>
+    void Recover(string? destination);
 
-    /// <summary>Ends a paused postcopy for good; the guest is lost. Throws InvalidState, UnsupportedByGuest.</summary>
+    /// <summary>Ends a paused postcopy for good, and with it what the guest did since it went over. Throws InvalidState, UnsupportedByGuest.</summary>
     void GiveUp();
 }
 

@@ -130,15 +130,11 @@ sealed partial class DrivenMigration
         }
     }
 
-    /// <summary>QEMU is not asked to give up: it ends only when its process does.</summary>
-    void IMigrationRun.GiveUp() => throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
-        $"Guest {_guest.Name} lives in a QEMU, which does not give a postcopy up: it waits to go on until one of the two QEMUs is ended.");
-
     /// <summary>
     /// Goes on with a postcopy that was paused. With the QMP of the destination both ends are told (migrate-recover, migrate resume); without
     /// it the destination has to listen already.
     /// </summary>
-    public void Recover(string? destination, string why)
+    public void Recover(string? destination)
     {
         if (Status != MigrationStatus.PostcopyPaused) throw DrivenErrors.State($"Only a migration that is PostcopyPaused can go on, and this one is {Status}.");
         var address = destination is null ? _destination : MigrationUri.Parse(destination);
@@ -147,7 +143,7 @@ sealed partial class DrivenMigration
         if (_far is not null) address = _far.Recover(address);
         _qmp.Execute("migrate", new JsonObject { ["uri"] = address.ToString(), ["resume"] = true }, AnswerTimeout);
         lock (_lock) (_status, _recoveries) = (MigrationStatus.PostcopyRecoverSetup, _recoveries + 1);
-        Decide("Recovery", MigrationStatus.PostcopyPaused.ToString(), address.ToString(), why);
+        Decide("Recovery", MigrationStatus.PostcopyPaused.ToString(), address.ToString(), "The ends are connected anew.");
         _wake.Set();
     }
 }

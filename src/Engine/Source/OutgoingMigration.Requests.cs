@@ -69,7 +69,7 @@ sealed partial class OutgoingMigration
 
     public void Pause() => throw NoPostcopy();
 
-    public void Recover(string? destination, string why) => throw NoPostcopy();
+    public void Recover(string? destination) => throw NoPostcopy();
 
     public void GiveUp() => throw NoPostcopy();
 

@@ -151,7 +151,7 @@ public sealed class RetryingRunTests
         Failing.With(MigrationErrorId.InvalidState, run.Complete);
         Failing.With(MigrationErrorId.InvalidState, run.SwitchToPostcopy);
         Failing.With(MigrationErrorId.InvalidState, run.Pause);
-        Failing.With(MigrationErrorId.InvalidState, () => run.Recover(null, "test"));
+        Failing.With(MigrationErrorId.InvalidState, () => run.Recover(null));
         run.SetLimits(new MigrationLimits(MaxDowntime: TimeSpan.FromSeconds(1)));
         Assert.Equal(TimeSpan.FromSeconds(1), run.GetState().Parameters.MaxDowntime);
         run.Cancel(wait: true);
@@ -238,7 +238,7 @@ public sealed class RetryingRunTests
             Assert.False(run.Wait(TimeSpan.FromMilliseconds(100)));
             Assert.Equal(MigrationStatus.PostcopyPaused, run.Status);
         }
-        run.Recover("there", "test");
+        run.Recover("there");
         Assert.Equal(MigrationStatus.PostcopyActive, run.Status);
         attempt.Status = MigrationStatus.PostcopyPaused;
         Patience.Until(() => attempt.Status == MigrationStatus.PostcopyActive, "the recovery of a link that broke by itself");

@@ -116,7 +116,7 @@ sealed class ScriptedAttempt(MemoryGuest guest, MigrationParameters parameters, 
 
     public void Pause() => Status = MigrationStatus.PostcopyPaused;
 
-    public void Recover(string? destination, string why)
+    public void Recover(string? destination)
     {
         lock (Told) Told.Add($"Recover {destination}");
         if (RecoverError is { } error) throw error;
