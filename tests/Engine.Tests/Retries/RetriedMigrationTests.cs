@@ -111,6 +111,39 @@ public sealed class RetriedMigrationTests
         }
     }
 
+    [Fact]
+    public void A_link_that_breaks_in_postcopy_is_made_anew_by_itself()
+    {
+        var options = TestGuests.Options(rate: 200 * TestGuests.MiB) with { Content = GuestContent.Random };
+        var there = TestGuests.UniqueName("there");
+        var guest = TestGuests.Create(options);
+        using var receiver = MigrationReceiver.Start(new ReceiverOptions { HostName = there });
+        using var link = new LinkProxy(receiver.Uri.Port);
+        try
+        {
+            var migration = Migration.Start(guest, MigrationUri.Parse(link.Uri), Patient with
+            {
+                Verify = false, Mode = MigrationMode.Postcopy, Postcopy = true, MaxPostcopyBandwidth = TestGuests.MiB,
+            });
+            for (var round = 1; round <= 2; round++)
+            {
+                Patience.Until(() => migration.Status == MigrationStatus.PostcopyActive, "postcopy");
+                link.Cut();
+                Patience.Until(() => migration.GetState().Decisions.Count(one => one.Reason.Contains("by itself", StringComparison.Ordinal)) == round, $"recovery {round}");
+            }
+            Patience.Until(() => migration.Status == MigrationStatus.PostcopyActive, "postcopy");
+            migration.SetLimits(new MigrationLimits(MaxPostcopyBandwidth: 0));
+            Assert.True(migration.Wait(Patience.Limit));
+            Assert.Equal((MigrationStatus.Completed, GuestLocation.Destination), (migration.Result!.State, migration.Result.Location));
+            Assert.Single(migration.Result.Attempts);
+            AssertArrived(options, there);
+        }
+        finally
+        {
+            TestGuests.RemoveAll(options.Host, there);
+        }
+    }
+
     [QemuTheory]
     [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
     public void A_driven_QEMU_starts_over_too(string binary)
