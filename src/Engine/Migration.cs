@@ -27,7 +27,12 @@ public sealed class Migration
     static IMigrationRun Attempt(int id, Guest guest, MigrationUri destination, MigrationParameters parameters, object? holder) => guest switch
     {
         MemoryGuest memory => new OutgoingMigration(id, memory, destination.ToString(), KnowingPeer(destination, parameters), Connector(destination, parameters),
-            parameters.DestinationQmp is { } qmp ? QemuGuest.ConnectionTo(MigrationUri.Parse(qmp)) : null) { AwaitReady = Rehearsal.Await, Holder = holder },
+            parameters.DestinationQmp is { } qmp ? QemuGuest.ConnectionTo(MigrationUri.Parse(qmp)) : null)
+            {
+                AwaitReady = Rehearsal.Await,
+                ConnectTo = address => ConnectorForRecovery(address, parameters),
+                Holder = holder,
+            },
         QemuGuest driven => new DrivenMigration(id, driven, destination, parameters) { Holder = holder },
         _ => throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User, $"A guest of kind {guest.Kind} can't be migrated."),
     };
@@ -45,6 +50,8 @@ public sealed class Migration
         parameters.Validate();
         if (destination.Kind is (MigrationUriKind.File or MigrationUriKind.Exec) && parameters.Verify)
             throw MigrationException.Invalid($"{destination} has no way back, so nobody there can give a digest: -Verify can't be kept.");
+        if (destination.Kind is (MigrationUriKind.File or MigrationUriKind.Exec) && parameters.Postcopy && guest is MemoryGuest)
+            throw MigrationException.Invalid($"{destination} has no way back to ask for pages: nothing can go over to it by postcopy.");
         if (destination.Kind is (MigrationUriKind.File or MigrationUriKind.Exec) && parameters.Channels > 0 && guest is MemoryGuest)
             throw MigrationException.Invalid($"{destination} takes one stream: -Channels is for destinations that are connected to.");
         if (destination.Kind == MigrationUriKind.Local && parameters.KeepSource
@@ -161,6 +168,11 @@ public sealed class Migration
         MigrationUriKind.Local => new LocalHost(destination).Connect,
         _ => cancel => Transport.Connector.Connect(destination, parameters.ConnectTimeout, cancel),
     };
+
+    static Func<CancellationToken, IConnection> ConnectorForRecovery(string address, MigrationParameters parameters) =>
+        MigrationUri.Parse(address) is { Kind: MigrationUriKind.Tcp or MigrationUriKind.Unix or MigrationUriKind.Local } uri
+            ? Connector(uri, parameters)
+            : throw new MigrationException(MigrationErrorId.InvalidUri, MigrationSide.User, $"Nothing can go on at {address}: that has no way back.");
 
     /// <summary>What is in this process needs nobody to say what it is.</summary>
     static MigrationParameters KnowingPeer(MigrationUri destination, MigrationParameters parameters) =>
