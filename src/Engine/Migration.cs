@@ -18,19 +18,24 @@ public sealed class Migration
     Migration(int id, Guest guest, MigrationUri destination, IMigrationRun run) => (Id, Guest, Destination, _run) = (id, guest, destination, run);
 
     Migration(int id, Guest guest, MigrationUri destination, MigrationParameters parameters)
-        : this(id, guest, destination, guest switch
-        {
-            MemoryGuest memory => new OutgoingMigration(id, memory, destination.ToString(), KnowingPeer(destination, parameters), Connector(destination, parameters),
-                parameters.DestinationQmp is { } qmp ? QemuGuest.ConnectionTo(MigrationUri.Parse(qmp)) : null) 
-                {
-                    AwaitReady = Rehearsal.Await,
-                    ConnectTo = address => ConnectorForRecovery(address, parameters),
-                },
-            QemuGuest driven => new DrivenMigration(id, driven, destination, parameters),
-            _ => throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User, $"A guest of kind {guest.Kind} can't be migrated."),
-        })
+        : this(id, guest, destination, parameters.Retries == 0
+            ? Attempt(id, guest, destination, parameters, holder: null)
+            : new RetryingRun(id, guest, destination.ToString(), parameters, (holder, limited) => Attempt(id, guest, destination, limited, holder)))
     {
     }
+
+    static IMigrationRun Attempt(int id, Guest guest, MigrationUri destination, MigrationParameters parameters, object? holder) => guest switch
+    {
+        MemoryGuest memory => new OutgoingMigration(id, memory, destination.ToString(), KnowingPeer(destination, parameters), Connector(destination, parameters),
+            parameters.DestinationQmp is { } qmp ? QemuGuest.ConnectionTo(MigrationUri.Parse(qmp)) : null)
+            {
+                AwaitReady = Rehearsal.Await,
+                ConnectTo = address => ConnectorForRecovery(address, parameters),
+                Holder = holder,
+            },
+        QemuGuest driven => new DrivenMigration(id, driven, destination, parameters) { Holder = holder },
+        _ => throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User, $"A guest of kind {guest.Kind} can't be migrated."),
+    };
 
     /// <summary>
     /// Starts to migrate a guest and returns at once. Throws InvalidParameter, UnsupportedUri, DuplicateGuestName, GuestBusy,

@@ -4,6 +4,7 @@ using System.Management.Automation;
 using System.Management.Automation.Language;
 using PsMigrate.Engine;
 using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Qemu;
 
 namespace PsMigrate.Completion;
@@ -97,6 +98,20 @@ public sealed class DestinationCompleter : Completer
         new("unix:", "unix:PATH, the same through a socket in the file system"),
         new("file:", "file:PATH, the guest's state in a file"),
         new("exec:", "exec:COMMAND, the guest's state on the standard input of a command"),
+    ];
+}
+
+/// <summary>Where a migration that is paused could go on: receivers of this process, where others went, and the ways to write an address.</summary>
+public sealed class RecoveryAddressCompleter : Completer
+{
+    private protected override IEnumerable<Suggestion> Suggest(IDictionary bound) =>
+    [
+        .. ReceiverRegistry.All.Where(receiver => receiver.Status == ReceiverStatus.Listening)
+            .Select(receiver => new Suggestion(receiver.Uri.ToString(), $"receiver {receiver.Id}, host {receiver.HostName}")),
+        .. MigrationRegistry.All.Reverse().Where(migration => migration.Status == MigrationStatus.PostcopyPaused)
+            .Select(migration => new Suggestion(migration.Destination.ToString(), $"where {migration.Name} went")),
+        new("tcp:", "tcp:HOST:PORT or tcp:[IPV6]:PORT, another way to the process that has the guest"),
+        new("unix:", "unix:PATH, the same through a socket in the file system"),
     ];
 }
 

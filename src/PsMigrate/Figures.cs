@@ -1,4 +1,5 @@
 using System.Globalization;
+using PsMigrate.Engine.Model;
 
 namespace PsMigrate;
 
@@ -44,6 +45,20 @@ public static class Figures
 
     /// <summary>So many of something, for example <c>1 guest</c>, <c>2 guests</c>.</summary>
     public static string Count(long value, string what) => $"{Count(value)} {what}{(value == 1 ? "" : "s")}";
+
+    /// <summary>The same for a word whose plural needs more than an s.</summary>
+    public static string Count(long value, string one, string many) => $"{Count(value)} {(value == 1 ? one : many)}";
+
+    /// <summary>What it cost a guest to run before its memory, in one line; empty when there is nothing to tell.</summary>
+    public static string Postcopy(PostcopyFigures? figures)
+    {
+        if (figures is null) return "";
+        var followed = $"{Count(figures.Pages, "page")} followed";
+        return figures.Faults == 0
+            ? $"{followed}; the guest waited for none"
+            : $"{followed}; {Count(figures.Faults, "fault")}, {Count(figures.RequestedPages, "request")}: median {Time(figures.MedianLatency)}, "
+                + $"99 of 100 within {Time(figures.Latency99)}, worst {Time(figures.WorstLatency)}; all vCPUs waited at once for {Time(figures.BlockedTime)}";
+    }
 
     /// <summary>Any other figure, for columns.</summary>
     public static string Number(double value) => value.ToString("N1", CultureInfo.InvariantCulture);

@@ -37,11 +37,16 @@ public sealed class ModuleLifetime : IModuleAssemblyCleanup
     static void WarnOfLoss()
     {
         foreach (var guest in ReceiverRegistry.All.SelectMany(receiver => receiver.GetState().Incoming).Where(incoming => incoming.MissingPages > 0))
-        {
-            using var shell = PowerShell.Create(RunspaceMode.CurrentRunspace);
-            shell.AddScript("$Host.UI.WriteWarningLine($args[0])").AddArgument(
-                $"Guest {guest.Name} is in postcopy: {guest.MissingPages} pages of it are still at {guest.Peer}. The receiver ends, and the guest is lost.");
-            shell.Invoke();
-        }
+            Warn($"Guest {guest.Name} is in postcopy: {guest.MissingPages} pages of it are still at {guest.Peer}. The receiver ends, and the guest is lost.");
+        foreach (var migration in MigrationRegistry.All.Where(one => !one.IsEnded && one.Guest is MemoryGuest && MigrationTransitions.IsPostcopy(one.Status)))
+            Warn($"Migration {migration.Id} of guest {migration.Name} to {migration.Destination} is in postcopy: "
+                + $"{Figures.Size(migration.GetState().Current.RemainingBytes)} of the guest or more are still here. It ends, and what the guest did since it went over is lost.");
+    }
+
+    static void Warn(string text)
+    {
+        using var shell = PowerShell.Create(RunspaceMode.CurrentRunspace);
+        shell.AddScript("$Host.UI.WriteWarningLine($args[0])").AddArgument(text);
+        shell.Invoke();
     }
 }

@@ -7,6 +7,7 @@ BeforeDiscovery {
 BeforeAll {
     . $PSScriptRoot/common.ps1
     . $PSScriptRoot/qemu.ps1
+    . $PSScriptRoot/postcopy.ps1
 }
 
 Describe 'Resume-Migration' {
@@ -21,27 +22,73 @@ Describe 'Resume-Migration' {
         { Resume-Migration -Name x -Destination nowhere } | Should -Throw -ErrorId 'InvalidUri,PsMigrate.Commands.ResumeMigrationCommand'
     }
 
+    It 'offers where it could go on, and no place without a way back' {
+        $line = 'Resume-Migration 1 -Destination '
+        $found = [System.Management.Automation.CommandCompletion]::CompleteInput($line, $line.Length, $null).CompletionMatches.CompletionText
+        $found | Should -Contain 'tcp:'
+        $found | Should -Not -Contain 'file:'
+    }
+
     Context 'with a guest of this process' {
-        BeforeAll {
-            $name = New-TestName
-            $null = New-MigrationGuest $name 16MB -Workload Random -DirtyRate 400MB -Content Random -PassThru
-            $job = Start-VmMigration $name "local:$name-to" -MaxBandwidth 40MB -MaxDowntime 1ms -Means Qemu -AsJob
+        BeforeEach {
+            $test = Start-TestPostcopy
+            $name = $test.Name
         }
 
-        AfterAll {
-            Stop-Migration $name | Where-Object { $false }
-            $job | Remove-Job -Force
-            Remove-MigrationGuest "$name*" -Force
+        AfterEach { Stop-TestPostcopy $test }
+
+        It 'goes on to the end, and nothing of the guest is lost, by <By>' -ForEach @{ By = 'name' }, @{ By = 'number' }, @{ By = 'job' }, @{ By = 'record' } {
+            Suspend-Migration -Name $name
+            switch ($By) {
+                'name' { Resume-Migration -Name $name }
+                'number' { Resume-Migration (Get-MigrationState -Name $name).Id }
+                'job' { $test.Job | Resume-Migration }
+                'record' { Get-MigrationState -Running | Where-Object { $_.Name -eq $name } | Resume-Migration }
+            }
+            (Get-MigrationState -Name $name).State | Should -Be 'PostcopyActive'
+            (Wait-TestPostcopy $test).State | Should -Be 'Completed'
+            $digests = Get-TestDigests $test
+            $digests[0] | Should -Be $digests[1]
         }
 
-        It 'is for guests of a QEMU' {
-            Resume-Migration -Name $name -ErrorVariable failed -ErrorAction SilentlyContinue | Should -BeNullOrEmpty
-            $failed[0].FullyQualifiedErrorId | Should -BeLike 'UnsupportedByGuest,*'
+        It 'goes on twice, and says so with -PassThru' {
+            foreach ($round in 1, 2) {
+                Suspend-Migration -Name $name
+                (Resume-Migration -Name $name -PassThru).State | Should -Be 'PostcopyActive'
+            }
+            (Wait-TestPostcopy $test).State | Should -Be 'Completed'
+            @((Get-MigrationState -Name $name).Decisions | Where-Object { $_.What -eq 'Recovery' -and $_.To -eq 'connected' }) | Should -HaveCount 2
+        }
+
+        It 'does not wait with -NoWait' {
+            Suspend-Migration -Name $name
+            Resume-Migration -Name $name -NoWait
+            $null = Wait-Until { (Get-MigrationState -Name $name).State -eq 'PostcopyActive' }
+        }
+
+        It 'fails where nobody listens, and it stays paused; it can be tried again' {
+            Suspend-Migration -Name $name
+            Resume-Migration -Name $name -Destination tcp:127.0.0.1:9 -ErrorVariable failed -ErrorAction SilentlyContinue
+            $failed | Should -HaveCount 1
+            $failed[0].FullyQualifiedErrorId | Should -BeLike 'ConnectionRefused,*'
+            (Get-MigrationState -Name $name).State | Should -Be 'PostcopyPaused'
+            Resume-Migration -Name $name
+            (Wait-TestPostcopy $test).State | Should -Be 'Completed'
+        }
+
+        It 'refuses what is not paused, and a place without a way back' {
+            Resume-Migration -Name $name -ErrorVariable failed -ErrorAction SilentlyContinue
+            $failed[0].FullyQualifiedErrorId | Should -BeLike 'InvalidState,*'
+            Suspend-Migration -Name $name
+            Resume-Migration -Name $name -Destination file:/dev/null -ErrorVariable failed -ErrorAction SilentlyContinue
+            $failed[0].FullyQualifiedErrorId | Should -BeLike 'InvalidUri,*'
+            (Get-MigrationState -Name $name).State | Should -Be 'PostcopyPaused'
         }
 
         It 'says what would happen with -WhatIf, and does nothing' {
+            Suspend-Migration -Name $name
             Resume-Migration -Name $name -PassThru -WhatIf | Should -BeNullOrEmpty
-            (Get-MigrationState -Name $name).State | Should -BeIn 'Setup', 'Active'
+            (Get-MigrationState -Name $name).State | Should -Be 'PostcopyPaused'
         }
     }
 }

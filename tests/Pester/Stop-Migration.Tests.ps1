@@ -5,6 +5,7 @@ BeforeDiscovery {
 
 BeforeAll {
     . $PSScriptRoot/common.ps1
+    . $PSScriptRoot/postcopy.ps1
     . $PSScriptRoot/qemu.ps1
 }
 
@@ -105,6 +106,55 @@ Describe 'Stop-Migration' {
 
     It 'is known by its alias' {
         (Get-Command Stop-VmMigration).ResolvedCommand.Name | Should -Be 'Stop-Migration'
+    }
+}
+
+Describe 'Stop-Migration -Force' {
+    BeforeEach {
+        $failed = $null
+        $test = Start-TestPostcopy
+        $name = $test.Name
+    }
+
+    AfterEach { Stop-TestPostcopy $test }
+
+    It 'gives a paused postcopy up, and the guest at the source runs again by force alone' {
+        Suspend-Migration -Name $name
+        $answer = Stop-Migration $name -Force -Confirm:$false
+        $answer.Outcome | Should -Be 'GivenUp'
+        $answer.State | Should -Be 'Failed'
+        $answer.Location | Should -Be 'Lost'
+        $state = Get-MigrationState -Name $name
+        $state.Error.Id | Should -Be 'GuestLost'
+        (Get-MigrationGuest $name -HostName local).State | Should -Be 'Lost'
+        $null = Wait-Job $test.Job -Timeout 30
+        $test.Job.State | Should -Be 'Failed'
+        Resume-MigrationGuest $name -HostName local -ErrorVariable failed -ErrorAction SilentlyContinue
+        $failed[0].FullyQualifiedErrorId | Should -BeLike 'GuestLost,*'
+        Resume-MigrationGuest $name -HostName local -Force
+        (Get-MigrationGuest $name -HostName local).State | Should -Be 'Running'
+    }
+
+    It 'asks first, and does nothing where nobody answers' {
+        Suspend-Migration -Name $name
+        { Stop-Migration $name -Force } | Should -Throw
+        (Get-MigrationState -Name $name).State | Should -Be 'PostcopyPaused'
+        Stop-Migration $name -Force -WhatIf | Should -BeNullOrEmpty
+        (Get-MigrationState -Name $name).State | Should -Be 'PostcopyPaused'
+    }
+
+    It 'is needed for what is paused, and says so' {
+        Suspend-Migration -Name $name
+        $answer = Stop-Migration $name
+        $answer.Outcome | Should -Be 'TooLate'
+        $answer.Reason | Should -BeLike '*-Force*'
+        (Get-MigrationState -Name $name).State | Should -Be 'PostcopyPaused'
+    }
+
+    It 'is of no effect on what is not paused' {
+        $answer = Stop-Migration $name -Force -Confirm:$false
+        $answer.Outcome | Should -Be 'TooLate'
+        (Wait-TestPostcopy $test).State | Should -Be 'Completed'
     }
 }
 

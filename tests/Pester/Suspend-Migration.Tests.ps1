@@ -7,6 +7,7 @@ BeforeDiscovery {
 BeforeAll {
     . $PSScriptRoot/common.ps1
     . $PSScriptRoot/qemu.ps1
+    . $PSScriptRoot/postcopy.ps1
 }
 
 Describe 'Suspend-Migration' {
@@ -18,27 +19,52 @@ Describe 'Suspend-Migration' {
     }
 
     Context 'with a guest of this process' {
-        BeforeAll {
-            $name = New-TestName
-            $null = New-MigrationGuest $name 16MB -Workload Random -DirtyRate 400MB -Content Random -PassThru
-            $job = Start-VmMigration $name "local:$name-to" -MaxBandwidth 40MB -MaxDowntime 1ms -Means Qemu -AsJob
+        BeforeEach {
+            $test = Start-TestPostcopy
+            $name = $test.Name
         }
 
-        AfterAll {
-            Stop-Migration $name | Where-Object { $false }
-            $job | Remove-Job -Force
-            Remove-MigrationGuest "$name*" -Force
-        }
+        AfterEach { Stop-TestPostcopy $test }
 
-        It 'is for guests of a QEMU' {
-            Suspend-Migration -Name $name -ErrorVariable failed -ErrorAction SilentlyContinue | Should -BeNullOrEmpty
-            $failed[0].FullyQualifiedErrorId | Should -BeLike 'UnsupportedByGuest,*'
+        It 'breaks the link of a postcopy, by <By>' -ForEach @{ By = 'name' }, @{ By = 'number' }, @{ By = 'job' }, @{ By = 'record' } {
+            $state = switch ($By) {
+                'name' { Suspend-Migration -Name $name -PassThru }
+                'number' { Suspend-Migration (Get-MigrationState -Name $name).Id -PassThru }
+                'job' { $test.Job | Suspend-Migration -PassThru }
+                'record' { Get-MigrationState -Running | Where-Object { $_.Name -eq $name } | Suspend-Migration -PassThru }
+            }
+            $state.State | Should -Be 'PostcopyPaused'
+            $state.Location | Should -Be 'Destination'
+            $state.Bottleneck | Should -Be 'WaitingForRecovery'
+            $state.Advice | Should -BeLike '*Resume-Migration*'
+            $test.Job.State | Should -Be 'Running'
+            $null = Wait-Until { @($test.Job.Warning | Where-Object { "$_" -like "*Resume-Migration -Id $($state.Id)*" }).Count -eq 1 }
         }
 
         It 'says what would happen with -WhatIf, and does nothing' {
             Suspend-Migration -Name $name -PassThru -WhatIf | Should -BeNullOrEmpty
-            (Get-MigrationState -Name $name).State | Should -BeIn 'Setup', 'Active'
+            (Get-MigrationState -Name $name).State | Should -Be 'PostcopyActive'
         }
+
+        It 'refuses one that is paused, and one that has ended' {
+            Suspend-Migration -Name $name
+            Suspend-Migration -Name $name -ErrorVariable failed -ErrorAction SilentlyContinue
+            $failed[0].FullyQualifiedErrorId | Should -BeLike 'InvalidState,*'
+            Resume-Migration -Name $name
+            $null = Wait-TestPostcopy $test
+            Suspend-Migration -Name $name -ErrorVariable failed -ErrorAction SilentlyContinue
+            $failed[0].FullyQualifiedErrorId | Should -BeLike 'InvalidState,*'
+        }
+    }
+
+    It 'refuses a migration of a guest of this process before postcopy, and it goes on' {
+        $test = Start-TestPostcopy -Before
+        try {
+            Suspend-Migration -Name $test.Name -ErrorVariable failed -ErrorAction SilentlyContinue
+            $failed[0].FullyQualifiedErrorId | Should -BeLike 'InvalidState,*'
+            (Get-MigrationState -Name $test.Name).State | Should -Be 'Active'
+        }
+        finally { Stop-TestPostcopy $test }
     }
 }
 

@@ -7,6 +7,7 @@ BeforeDiscovery {
 BeforeAll {
     . $PSScriptRoot/common.ps1
     . $PSScriptRoot/qemu.ps1
+    . $PSScriptRoot/postcopy.ps1
 }
 
 Describe 'Switch-Migration' {
@@ -18,21 +19,48 @@ Describe 'Switch-Migration' {
     }
 
     Context 'with a guest of this process' {
-        BeforeAll {
-            $name = New-TestName
-            $null = New-MigrationGuest $name 16MB -Workload Random -DirtyRate 400MB -Content Random -PassThru
-            $job = Start-VmMigration $name "local:$name-to" -MaxBandwidth 40MB -MaxDowntime 1ms -Means Qemu -AsJob
+        BeforeEach {
+            $test = Start-TestPostcopy -Before
+            $name = $test.Name
         }
 
-        AfterAll {
-            Stop-Migration $name | Where-Object { $false }
-            $job | Remove-Job -Force
-            Remove-MigrationGuest "$name*" -Force
+        AfterEach { Stop-TestPostcopy $test }
+
+        It 'has the guest run at the destination, whole, by <By>' -ForEach @{ By = 'name' }, @{ By = 'number' }, @{ By = 'job' }, @{ By = 'record' } {
+            switch ($By) {
+                'name' { Switch-Migration -Name $name }
+                'number' { Switch-Migration (Get-MigrationState -Name $name).Id }
+                'job' { $test.Job | Switch-Migration }
+                'record' { Get-MigrationState -Running | Where-Object { $_.Name -eq $name } | Switch-Migration }
+            }
+            $null = Wait-Until { (Get-MigrationState -Name $name).State -eq 'PostcopyActive' }
+            (Get-MigrationGuest $name -HostName $test.There).State | Should -Be 'Running'
+            (Get-MigrationState -Name $name).Location | Should -Be 'Destination'
+            $state = Wait-TestPostcopy $test
+            $state.State | Should -Be 'Completed'
+            $state.Result.Postcopy.Pages | Should -BeGreaterThan 0
+            $digests = Get-TestDigests $test
+            $digests[0] | Should -Be $digests[1]
         }
 
-        It 'is for guests of a QEMU' {
-            Switch-Migration -Name $name -ErrorVariable failed -ErrorAction SilentlyContinue | Should -BeNullOrEmpty
-            $failed[0].FullyQualifiedErrorId | Should -BeLike 'UnsupportedByGuest,*'
+        It 'says before what can be lost, and from then on it is too late to cancel' {
+            $state = Switch-Migration -Name $name -PassThru
+            $state | Should -BeOfType 'PsMigrate.Engine.Model.MigrationState'
+            $null = Wait-Until { (Get-MigrationState -Name $name).State -eq 'PostcopyActive' }
+            $null = Wait-Until { @($test.Job.Warning | Where-Object { "$_" -like '*Switch-Migration was called*is lost*' }).Count -eq 1 }
+            $answer = Stop-Migration $name
+            $answer.Outcome | Should -Be 'TooLate'
+            $answer.Location | Should -Be 'Destination'
+        }
+
+        It 'refuses one that has gone over, and one that has ended' {
+            Switch-Migration -Name $name
+            $null = Wait-Until { (Get-MigrationState -Name $name).State -eq 'PostcopyActive' }
+            Switch-Migration -Name $name -ErrorVariable failed -ErrorAction SilentlyContinue
+            $failed[0].FullyQualifiedErrorId | Should -BeLike 'InvalidState,*'
+            $null = Wait-TestPostcopy $test
+            Switch-Migration -Name $name -ErrorVariable failed -ErrorAction SilentlyContinue
+            $failed[0].FullyQualifiedErrorId | Should -BeLike 'InvalidState,*'
         }
 
         It 'says what would happen with -WhatIf, and does nothing' {

@@ -5,6 +5,7 @@ BeforeDiscovery {
 
 BeforeAll {
     . $PSScriptRoot/common.ps1
+    . $PSScriptRoot/postcopy.ps1
     . $PSScriptRoot/qemu.ps1
 }
 
@@ -85,6 +86,22 @@ Describe 'Wait-Migration' {
         $null = Start-VmMigration $name "local:$name-to"
         Wait-Migration "$name*" -ErrorVariable failed | Should -BeNullOrEmpty
         $failed | Should -BeNullOrEmpty
+    }
+}
+
+Describe 'Wait-Migration of what is paused in postcopy' {
+    It 'says what it waits for, and goes on waiting for as long as it may' {
+        $test = Start-TestPostcopy
+        try {
+            Suspend-Migration -Name $test.Name
+            Wait-Migration $test.Name -Timeout 200ms -ErrorVariable failed -ErrorAction SilentlyContinue -WarningVariable told -WarningAction SilentlyContinue
+            $failed[0].FullyQualifiedErrorId | Should -BeLike 'Timeout,*'
+            $told | Should -HaveCount 1
+            "$told" | Should -BeLike '*Resume-Migration -Id*'
+            Resume-Migration -Name $test.Name
+            (Wait-TestPostcopy $test).State | Should -Be 'Completed'
+        }
+        finally { Stop-TestPostcopy $test }
     }
 }
 

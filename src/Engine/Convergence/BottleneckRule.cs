@@ -18,21 +18,30 @@ static class BottleneckRule
         if (MigrationTransitions.IsEnded(input.Status) || input.Status == MigrationStatus.None) return (MigrationBottleneck.None, "");
         if (input.Status == MigrationStatus.PreSwitchover)
             return (MigrationBottleneck.WaitingForSwitchover, "The guest is stopped and waits: Complete-Migration switches over, Stop-Migration goes back.");
+        if (MigrationTransitions.IsPostcopy(input.Status)) return Postcopy(input);
         if (input.WaitsForDestination)
             return (MigrationBottleneck.WaitingForDestination, "All is sent; the destination loads it.");
-        if (input.Status == MigrationStatus.PostcopyActive)
-            return IsCapped(input.Bandwidth, input.MaxBandwidth)
-                ? (MigrationBottleneck.BandwidthCapped, $"What the guest lacks follows it at {Rate(input.MaxBandwidth)}: Set-Migration -MaxPostcopyBandwidth.")
-                : (MigrationBottleneck.None, "The guest runs at the destination, and what it lacks follows it.");
-        if (input.Status is MigrationStatus.PostcopyPaused or MigrationStatus.PostcopyRecoverSetup or MigrationStatus.PostcopyRecover)
-            return (MigrationBottleneck.None, "The link is broken, and a part of the guest is at each end: Resume-Migration goes on.");
-        if (input.Status is MigrationStatus.Device or MigrationStatus.PostcopyDevice) return (MigrationBottleneck.SwitchingOver, "");
+        if (input.Status == MigrationStatus.Device) return (MigrationBottleneck.SwitchingOver, "");
         if (input.Status != MigrationStatus.Active || input.Bandwidth <= 0) return (MigrationBottleneck.Starting, "");
         return Active(input);
     }
 
     /// <summary>Whether the limit is what holds it back; 0 is none. Bytes/s.</summary>
     public static bool IsCapped(double bandwidth, long maxBandwidth) => maxBandwidth > 0 && bandwidth >= CapBinds * maxBandwidth;
+
+    static (MigrationBottleneck, string) Postcopy(BottleneckInput input) => input.Status switch
+    {
+        MigrationStatus.PostcopyPaused => (MigrationBottleneck.WaitingForRecovery,
+            "The link is broken, and the guest waits at the destination wherever it needs memory that is still here. Resume-Migration goes on from "
+            + "there, with -Destination by another way."),
+        MigrationStatus.PostcopyRecoverSetup or MigrationStatus.PostcopyRecover =>
+            (MigrationBottleneck.WaitingForDestination, "The ends are agreeing on what is missing."),
+        MigrationStatus.PostcopyActive when IsCapped(input.Bandwidth, input.MaxBandwidth) => (MigrationBottleneck.BandwidthCapped,
+            $"What the guest lacks follows it at {Rate(input.MaxBandwidth)}: Set-Migration -MaxPostcopyBandwidth."),
+        MigrationStatus.PostcopyActive => (MigrationBottleneck.MemoryFollows,
+            "The guest runs at the destination, and needs both ends until all of its memory is there."),
+        _ => (MigrationBottleneck.SwitchingOver, ""),
+    };
 
     static (MigrationBottleneck, string) Active(BottleneckInput input)
     {

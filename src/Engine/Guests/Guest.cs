@@ -53,7 +53,7 @@ public enum GuestState
 }
 
 /// <summary>A guest, wherever it lives. All members may be called from any thread.</summary>
-public abstract class Guest
+public abstract partial class Guest
 {
     private protected Guest(Guid uuid, string name, string host)
     {

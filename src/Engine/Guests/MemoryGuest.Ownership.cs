@@ -119,12 +119,14 @@ public sealed partial class MemoryGuest
     /// <param name="owner">The migration's own object.</param>
     /// <param name="migration">The id under which it is announced.</param>
     /// <param name="keepsSource">Whether the guest stays registered here after success.</param>
-    internal void Claim(object owner, Guid migration, bool keepsSource)
+    /// <param name="holder">For whom the guest is reserved, when it is.</param>
+    internal void Claim(object owner, Guid migration, bool keepsSource, object? holder = null)
     {
         lock (_lock)
         {
             if (_owner is not null)
                 throw new MigrationException(MigrationErrorId.GuestBusy, MigrationSide.User, $"Guest {Name} is being migrated or measured already.");
+            CheckReserved(holder);
             if (_faults is not null) throw Incomplete("migrated, saved or measured");
             if (_state is GuestState.Lost) throw Lost();
             if (_state is GuestState.InDoubt)
@@ -193,6 +195,7 @@ public sealed partial class MemoryGuest
         lock (_lock)
         {
             (_state, _movedTo) = (GuestState.PostMigrate, destination);
+            EndReservation();
             (_ramOnly, _isInFile) = (location == GuestLocation.RamOnly, location == GuestLocation.File);
             RestCpus();
         }

@@ -116,7 +116,7 @@ public sealed partial class MemoryGuest : Guest
     /// <summary>Whether a migration or another long operation has it.</summary>
     public override bool IsBusy
     {
-        get { lock (_lock) return _owner is not null || _faults is not null; }
+        get { lock (_lock) return _owner is not null || _faults is not null || IsReserved; }
     }
 
     /// <summary>How much of their time its vCPUs are held back, 0 to 99.</summary>
@@ -215,6 +215,7 @@ public sealed partial class MemoryGuest : Guest
         {
             if (_state == GuestState.Removed) return;
             if (_owner is not null) throw Busy("removed");
+            CheckReserved(holder: null);
             if (_faults is not null) throw Incomplete("removed");
             StopCpus();
             RestCpus();

@@ -60,7 +60,11 @@ public sealed record DowntimeParts(
 /// <param name="From">The value before.</param>
 /// <param name="To">The value after.</param>
 /// <param name="Reason">Why.</param>
-public sealed record MigrationDecision(TimeSpan Time, string What, string From, string To, string Reason);
+public sealed record MigrationDecision(TimeSpan Time, string What, string From, string To, string Reason)
+{
+    /// <summary>Whether the user should hear of it without asking: something failed, or can be lost.</summary>
+    public bool IsWarning { get; init; }
+}
 
 /// <summary>Why a running migration is not done yet.</summary>
 public enum MigrationBottleneck
@@ -91,4 +95,10 @@ public enum MigrationBottleneck
 
     /// <summary>The destination is loading, or silent.</summary>
     WaitingForDestination,
+
+    /// <summary>The guest runs at the destination, and its memory follows.</summary>
+    MemoryFollows,
+
+    /// <summary>In postcopy the link is broken; it waits for Resume-Migration.</summary>
+    WaitingForRecovery,
 }

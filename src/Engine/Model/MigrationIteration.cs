@@ -21,6 +21,9 @@ public sealed record MigrationIteration
     /// <summary>Which pass, from 1 (QEMU's dirty-sync-count).</summary>
     public required int Iteration { get; init; }
 
+    /// <summary>In which attempt, from 1; passes and figures of each begin anew, but for TotalTime.</summary>
+    public int Attempt { get; init; } = 1;
+
     /// <summary>Whether this is the last one; it then carries <see cref="Result"/>.</summary>
     public bool IsFinal { get; init; }
 

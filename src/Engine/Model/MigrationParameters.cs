@@ -130,6 +130,15 @@ public sealed record MigrationParameters
     /// <summary>How long the destination may take for an answer (pong, acceptance, READY, RUNNING).</summary>
     public TimeSpan AnswerTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
+    /// <summary>
+    /// How often a migration that failed for a reason that can pass, with the guest at the source, starts over by itself, and how often one
+    /// that is paused in postcopy goes on by itself; 0 (the default) is never.
+    /// </summary>
+    public int Retries { get; init; }
+
+    /// <summary>How long it waits before each of these.</summary>
+    public TimeSpan RetryDelay { get; init; } = TimeSpan.FromSeconds(1);
+
     /// <summary>How long to try to meet the destination again when the link was lost after RUN; 0 asks once.</summary>
     public TimeSpan SettleTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
@@ -144,10 +153,16 @@ public sealed record MigrationParameters
         Tls?.Validate();
         CheckPositive(ConnectTimeout, nameof(ConnectTimeout));
         CheckPositive(AnswerTimeout, nameof(AnswerTimeout));
+        CheckRange(Retries, 0, MostRetries, nameof(Retries));
+        if (RetryDelay < TimeSpan.Zero || RetryDelay > LongestWait)
+            throw MigrationException.Invalid($"RetryDelay must be 0 to {LongestWait.TotalDays} days, and is {RetryDelay}.");
         if (SettleTimeout < TimeSpan.Zero || SettleTimeout > LongestWait)
             throw MigrationException.Invalid($"SettleTimeout must be 0 (ask once) to {LongestWait.TotalDays} days, and is {SettleTimeout}.");
         return this;
     }
+
+    /// <summary>Each leaves a record.</summary>
+    public const int MostRetries = 1000;
 
     const int FastestZstd = -7;
 

@@ -57,6 +57,9 @@ public sealed record MigrationResult
     /// <summary>What a foreign peer was not sent, because it would have refused it.</summary>
     public string[] LeftOut { get; init; } = [];
 
+    /// <summary>With Retries: each attempt, the last one last. The figures beside are of that one, but for TotalTime.</summary>
+    public MigrationAttempt[] Attempts { get; init; } = [];
+
     /// <summary>What went wrong; null after success.</summary>
     public MigrationException? Error { get; init; }
 

@@ -55,7 +55,7 @@ public sealed record MigrationState
     /// <summary>Where the guest is now.</summary>
     public GuestLocation Location { get; init; }
 
-    /// <summary>How far it is, 0 to 100, never backwards; null when there is no estimate.</summary>
+    /// <summary>How far it is, 0 to 100, never backwards within an attempt; null when there is no estimate.</summary>
     public int? PercentComplete { get; init; }
 
     /// <summary>How long it will still take; null when there is no estimate.</summary>
@@ -78,6 +78,9 @@ public sealed record MigrationState
 
     /// <summary>What the engine decided by itself.</summary>
     public MigrationDecision[] Decisions { get; init; } = [];
+
+    /// <summary>With Retries: each attempt so far, the present one last.</summary>
+    public MigrationAttempt[] Attempts { get; init; } = [];
 
     /// <summary>What the user asked for, as it stands now.</summary>
     public required MigrationParameters Parameters { get; init; }
@@ -106,6 +109,9 @@ public enum CancelOutcome
 
     /// <summary>The migration had ended before.</summary>
     AlreadyEnded,
+
+    /// <summary>A paused postcopy was given up: what the guest did since it went over is lost.</summary>
+    GivenUp,
 
     /// <summary>The request was taken, and nobody waited for the answer.</summary>
     Requested,

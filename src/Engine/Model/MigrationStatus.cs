@@ -91,6 +91,10 @@ public static class MigrationTransitions
     /// <summary>Whether the migration is over: completed, failed or cancelled.</summary>
     public static bool IsEnded(MigrationStatus status) => status != MigrationStatus.None && Table[status].Length == 0;
 
+    /// <summary>Whether the guest is at the destination before its memory, or about to be, and can't come back.</summary>
+    public static bool IsPostcopy(MigrationStatus status) => status is MigrationStatus.PostcopyDevice or MigrationStatus.PostcopyActive
+        or MigrationStatus.PostcopyPaused or MigrationStatus.PostcopyRecoverSetup or MigrationStatus.PostcopyRecover;
+
     /// <summary>Throws <see cref="MigrationErrorId.IllegalTransition"/> unless the step is legal.</summary>
     public static void Check(MigrationStatus from, MigrationStatus to)
     {

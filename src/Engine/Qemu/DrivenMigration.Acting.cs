@@ -9,6 +9,7 @@ sealed partial class DrivenMigration
 {
     bool _isCancelSent;
     bool _isContinueSent;
+    bool _hasAnsweredGoOver;
 
     void Act(QemuMigrationInfo info)
     {
@@ -22,16 +23,46 @@ sealed partial class DrivenMigration
         }
         if (isToEnd && !DrivenPhases.IsPostcopy(status)) SendCancel();
         if (status == MigrationStatus.PreSwitchover && _completeRequested) Continue();
+        if (status == MigrationStatus.Active) GoOverWhenDue();
         if (status == MigrationStatus.PostcopyActive && IsContinueDue) ContinueInPostcopy();
         if (status == MigrationStatus.PostcopyActive && _far is null) Commit();
         if (status == MigrationStatus.PostcopyPaused && _far?.Ask() is { HasEnded: true } word)
-            throw new MigrationException(MigrationErrorId.DestinationFailed, MigrationSide.Destination,
-                $"The guest had gone over to the destination, and {word.Trouble} What it wrote there is lost; the source has its state of before.");
+        {
+            lock (_lock) _location = GuestLocation.Lost;
+            throw new MigrationException(MigrationErrorId.GuestLost, MigrationSide.Destination,
+                $"The guest had gone over to the destination, and {word.Trouble} What it did there is lost; the source's QEMU has its state of before, and will not run it.");
+        }
     }
 
     /// <summary>Whether the guest stands at the destination and waits for leave.</summary>
     bool IsContinueDue => _far is { IsHeld: true } && _runsAtSource && !_isContinueSent
         && Status is MigrationStatus.PostcopyDevice or MigrationStatus.PostcopyActive;
+
+    /// <summary>By -Mode: at once, or after so many passes over memory.</summary>
+    void GoOverWhenDue()
+    {
+        string why;
+        lock (_lock)
+        {
+            if (_parameters.Mode == MigrationMode.Precopy || _hasAnsweredGoOver || _isCancelRequested || _error is not null) return;
+            // The first look at the log comes before the first pass.
+            if (_parameters.Mode == MigrationMode.Hybrid && _pass <= _parameters.PostcopyAfter) return;
+            why = _parameters.Mode == MigrationMode.Postcopy ? "-Mode Postcopy"
+                : $"-Mode Hybrid, after {_parameters.PostcopyAfter} {(_parameters.PostcopyAfter == 1 ? "pass" : "passes")}";
+            _isPostcopyAsked = true;
+        }
+        try
+        {
+            GoOver(why);
+        }
+        catch (MigrationException refusal)
+        {
+            // Where QMP is at fault QEMU may have taken it, so that nothing can be taken back; telling it twice does no harm.
+            if (refusal.Id != MigrationErrorId.InvalidState) return;
+            _hasAnsweredGoOver = true;
+            Decide("Mode", "precopy", "refused", refusal.Message);
+        }
+    }
 
     void SendCancel()
     {

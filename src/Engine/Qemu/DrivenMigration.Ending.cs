@@ -42,6 +42,9 @@ sealed partial class DrivenMigration
                 // The port that was listened at, where the destination chose one.
                 _guest.HandOver((_address ?? _destination).ToString(), ramOnly: false);
                 break;
+            case GuestLocation.Lost:
+                _guest.Lose((_address ?? _destination).ToString());
+                break;
             case GuestLocation.InDoubt:
                 _guest.PutInDoubt(_destination.ToString(), Settle);
                 break;

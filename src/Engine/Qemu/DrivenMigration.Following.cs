@@ -18,6 +18,7 @@ sealed partial class DrivenMigration
     QmpClient _qmp;
     bool _isOwnConnection;
     int _reconnections;
+    int _recoveries;
     IDisposable? _events;
     Exception? _lost;
     bool _runsAtSource;
@@ -62,7 +63,9 @@ sealed partial class DrivenMigration
     {
         while (true)
         {
-            if (Ask() is { } info)
+            var recoveries = Volatile.Read(ref _recoveries);
+            // An answer from before a recovery tells of the pause that it ended.
+            if (Ask() is { } info && recoveries == Volatile.Read(ref _recoveries))
             {
                 if (_launchFailure is not null && IsAsBefore(info)) throw NotLaunched(_launchFailure);
                 if (info.Status is { } status && MigrationTransitions.IsEnded(status)) return Settled(info);

@@ -142,7 +142,8 @@ sealed partial class DrivenMigration
             throw new MigrationException(MigrationErrorId.InvalidUri, MigrationSide.User, "Give -Destination: where the destination listens to go on.");
         if (_far is not null) address = _far.Recover(address);
         _qmp.Execute("migrate", new JsonObject { ["uri"] = address.ToString(), ["resume"] = true }, AnswerTimeout);
-        Decide("Recovery", MigrationStatus.PostcopyPaused.ToString(), address.ToString(), "Resume-Migration was called.");
+        lock (_lock) (_status, _recoveries) = (MigrationStatus.PostcopyRecoverSetup, _recoveries + 1);
+        Decide("Recovery", MigrationStatus.PostcopyPaused.ToString(), address.ToString(), "The ends are connected anew.");
         _wake.Set();
     }
 }

@@ -45,6 +45,9 @@ sealed partial class DrivenMigration : IMigrationRun
     /// <summary>Whether QEMU did it already when this process came to look: then the end of this process is none of its business.</summary>
     public bool IsAdopted { get; }
 
+    /// <summary>For whom the guest is reserved, when it is.</summary>
+    public object? Holder { get; init; }
+
     public Action<MigrationPhase>? PhaseEntered
     {
         set => _phases.Entered = value;
@@ -64,7 +67,7 @@ sealed partial class DrivenMigration : IMigrationRun
     public void Start()
     {
         // A guest that went away before can't be claimed, and need not be.
-        if (!_wasOver) _guest.Claim(this);
+        if (!_wasOver) _guest.Claim(this, Holder);
         try
         {
             if (!IsAdopted) Check();
@@ -182,6 +185,12 @@ sealed partial class DrivenMigration : IMigrationRun
             if (_error is not null) throw DrivenErrors.State("The migration is being given up, and can't go over to postcopy any more.");
             _isPostcopyAsked = true;
         }
+        GoOver("Switch-Migration was called");
+    }
+
+    /// <summary>migrate-start-postcopy. The caller has checked that it may be, and said so to those who would cancel. Throws InvalidState.</summary>
+    void GoOver(string why)
+    {
         try
         {
             _qmp.Execute("migrate-start-postcopy", timeout: AnswerTimeout);
@@ -191,7 +200,10 @@ sealed partial class DrivenMigration : IMigrationRun
             lock (_lock) _isPostcopyAsked = false;
             throw DrivenErrors.State(error.Message);
         }
-        Decide("Mode", "precopy", "postcopy", "Switch-Migration was called: the guest goes over at once, and its memory follows.");
+        _hasAnsweredGoOver = true;
+        _journal.Decide(new MigrationDecision(_phases.Elapsed, "Mode", "precopy", "postcopy",
+            $"{why}: the guest goes over before its memory. When one of the two QEMUs ends before all of it is there, what the guest did since is lost.")
+        { IsWarning = true });
     }
 
     public void Pause()

@@ -19,8 +19,7 @@ static class DrivenPhases
     };
 
     /// <summary>Whether the guest is at the destination, or about to be, and can't come back.</summary>
-    public static bool IsPostcopy(MigrationStatus status) => status is MigrationStatus.PostcopyDevice or MigrationStatus.PostcopyActive
-        or MigrationStatus.PostcopyPaused or MigrationStatus.PostcopyRecoverSetup or MigrationStatus.PostcopyRecover;
+    public static bool IsPostcopy(MigrationStatus status) => MigrationTransitions.IsPostcopy(status);
 
     /// <summary>Whether the guest still runs at the source, if it ran.</summary>
     public static bool IsBeforeSwitchover(MigrationStatus status) =>

@@ -55,6 +55,7 @@ public sealed partial class QemuGuest
                 throw new MigrationException(MigrationErrorId.GuestBusy, MigrationSide.User,
                     $"Guest {Name} is being migrated from here, and its destination waits for this session. "
                     + "Wait-Migration or Stop-Migration first.");
+            if (IsConnected) CheckReserved(holder: null);
         }
         LetGo();
     }

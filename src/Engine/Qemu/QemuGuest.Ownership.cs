@@ -27,7 +27,7 @@ public sealed partial class QemuGuest
     /// <inheritdoc/>
     public override bool IsBusy
     {
-        get { lock (_gate) return _owner is not null; }
+        get { lock (_gate) return _owner is not null || IsReserved; }
     }
 
     /// <summary>
@@ -65,6 +65,8 @@ public sealed partial class QemuGuest
                 throw Busy("resumed", runState);
             case GuestState.PostMigrate when !force && !IsHere:
                 throw RunsElsewhere("With -Force it would run twice.");
+            case GuestState.Lost when !force:
+                throw GoneAndLost("With -Force QEMU is asked to run it as it was when it stopped here, which it refuses while its migration waits.");
             case GuestState.InDoubt when !force:
                 throw InDoubt("Look there first; -Force runs it here all the same.");
         }
@@ -76,14 +78,16 @@ public sealed partial class QemuGuest
     }
 
     /// <summary>Takes the guest for a migration. Throws GuestBusy, GuestInDoubt, GuestRunsElsewhere, and what QMP throws.</summary>
-    internal void Claim(object owner)
+    internal void Claim(object owner, object? holder = null)
     {
         var state = StateOf(CurrentRunState());
         lock (_gate)
         {
             if (_owner is not null)
                 throw new MigrationException(MigrationErrorId.GuestBusy, MigrationSide.User, $"Guest {Name} is being migrated already.");
+            CheckReserved(holder);
             if (state == GuestState.InDoubt) throw InDoubt("Settle that with Resume-MigrationGuest first.");
+            if (state == GuestState.Lost) throw GoneAndLost("What is here is as it was before.");
             if (state == GuestState.PostMigrate && !IsHere) throw RunsElsewhere("What is here is a copy.");
             _owner = owner;
         }
@@ -100,6 +104,9 @@ public sealed partial class QemuGuest
 
     /// <summary>The destination has it.</summary>
     internal void HandOver(string destination, bool ramOnly) => MoveTo(ramOnly ? GuestLocation.RamOnly : GuestLocation.Destination, destination);
+
+    /// <summary>It had gone there by postcopy, and nobody has all of it any more.</summary>
+    internal void Lose(string destination) => MoveTo(GuestLocation.Lost, destination);
 
     /// <summary>The destination does not have it, whatever QEMU calls it.</summary>
     internal void Keep() => MoveTo(GuestLocation.Source, null, isKept: true);
@@ -176,6 +183,7 @@ public sealed partial class QemuGuest
             {
                 (GuestState.Suspended or GuestState.PostMigrate, GuestLocation.InDoubt) => GuestState.InDoubt,
                 (GuestState.Suspended, GuestLocation.Destination) => GuestState.PostMigrate,
+                (GuestState.Suspended or GuestState.PostMigrate or GuestState.FinishMigrate, GuestLocation.Lost) => GuestState.Lost,
                 _ => state,
             };
         }
@@ -187,6 +195,10 @@ public sealed partial class QemuGuest
     MigrationException RunsElsewhere(string advice) => new(MigrationErrorId.GuestRunsElsewhere, MigrationSide.User,
         $"Guest {Name} was migrated {(MovedTo is { } there ? $"to {there} and runs there" : "away and may run elsewhere")}. {advice}")
     { Location = GuestLocation.Destination };
+
+    MigrationException GoneAndLost(string advice) => new(MigrationErrorId.GuestLost, MigrationSide.User,
+        $"Guest {Name} had gone over to {MovedTo} by postcopy, and nobody has all of it any more. {advice}")
+    { Location = GuestLocation.Lost };
 
     MigrationException InDoubt(string advice) => new(MigrationErrorId.GuestInDoubt, MigrationSide.User,
         $"Guest {Name} may run at {MovedTo}, which can't be asked. {advice}")

@@ -78,7 +78,7 @@ sealed partial class OutgoingMigration
     /// <summary>5.3: the guest stops, what is missing is told, the devices go as one package, and the guest goes over.</summary>
     void GoOver(string reason)
     {
-        Decide("Mode", "precopy", "postcopy", $"{reason} {LossWarning}");
+        _journal.Decide(new MigrationDecision(_phases.Elapsed, "Mode", "precopy", "postcopy", $"{reason} {LossWarning}") { IsWarning = !IsRamOnly });
         PrepareToGoOver();
         _downtime.Start();
         _guestRan = _phases.Run(MigrationPhase.StopGuest, this, static self => self._guest.StopForSwitchover());

@@ -88,6 +88,9 @@ sealed partial class OutgoingMigration : IMigrationRun
         set => _phases.Entered = value;
     }
 
+    /// <summary>For whom the guest is reserved, when it is.</summary>
+    public object? Holder { get; init; }
+
     /// <summary>Called on the migration's thread before the guest is stopped: waits for what should not happen while it stands.</summary>
     public Action? AwaitReady { get; init; }
 
@@ -102,7 +105,7 @@ sealed partial class OutgoingMigration : IMigrationRun
     public void Start()
     {
         CheckSupported();
-        _guest.Claim(this, _uuid, _parameters.KeepSource);
+        _guest.Claim(this, _uuid, _parameters.KeepSource, Holder);
         lock (_lock) _status = MigrationStatus.Setup;
         ArmTimer(_parameters.Timeout);
         _watchdog = new Timer(_ => WatchProgress(), null, WatchPeriod, WatchPeriod);

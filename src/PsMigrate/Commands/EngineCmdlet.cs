@@ -29,6 +29,18 @@ public abstract class EngineCmdlet : PSCmdlet
         }
     }
 
+    /// <summary>
+    /// Does something that may take long on another thread, so that Ctrl+C ends the wait for it; what was asked for stays asked for. False when
+    /// it was not waited for. Throws what it throws.
+    /// </summary>
+    private protected bool Await<T>(Func<T> action, out T? result)
+    {
+        var answer = Task.Run(action);
+        while (!Stopping && !answer.IsCompleted) ((IAsyncResult)answer).AsyncWaitHandle.WaitOne(Tick);
+        result = answer.IsCompleted ? answer.GetAwaiter().GetResult() : default;
+        return answer.IsCompleted;
+    }
+
     /// <summary>Whether the user named this parameter, on the command line or through the pipeline.</summary>
     private protected bool IsBound(string parameter) => MyInvocation.BoundParameters.ContainsKey(parameter);
 }

@@ -11,13 +11,16 @@ namespace PsMigrate.Commands;
 public abstract class PostcopyCmdlet : MigrationActionCmdlet
 {
     /// <summary>Give the states out.</summary>
-    [Parameter(HelpMessage = "Give the states of the migrations out, as they are when QEMU has taken the command.")]
+    [Parameter(HelpMessage = "Give the states of the migrations out, as they are then.")]
     public SwitchParameter PassThru { get; set; }
 
     private protected void Run(Migration migration, string what, Action action)
     {
         if (!ShouldProcess(Label(migration), what)) return;
-        if (Try(migration.GetState(), action) && PassThru) WriteObject(migration.GetState());
+        var hasDone = false;
+        // On another thread: an end that does not answer would hold up Ctrl+C.
+        Try(migration.GetState(), () => hasDone = Await(() => { action(); return true; }, out _));
+        if (hasDone && PassThru) WriteObject(migration.GetState());
     }
 }
 
@@ -28,7 +31,7 @@ public sealed class SwitchMigrationCommand : PostcopyCmdlet
 {
     private protected override void Process(Migration migration) => Run(migration,
         $"Go over to postcopy: the guest runs at the destination, and {Figures.Size(migration.GetState().Current.RemainingBytes)} or more follow it; "
-            + "there is no way back",
+            + "there is no way back, and when either end is lost before all of it is there, so is what the guest did since",
         migration.SwitchToPostcopy);
 }
 
@@ -50,8 +53,13 @@ public sealed class ResumeMigrationCommand : PostcopyCmdlet
     [Parameter(HelpMessage = "Where to go on: tcp:HOST:PORT or unix:PATH; port 0 lets the destination choose, where its QMP is known. The same as "
         + "before by default.")]
     [ValidateNotNullOrEmpty]
-    [ArgumentCompleter(typeof(DestinationCompleter))]
+    [Destination]
+    [ArgumentCompleter(typeof(RecoveryAddressCompleter))]
     public string? Destination { get; set; }
+
+    /// <summary>Do not wait.</summary>
+    [Parameter(HelpMessage = "Ask for it and don't wait until the ends have met; Get-MigrationState tells what became of it.")]
+    public SwitchParameter NoWait { get; set; }
 
     /// <inheritdoc/>
     protected override void BeginProcessing()
@@ -69,6 +77,22 @@ public sealed class ResumeMigrationCommand : PostcopyCmdlet
     private protected override void Process(Migration migration)
     {
         var address = Destination is null ? null : MigrationUri.Parse(Destination);
-        Run(migration, $"Connect the ends again at {address ?? migration.Destination} and send the rest", () => migration.Recover(address));
+        Run(migration, $"Connect the ends again at {address?.ToString() ?? "the same address"} and send the rest", () => Recover(migration, address));
+    }
+
+    void Recover(Migration migration, MigrationUri? address)
+    {
+        if (NoWait && migration.Status == MigrationStatus.PostcopyPaused)
+        {
+            // What becomes of it is in the state.
+            Task.Run(() => migration.Recover(address));
+            return;
+        }
+        migration.Recover(address);
+        // Of a QEMU's guest that only says that it tries.
+        while (!Stopping && migration.Status is MigrationStatus.PostcopyRecoverSetup or MigrationStatus.PostcopyRecover) Thread.Sleep(Tick);
+        if (!Stopping && migration.Status == MigrationStatus.PostcopyPaused)
+            throw new MigrationException(MigrationErrorId.ConnectionLost, MigrationSide.Link,
+                $"Migration {migration.Id} of guest {migration.Name} is paused again: the ends could not be connected at {address ?? migration.Destination}, or the link broke anew.");
     }
 }

@@ -114,7 +114,7 @@ public sealed partial class StartVmMigrationCommand
             MaxBandwidth = MaxBandwidth, Timeout = Timeout, Verify = Verify, KeepSource = KeepSource,
             PauseBeforeSwitchover = PauseBeforeSwitchover, Means = Means, Format = Format, Tls = _tls,
         };
-        parameters = WithQemu(parameters);
+        parameters = WithPostcopy(WithQemu(parameters));
         // Not given is the engine's default, which is written down only there.
         if (MaxDowntime is { } downtime) parameters = parameters with { MaxDowntime = downtime };
         return ConnectTimeout is { } connect ? parameters with { ConnectTimeout = connect } : parameters;

@@ -60,23 +60,6 @@ public sealed partial class StartVmMigrationCommand
     [Alias("max-cpu-throttle")]
     public int? MaxThrottle { get; set; }
 
-    /// <summary>Allow postcopy.</summary>
-    [Parameter(HelpMessage = "Allow to go over to postcopy with Switch-Migration: the guest runs at the destination, and its memory follows.")]
-    [Alias("postcopy-ram")]
-    public SwitchParameter Postcopy { get; set; }
-
-    /// <summary>Urgent pages on a channel of their own.</summary>
-    [Parameter(HelpMessage = "In postcopy, send pages that the guest waits for on a connection of their own. Needs -Postcopy.")]
-    [Alias("postcopy-preempt")]
-    public SwitchParameter PostcopyPreempt { get; set; }
-
-    /// <summary>What the link may carry in postcopy.</summary>
-    [Parameter(HelpMessage = "Most bytes per second of what follows in postcopy unasked: a number (100MB), or text such as 1Gbit/s. No limit "
-        + "by default.")]
-    [Size(IsRate = true)]
-    [Alias("max-postcopy-bandwidth")]
-    public long MaxPostcopyBandwidth { get; set; }
-
     /// <summary>No way back.</summary>
     [Parameter(HelpMessage = "Do without the way back, on which the destination says that it has all: the source then calls a migration "
         + "completed that failed there.")]
@@ -90,8 +73,8 @@ public sealed partial class StartVmMigrationCommand
     MigrationParameters WithQemu(MigrationParameters parameters) => (PeerVersion is null ? parameters : parameters.WithPeer(PeerVersion)) with
     {
         DestinationQmp = DestinationQmp, Channels = Channels, Compression = Compression, CompressionLevel = CompressionLevel, Xbzrle = Xbzrle,
-        XbzrleCacheSize = XbzrleCacheSize, AutoConverge = AutoConverge, MaxThrottle = MaxThrottle, Postcopy = Postcopy,
-        PostcopyPreempt = PostcopyPreempt, MaxPostcopyBandwidth = MaxPostcopyBandwidth, ReturnPath = !NoReturnPath, ValidateUuid = ValidateUuid,
+        XbzrleCacheSize = XbzrleCacheSize, AutoConverge = AutoConverge, MaxThrottle = MaxThrottle,
+        ReturnPath = !NoReturnPath, ValidateUuid = ValidateUuid,
     };
 
     /// <summary>The same in words.</summary>
@@ -105,7 +88,7 @@ public sealed partial class StartVmMigrationCommand
                 + (parameters.Compression == MigrationCompression.None ? "" : $", compressed with {parameters.Compression.ToString().ToLowerInvariant()}");
         if (parameters.Xbzrle) yield return "pages that were sent before go as differences";
         if (parameters.AutoConverge) yield return $"its vCPUs may be slowed down by up to {parameters.MaxThrottle ?? 99} %";
-        if (parameters.Postcopy) yield return "it may go over to postcopy";
+        foreach (var way in PostcopyWays(parameters)) yield return way;
         if (!parameters.ReturnPath) yield return "the destination can't say whether it has all";
     }
 }

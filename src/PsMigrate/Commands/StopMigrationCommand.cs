@@ -10,11 +10,25 @@ namespace PsMigrate.Commands;
 [OutputType(typeof(CancelAnswer))]
 public sealed class StopMigrationCommand : MigrationActionCmdlet
 {
+    bool _yesToAll;
+    bool _noToAll;
+
     /// <summary>Do not wait for the answer.</summary>
     [Parameter(HelpMessage = "Ask for the end and don't wait for it; the answer then is Requested.")]
     public SwitchParameter NoWait { get; set; }
 
+    /// <summary>Also what is paused in postcopy.</summary>
+    [Parameter(HelpMessage = "End a migration that is paused in postcopy for good: what the guest did since it went over is lost. Of no effect on "
+        + "others.")]
+    public SwitchParameter Force { get; set; }
+
     private protected override void Process(Migration migration)
+    {
+        if (Force && migration.Status == MigrationStatus.PostcopyPaused) GiveUp(migration);
+        else Cancel(migration);
+    }
+
+    void Cancel(Migration migration)
     {
         if (!ShouldProcess(Label(migration), "Cancel: the guest goes on at the source, unless it is too late")) return;
         if (NoWait)
@@ -22,9 +36,29 @@ public sealed class StopMigrationCommand : MigrationActionCmdlet
             WriteObject(migration.Cancel(wait: false));
             return;
         }
-        // On another thread, so that Ctrl+C ends the wait here; the cancel itself stays asked for.
-        var answer = Task.Run(() => migration.Cancel());
-        while (!Stopping && !answer.IsCompleted) ((IAsyncResult)answer).AsyncWaitHandle.WaitOne(Tick);
-        if (answer.IsCompleted) WriteObject(answer.GetAwaiter().GetResult());
+        if (Await(() => migration.Cancel(), out var answer)) WriteObject(ForPaused(migration, answer!));
     }
+
+    /// <summary>Who can't take it back may still want to end it.</summary>
+    static CancelAnswer ForPaused(Migration migration, CancelAnswer answer) => answer.Outcome != CancelOutcome.TooLate || migration.Status != MigrationStatus.PostcopyPaused
+        ? answer
+        : answer with { Reason = $"{answer.Reason} It is paused: Resume-Migration goes on; Stop-Migration -Force ends it, with what the guest did since it went over." };
+
+    /// <summary>Nothing else loses a guest: it is of high impact, where a cancel is of medium, and an attribute holds one value only.</summary>
+    void GiveUp(Migration migration)
+    {
+        if (!ShouldProcess(Label(migration), "Give up for good: what the guest did since it went over is lost")) return;
+        if (!IsBound("Confirm") && Preference() == ConfirmImpact.High && !ShouldContinue(
+            $"Give {Label(migration)} up? What the guest did since it went over is lost.", "Give up a postcopy", ref _yesToAll, ref _noToAll)) return;
+        Try(migration.GetState(), () =>
+        {
+            if (!Await(() => { migration.GiveUp(); return true; }, out _)) return;
+            var state = migration.GetState();
+            WriteObject(new CancelAnswer(migration.Id, migration.Name, CancelOutcome.GivenUp,
+                "Given up in postcopy; what the guest did since it went over is lost.", state.State, state.Location));
+        });
+    }
+
+    ConfirmImpact Preference() =>
+        LanguagePrimitives.TryConvertTo<ConfirmImpact>(GetVariableValue("ConfirmPreference"), out var impact) ? impact : ConfirmImpact.High;
 }

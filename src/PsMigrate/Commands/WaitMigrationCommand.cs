@@ -3,6 +3,7 @@ using System.Management.Automation;
 using PsMigrate.Arguments;
 using PsMigrate.Engine;
 using PsMigrate.Engine.Model;
+using PsMigrate.Running;
 
 namespace PsMigrate.Commands;
 
@@ -22,8 +23,12 @@ public sealed class WaitMigrationCommand : MigrationActionCmdlet
 
     private protected override void Process(Migration migration)
     {
+        var wasPaused = false;
         while (!Stopping)
         {
+            var isPaused = migration.Status == MigrationStatus.PostcopyPaused;
+            if (isPaused && !wasPaused) WriteWarning(MigrationReport.Paused(migration.GetState()));
+            wasPaused = isPaused;
             var left = Timeout - _clock.Elapsed;
             if (migration.Wait(left is { } most && most < Tick ? Max(most, TimeSpan.Zero) : Tick))
             {

@@ -17,6 +17,7 @@ public sealed class GuestMigrationJob : MigrationJob
     Migration? _migration;
     int _decisionsTold;
     int? _percentTold;
+    bool _isPaused;
     bool _isClosed;
 
     internal GuestMigrationJob(string command, MigrationRequest request, MigrationJobRunner runner)
@@ -42,12 +43,20 @@ public sealed class GuestMigrationJob : MigrationJob
     public override bool HasMoreData =>
         Output.Count > 0 || Error.Count > 0 || Warning.Count > 0 || Verbose.Count > 0 || Progress.Count > 0;
 
-    /// <summary>Cancels the migration and waits until it has ended; one that had not begun never does.</summary>
+    /// <summary>
+    /// Cancels the migration and waits until it has ended; one that had not begun never does, and one in postcopy goes on, and the job with it.
+    /// </summary>
     public override void StopJob()
     {
         // Also when Receive-Job -AutoRemoveJob removes the job while it is being told that it is over, on the very thread that tells.
         if (IsOver) return;
         RequestStop();
+        if (_migration is { } begun && !MigrationPump.AwaitEnd(begun, MigrationPump.EndingTime))
+        {
+            var state = begun.GetState();
+            Tell(() => Warning.Add(new WarningRecord(MigrationReport.GoesOn(state))));
+            return;
+        }
         _over.Wait(MigrationPump.EndingTime);
     }
 
@@ -65,6 +74,9 @@ public sealed class GuestMigrationJob : MigrationJob
     internal void Progressed(MigrationState state) => Tell(() =>
     {
         TellDecisions(state);
+        var wasPaused = _isPaused;
+        _isPaused = state.State == MigrationStatus.PostcopyPaused;
+        if (_isPaused && !wasPaused) Warning.Add(new WarningRecord(MigrationReport.Paused(state)));
         // A job keeps its progress until somebody receives it: one record per step, so that it stays a hundred at most.
         if (_percentTold == state.PercentComplete) return;
         _percentTold = state.PercentComplete;
@@ -104,7 +116,11 @@ public sealed class GuestMigrationJob : MigrationJob
     void TellDecisions(MigrationState state)
     {
         foreach (var decision in state.Decisions.Skip(_decisionsTold))
-            Verbose.Add(new VerboseRecord(MigrationReport.Decision(state, decision)));
+        {
+            var text = MigrationReport.Decision(state, decision);
+            if (decision.IsWarning) Warning.Add(new WarningRecord(text));
+            else Verbose.Add(new VerboseRecord(text));
+        }
         _decisionsTold = state.Decisions.Length;
     }
 

@@ -40,6 +40,11 @@ sealed class MigrationJobRunner : IMigrationSink, IDisposable
 
     public void Progressed(MigrationRequest request, MigrationState state) => _jobs[request].Progressed(state);
 
+    public void GoesOn(MigrationRequest request, MigrationState state)
+    {
+        // It ends with the last migration, so that none is left.
+    }
+
     public void Ended(MigrationRequest request, MigrationState state) => _jobs[request].End(state);
 
     public void Dispose() => _pump.Dispose();

@@ -31,6 +31,9 @@ interface IMigrationSink
     /// <summary>How things stand, about five times a second.</summary>
     void Progressed(MigrationRequest request, MigrationState state);
 
+    /// <summary>A migration that can't be taken back goes on, though nothing more will be told of it.</summary>
+    void GoesOn(MigrationRequest request, MigrationState state);
+
     /// <summary>A migration has ended, and all its passes have been told.</summary>
     void Ended(MigrationRequest request, MigrationState state);
 }
@@ -95,7 +98,7 @@ sealed class MigrationPump(IEnumerable<MigrationRequest> requests, int limit, IM
         lock (_lock) return _waiting.Remove(request);
     }
 
-    /// <summary>Begins nothing more, cancels what runs, and waits until it has ended.</summary>
+    /// <summary>Begins nothing more, cancels what runs, and waits until it has ended; what is in postcopy goes on without this.</summary>
     public void Dispose()
     {
         lock (_lock) _waiting.Clear();
@@ -105,10 +108,20 @@ sealed class MigrationPump(IEnumerable<MigrationRequest> requests, int limit, IM
         var clock = Stopwatch.StartNew();
         foreach (var entry in running)
         {
-            var left = EndingTime - clock.Elapsed;
-            entry.Migration.Wait(left > TimeSpan.Zero ? left : TimeSpan.Zero);
+            if (!AwaitEnd(entry.Migration, EndingTime - clock.Elapsed)) sink.GoesOn(entry.Request, entry.Migration.GetState());
         }
         lock (_lock) _running.Clear();
+    }
+
+    /// <summary>Waits for the end of a migration that was cancelled. False when it has gone over to postcopy, which nobody can cancel.</summary>
+    public static bool AwaitEnd(Migration migration, TimeSpan limit)
+    {
+        for (var clock = Stopwatch.StartNew(); !migration.Wait(Commands.EngineCmdlet.Tick);)
+        {
+            if (MigrationTransitions.IsPostcopy(migration.Status)) return false;
+            if (clock.Elapsed > limit) return true;
+        }
+        return true;
     }
 
     bool TryStart(out Entry? started, out (MigrationRequest Request, MigrationException Error)? failed)

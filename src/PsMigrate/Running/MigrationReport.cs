@@ -62,6 +62,21 @@ static class MigrationReport
                 + $", longer than the {Figures.Time(result.MaxDowntime)} allowed ({parts}).";
     }
 
+    /// <summary>A postcopy whose link broke, and what to do.</summary>
+    public static string Paused(MigrationState state) =>
+        $"Migration {state.Id} of guest {state.Name} to {state.Destination} is paused in postcopy: the link is broken, and the guest waits at the "
+        + "destination wherever it needs memory that is still here. "
+        + (state.Parameters.Retries == 0 ? "" : $"It goes on by itself, up to {Figures.Count(state.Parameters.Retries, "time")} in all, unless it was paused on purpose. ")
+        + $"Resume-Migration -Id {state.Id} goes on.";
+
+    /// <summary>A postcopy whose pipeline or job is over.</summary>
+    public static string GoesOn(MigrationState state) =>
+        $"Migration {state.Id} of guest {state.Name} to {state.Destination} is in postcopy, which can't be taken back: it goes on in the background "
+        + $"(Wait-Migration -Id {state.Id}, Get-MigrationState -Id {state.Id}). "
+        + (state.QemuStatus is not null
+            ? "QEMU does it, also when this process ends."
+            : "If this process ends before it is through, the memory that is only here is lost, and with it what the guest did since it went over.");
+
     /// <summary>A decision of the engine in one sentence.</summary>
     public static string Decision(MigrationState state, MigrationDecision decision) =>
         $"Migration {state.Id} of guest {state.Name}, {Figures.Time(decision.Time)}: "

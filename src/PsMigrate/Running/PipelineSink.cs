@@ -12,6 +12,7 @@ sealed class PipelineSink(Cmdlet cmdlet, int total) : IMigrationSink
 
     readonly Dictionary<int, int> _decisionsTold = [];
     readonly Dictionary<int, MigrationState> _shown = [];
+    readonly HashSet<int> _paused = [];
     int _ended;
 
     public void Started(MigrationRequest request, Migration migration)
@@ -36,6 +37,7 @@ sealed class PipelineSink(Cmdlet cmdlet, int total) : IMigrationSink
     public void Progressed(MigrationRequest request, MigrationState state)
     {
         TellDecisions(state);
+        TellPause(state);
         _shown[state.Id] = state;
         cmdlet.WriteProgress(MigrationReport.Progress(state, total > 1));
     }
@@ -48,6 +50,20 @@ sealed class PipelineSink(Cmdlet cmdlet, int total) : IMigrationSink
         ShowDrain(_ended < total ? ProgressRecordType.Processing : ProgressRecordType.Completed);
         foreach (var warning in MigrationReport.Warnings(state.Result!)) cmdlet.WriteWarning(warning);
         if (state.Error is { } error) cmdlet.WriteError(ErrorRecords.From(error, state));
+    }
+
+    /// <summary>The pipeline ends, by Ctrl+C or from downstream; after Ctrl+C only the host itself still takes anything.</summary>
+    public void GoesOn(MigrationRequest request, MigrationState state)
+    {
+        var warning = MigrationReport.GoesOn(state);
+        try
+        {
+            cmdlet.WriteWarning(warning);
+        }
+        catch (Exception e) when (e is PipelineStoppedException or InvalidOperationException)
+        {
+            cmdlet.CommandRuntime.Host?.UI?.WriteWarningLine(warning);
+        }
     }
 
     /// <summary>Takes the progress bars away that are left after an early end.</summary>
@@ -67,8 +83,19 @@ sealed class PipelineSink(Cmdlet cmdlet, int total) : IMigrationSink
     void TellDecisions(MigrationState state)
     {
         var told = _decisionsTold.GetValueOrDefault(state.Id);
-        foreach (var decision in state.Decisions.Skip(told)) cmdlet.WriteVerbose(MigrationReport.Decision(state, decision));
+        foreach (var decision in state.Decisions.Skip(told))
+        {
+            if (decision.IsWarning) cmdlet.WriteWarning(MigrationReport.Decision(state, decision));
+            else cmdlet.WriteVerbose(MigrationReport.Decision(state, decision));
+        }
         _decisionsTold[state.Id] = state.Decisions.Length;
+    }
+
+    void TellPause(MigrationState state)
+    {
+        if (state.State != MigrationStatus.PostcopyPaused) _paused.Remove(state.Id);
+        else if (_paused.Add(state.Id))
+            cmdlet.WriteWarning($"{MigrationReport.Paused(state)} This pipeline waits: do it in another session of this process, or use -AsJob, which leaves this one free.");
     }
 
     void ShowDrain(ProgressRecordType type)

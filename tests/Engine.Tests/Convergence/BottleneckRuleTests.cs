@@ -31,6 +31,21 @@ public sealed class BottleneckRuleTests
     }
 
     [Fact]
+    public void In_postcopy_the_memory_follows_or_waits_for_the_link()
+    {
+        var active = Calm with { Status = MigrationStatus.PostcopyActive };
+        Assert.Equal(MigrationBottleneck.MemoryFollows, Word(active));
+        Assert.Equal(MigrationBottleneck.BandwidthCapped, Word(active with { MaxBandwidth = (long)(100 * MB) }));
+        Assert.Contains("-MaxPostcopyBandwidth", BottleneckRule.Explain(active with { MaxBandwidth = (long)(100 * MB) }).Advice, StringComparison.Ordinal);
+        var (word, advice) = BottleneckRule.Explain(active with { Status = MigrationStatus.PostcopyPaused });
+        Assert.Equal(MigrationBottleneck.WaitingForRecovery, word);
+        Assert.Contains("Resume-Migration", advice, StringComparison.Ordinal);
+        foreach (var status in new[] { MigrationStatus.PostcopyRecoverSetup, MigrationStatus.PostcopyRecover })
+            Assert.Equal(MigrationBottleneck.WaitingForDestination, Word(active with { Status = status }));
+        Assert.Equal(MigrationBottleneck.SwitchingOver, Word(active with { Status = MigrationStatus.PostcopyDevice }));
+    }
+
+    [Fact]
     public void The_first_pass_is_what_it_is_unless_the_limit_binds()
     {
         Assert.Equal(MigrationBottleneck.FirstPass, Word(Calm with { Pass = 1, DirtyRate = null }));

@@ -19,6 +19,15 @@ public sealed class ExampleTests
     public void A_guest_goes_from_one_process_to_another() =>
         Assert.Contains("Here there are now 0 guests of that name.", Run("two-processes", "-MemorySize", "64MB"), StringComparison.Ordinal);
 
+    [Fact]
+    public void A_guest_goes_over_before_its_memory_and_a_broken_link_loses_nothing()
+    {
+        var output = Run("postcopy", "-MemorySize", "64MB", "-Writes", "20000");
+        Assert.Contains("The link is broken: PostcopyPaused.", output, StringComparison.Ordinal);
+        Assert.Contains("Completed: the guest stood still for", output, StringComparison.Ordinal);
+        Assert.Contains("Digest of the guest that stayed:", output, StringComparison.Ordinal);
+    }
+
     [QemuFact]
     public void A_guest_of_a_QEMU_is_driven_to_another_one()
     {

@@ -81,16 +81,52 @@ public sealed class PostcopyTests
 
     [QemuTheory]
     [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
+    public void By_its_mode_it_goes_over_by_itself(string binary)
+    {
+        foreach (var (mode, after) in new[] { (MigrationMode.Postcopy, 1), (MigrationMode.Hybrid, 1), (MigrationMode.Hybrid, 3) })
+        {
+            using var pair = new DrivenPair(binary);
+            var migration = pair.Start(Postcopy(pair) with { Mode = mode, PostcopyAfter = after, MaxPostcopyBandwidth = 0 });
+            var result = DrivenPair.End(migration);
+            Assert.Equal((MigrationStatus.Completed, GuestLocation.Destination), (result.State, result.Location));
+            var state = migration.GetState();
+            Assert.Contains("postcopy-active", state.QemuStates);
+            var decision = Assert.Single(state.Decisions, one => one.What == "Mode");
+            Assert.True(decision.IsWarning);
+            Assert.StartsWith($"-Mode {mode}", decision.Reason, StringComparison.Ordinal);
+            if (mode == MigrationMode.Hybrid) Assert.InRange(state.Current.Qemu.DirtySyncCount, after + 1, int.MaxValue);
+            DrivenPair.AssertRunsOnlyAt(pair.Destination, pair.Source);
+        }
+    }
+
+    [QemuTheory]
+    [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
+    public void A_link_that_breaks_is_mended_by_itself_with_retries(string binary)
+    {
+        using var pair = new DrivenPair(binary);
+        var migration = InPostcopy(pair, Postcopy(pair) with { Retries = 3, RetryDelay = TimeSpan.FromMilliseconds(500) });
+        pair.Destination.Execute("migrate-pause");
+        Poll.Until(() => migration.GetState().Decisions.Any(one => one.What == "Recovery" && one.Reason.Contains("by itself", StringComparison.Ordinal)), "a recovery");
+        migration.SetLimits(new MigrationLimits(MaxPostcopyBandwidth: 0));
+        var result = DrivenPair.End(migration);
+        Assert.Equal((MigrationStatus.Completed, 1), (result.State, result.Attempts.Length));
+        Assert.Contains("postcopy-paused", migration.GetState().QemuStates);
+        DrivenPair.AssertRunsOnlyAt(pair.Destination, pair.Source);
+    }
+
+    [QemuTheory]
+    [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
     public void A_destination_that_ends_takes_the_guest_with_it(string binary)
     {
         using var pair = new DrivenPair(binary);
         var migration = InPostcopy(pair);
         pair.Destination.Kill();
         var result = DrivenPair.End(migration);
-        Assert.Equal((MigrationStatus.Failed, GuestLocation.Destination), (result.State, result.Location));
-        Assert.Equal(MigrationErrorId.DestinationFailed, result.Error!.Id);
+        Assert.Equal((MigrationStatus.Failed, GuestLocation.Lost), (result.State, result.Location));
+        Assert.Equal(MigrationErrorId.GuestLost, result.Error!.Id);
         Assert.NotEqual("running", pair.Source.RunState);
-        Assert.Throws<MigrationException>(() => pair.Guest.Resume());
+        Assert.Equal(GuestState.Lost, pair.Guest.State);
+        Assert.Equal(MigrationErrorId.GuestLost, Assert.Throws<MigrationException>(() => pair.Guest.Resume()).Id);
     }
 
     [QemuTheory]
@@ -111,9 +147,9 @@ public sealed class PostcopyTests
 
     static MigrationParameters Postcopy(DrivenPair pair) => pair.Parameters with { Postcopy = true, MaxPostcopyBandwidth = 1_000_000 };
 
-    static Migration InPostcopy(DrivenPair pair)
+    static Migration InPostcopy(DrivenPair pair, MigrationParameters? parameters = null)
     {
-        var migration = pair.StartAndPass(1, Postcopy(pair));
+        var migration = pair.StartAndPass(1, parameters ?? Postcopy(pair));
         migration.SwitchToPostcopy();
         Poll.Until(() => pair.Destination.RunState == "running", "the guest runs at the destination");
         DrivenPair.Await(migration, MigrationStatus.PostcopyActive);
