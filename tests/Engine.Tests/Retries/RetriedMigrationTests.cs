@@ -47,7 +47,7 @@ public sealed class RetriedMigrationTests
         var there = TestGuests.UniqueName("there");
         var guest = TestGuests.Create(options);
         using var receiver = MigrationReceiver.Start(new ReceiverOptions { HostName = there });
-        using var first = new CuttingProxy(receiver.Uri, (int)(4 * TestGuests.MiB), isReset);
+        using var first = new FaultProxy(receiver.Uri, new LinkFault(isReset ? LinkFaultKind.Reset : LinkFaultKind.Cut, (int)(4 * TestGuests.MiB)));
         var connections = 0;
         try
         {
@@ -118,10 +118,10 @@ public sealed class RetriedMigrationTests
         var there = TestGuests.UniqueName("there");
         var guest = TestGuests.Create(options);
         using var receiver = MigrationReceiver.Start(new ReceiverOptions { HostName = there });
-        using var link = new LinkProxy(receiver.Uri.Port);
+        using var link = new FaultProxy(receiver.Uri);
         try
         {
-            var migration = Migration.Start(guest, MigrationUri.Parse(link.Uri), Patient with
+            var migration = Migration.Start(guest, link.Uri, Patient with
             {
                 Verify = false, Mode = MigrationMode.Postcopy, Postcopy = true, MaxPostcopyBandwidth = TestGuests.MiB,
             });
