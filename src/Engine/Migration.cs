@@ -21,7 +21,11 @@ public sealed class Migration
         : this(id, guest, destination, guest switch
         {
             MemoryGuest memory => new OutgoingMigration(id, memory, destination.ToString(), KnowingPeer(destination, parameters), Connector(destination, parameters),
-                parameters.DestinationQmp is { } qmp ? QemuGuest.ConnectionTo(MigrationUri.Parse(qmp)) : null) { AwaitReady = Rehearsal.Await },
+                parameters.DestinationQmp is { } qmp ? QemuGuest.ConnectionTo(MigrationUri.Parse(qmp)) : null) 
+                {
+                    AwaitReady = Rehearsal.Await,
+                    ConnectTo = address => ConnectorForRecovery(address, parameters),
+                },
             QemuGuest driven => new DrivenMigration(id, driven, destination, parameters),
             _ => throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User, $"A guest of kind {guest.Kind} can't be migrated."),
         })
@@ -41,6 +45,8 @@ public sealed class Migration
         parameters.Validate();
         if (destination.Kind is (MigrationUriKind.File or MigrationUriKind.Exec) && parameters.Verify)
             throw MigrationException.Invalid($"{destination} has no way back, so nobody there can give a digest: -Verify can't be kept.");
+        if (destination.Kind is (MigrationUriKind.File or MigrationUriKind.Exec) && parameters.Postcopy && guest is MemoryGuest)
+            throw MigrationException.Invalid($"{destination} has no way back to ask for pages: nothing can go over to it by postcopy.");
         if (destination.Kind is (MigrationUriKind.File or MigrationUriKind.Exec) && parameters.Channels > 0 && guest is MemoryGuest)
             throw MigrationException.Invalid($"{destination} takes one stream: -Channels is for destinations that are connected to.");
         if (destination.Kind == MigrationUriKind.Local && parameters.KeepSource
@@ -136,8 +142,18 @@ public sealed class Migration
     /// <summary>Breaks the link of a postcopy on purpose. Throws InvalidState, UnsupportedByGuest.</summary>
     public void Pause() => _run.Pause();
 
-    /// <summary>Goes on with a paused postcopy; null is the same address. Throws InvalidUri, InvalidState, UnsupportedByGuest.</summary>
+    /// <summary>
+    /// Goes on with a paused postcopy; null is the same address. Returns when pages go again. Throws InvalidUri, InvalidState,
+    /// UnsupportedByGuest, and, of a guest that this process sends, why it could not: then it is paused as before, or over, with GuestLost
+    /// where the receiver that had the guest is gone.
+    /// </summary>
     public void Recover(MigrationUri? destination = null) => _run.Recover(destination?.ToString());
+
+    /// <summary>
+    /// Ends a postcopy that is paused and can't be recovered. What the guest did since it went over is lost; the source has it as it was
+    /// when it stopped there (<see cref="MigrationErrorId.GuestLost"/>). Throws InvalidState, UnsupportedByGuest.
+    /// </summary>
+    public void GiveUp() => _run.GiveUp();
 
     /// <summary>What makes the connections: one, and one for each channel.</summary>
     static Func<CancellationToken, IConnection> Connector(MigrationUri destination, MigrationParameters parameters) => destination.Kind switch
@@ -147,6 +163,11 @@ public sealed class Migration
         MigrationUriKind.Local => new LocalHost(destination).Connect,
         _ => cancel => Transport.Connector.Connect(destination, parameters.ConnectTimeout, cancel),
     };
+
+    static Func<CancellationToken, IConnection> ConnectorForRecovery(string address, MigrationParameters parameters) =>
+        MigrationUri.Parse(address) is { Kind: MigrationUriKind.Tcp or MigrationUriKind.Unix or MigrationUriKind.Local } uri
+            ? Connector(uri, parameters)
+            : throw new MigrationException(MigrationErrorId.InvalidUri, MigrationSide.User, $"Nothing can go on at {address}: that has no way back.");
 
     /// <summary>What is in this process needs nobody to say what it is.</summary>
     static MigrationParameters KnowingPeer(MigrationUri destination, MigrationParameters parameters) =>

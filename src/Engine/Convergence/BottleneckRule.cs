@@ -20,7 +20,13 @@ static class BottleneckRule
             return (MigrationBottleneck.WaitingForSwitchover, "The guest is stopped and waits: Complete-Migration switches over, Stop-Migration goes back.");
         if (input.WaitsForDestination)
             return (MigrationBottleneck.WaitingForDestination, "All is sent; the destination loads it.");
-        if (input.Status == MigrationStatus.Device) return (MigrationBottleneck.SwitchingOver, "");
+        if (input.Status == MigrationStatus.PostcopyActive)
+            return IsCapped(input.Bandwidth, input.MaxBandwidth)
+                ? (MigrationBottleneck.BandwidthCapped, $"What the guest lacks follows it at {Rate(input.MaxBandwidth)}: Set-Migration -MaxPostcopyBandwidth.")
+                : (MigrationBottleneck.None, "The guest runs at the destination, and what it lacks follows it.");
+        if (input.Status is MigrationStatus.PostcopyPaused or MigrationStatus.PostcopyRecoverSetup or MigrationStatus.PostcopyRecover)
+            return (MigrationBottleneck.None, "The link is broken, and a part of the guest is at each end: Resume-Migration goes on.");
+        if (input.Status is MigrationStatus.Device or MigrationStatus.PostcopyDevice) return (MigrationBottleneck.SwitchingOver, "");
         if (input.Status != MigrationStatus.Active || input.Bandwidth <= 0) return (MigrationBottleneck.Starting, "");
         return Active(input);
     }

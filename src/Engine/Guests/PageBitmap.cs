@@ -29,6 +29,33 @@ sealed class PageBitmap(long pages)
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int NextWord(int from) => BitWords.Next(_words, from);
 
+    /// <summary>The first page from there on whose bit is set; <see cref="Pages"/> when there is none.</summary>
+    public long NextSet(long from)
+    {
+        if (from >= pages) return pages;
+        var at = (int)(from / 64);
+        var word = _words[at] & (ulong.MaxValue << (int)(from % 64));
+        if (word == 0) word = (at = NextWord(at + 1)) < _words.Length ? _words[at] : 0;
+        return word == 0 ? pages : (at * 64L) + BitOperations.TrailingZeroCount(word);
+    }
+
+    /// <summary>The first page from there on whose bit is not set; <see cref="Pages"/> when all are.</summary>
+    public long NextClear(long from)
+    {
+        if (from >= pages) return pages;
+        var at = (int)(from / 64);
+        var word = ~_words[at] & (ulong.MaxValue << (int)(from % 64));
+        if (word == 0) word = (at += 1 + FullWords(at + 1, _words.Length)) < _words.Length ? ~_words[at] : 0;
+        return word == 0 ? pages : Math.Min(pages, (at * 64L) + BitOperations.TrailingZeroCount(word));
+    }
+
+    /// <summary>Sets the bits that are not given, and clears the others.</summary>
+    public void SetAllBut(ReadOnlySpan<ulong> others)
+    {
+        SetAll();
+        for (var i = 0; i < _words.Length; i++) ClearBits(i, _words[i] & others[i]);
+    }
+
     /// <summary>How many words from there on have all their bits, up to so many.</summary>
     public int FullWords(int from, int max)
     {

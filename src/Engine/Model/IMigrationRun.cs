@@ -39,8 +39,14 @@ interface IMigrationRun
     /// <summary>Breaks the link of a postcopy on purpose (migrate-pause). Throws InvalidState, UnsupportedByGuest.</summary>
     void Pause();
 
-    /// <summary>Goes on with a paused postcopy, to the same or another address. Throws InvalidState, UnsupportedByGuest.</summary>
+    /// <summary>
+    /// Goes on with a paused postcopy, to the same or another address; returns when it does. Throws InvalidState, InvalidUri,
+    /// UnsupportedByGuest, and why it could not: then it is paused as before, or over.
+    /// </summary>
     void Recover(string? destination);
+
+    /// <summary>Ends a paused postcopy for good, and with it what the guest did since it went over. Throws InvalidState, UnsupportedByGuest.</summary>
+    void GiveUp();
 }
 
 /// <summary>Limits that can be changed while a migration runs; null leaves one as it is.</summary>

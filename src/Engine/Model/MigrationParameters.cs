@@ -163,6 +163,8 @@ public sealed record MigrationParameters
         if (PeerVersion is not null && Peer == PeerKind.PsMigrate) throw MigrationException.Invalid("PeerVersion is of a QEMU, and Peer says that there is none.");
         CheckRange(PostcopyAfter, 1, int.MaxValue, nameof(PostcopyAfter));
         if (Mode != MigrationMode.Precopy && !Postcopy) throw MigrationException.Invalid($"Mode {Mode} needs Postcopy.");
+        if (Postcopy && Verify)
+            throw MigrationException.Invalid("Postcopy and Verify exclude each other: a guest that runs on can't be compared with what it was.");
         if (PostcopyPreempt && !Postcopy) throw MigrationException.Invalid("PostcopyPreempt needs Postcopy.");
     }
 

@@ -23,16 +23,19 @@ readonly record struct MultifdDialect(bool MarksSections, bool HasZeroPages)
     public static MultifdDialect Of(Version release, string machine)
     {
         if (release < FlushSince) return new(MarksSections: true, HasZeroPages: false);
-        var oldest = MachineRelease(machine) is { } old && old < release ? old : release;
+        var oldest = MachineRelease(machine, "-Channels") is { } old && old < release ? old : release;
         return new(oldest < FlushSince, oldest >= ZeroPagesSince);
     }
 
-    static Version? MachineRelease(string machine)
+    /// <summary>Null where its name tells none, such as <c>none</c>. Throws PeerVersionUnknown.</summary>
+    /// <param name="machine">The machine type.</param>
+    /// <param name="without">The parameter that asks for it.</param>
+    public static Version? MachineRelease(string machine, string without)
     {
         var dash = machine.LastIndexOf('-');
         if (dash < 0) return null;
         if (Version.TryParse(machine[(dash + 1)..], out var release)) return release;
         throw new MigrationException(MigrationErrorId.PeerVersionUnknown, MigrationSide.User,
-            $"The machine type '{Printable.Text(machine)}' names no release of QEMU, and how channels work with it depends on that: migrate without -Channels.");
+            $"The machine type '{Printable.Text(machine)}' names no release of QEMU, and how channels work with it depends on that: migrate without {without}.");
     }
 }

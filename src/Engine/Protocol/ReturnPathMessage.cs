@@ -61,6 +61,7 @@ readonly record struct ReturnPathMessage(ReturnPathType Type, byte[] Payload)
         ReturnPathType.Shut or ReturnPathType.Pong or ReturnPathType.ResumeAck => (4, 4),
         ReturnPathType.RequestPagesId => (14, 12 + 1 + StreamConstants.MaxName),
         ReturnPathType.RequestPages => (12, 12),
+        ReturnPathType.ReceiveBitmap => (2, 1 + StreamConstants.MaxName),
         ReturnPathType.SwitchoverAck or ReturnPathType.Accepted => (0, 0),
         ReturnPathType.Failure => (2, StreamConstants.MaxReturnPathLength),
         ReturnPathType.Ready => (16, 32),
@@ -69,6 +70,33 @@ readonly record struct ReturnPathMessage(ReturnPathType Type, byte[] Payload)
         ReturnPathType.PostcopyFigures => (PostcopyFiguresMessage.LeastLength, PostcopyFiguresMessage.MostLength),
         _ => (-1, -1),
     };
+
+    /// <summary>What a REQ_PAGES or REQ_PAGES_ID asks for, bytes; without a name, of the block that was named last. Throws InvalidLength.</summary>
+    public (string? Block, ulong Start, uint Length) ReadRequest() => (
+        Type == ReturnPathType.RequestPagesId ? ReadName(Payload.AsSpan(12)) : null,
+        BinaryPrimitives.ReadUInt64BigEndian(Payload), BinaryPrimitives.ReadUInt32BigEndian(Payload.AsSpan(8)));
+
+    /// <summary>The block of a RECV_BITMAP. Throws InvalidLength.</summary>
+    public string ReadBitmapName() => ReadName(Payload);
+
+    /// <summary>
+    /// The bitmap that follows a RECV_BITMAP, of exactly so many words as are asked for: nothing is made for what the other end claims.
+    /// Throws InvalidLength, InvalidValue, UnexpectedEnd.
+    /// </summary>
+    public static void ReadBitmap(WireReader reader, Span<ulong> received)
+    {
+        var size = reader.UInt64();
+        if (size != (ulong)received.Length * 8)
+            throw reader.Error(MigrationErrorId.InvalidLength, $"A bitmap of {size} bytes came where {received.Length * 8L} were expected.");
+        foreach (ref var word in received) word = BinaryPrimitives.ReverseEndianness(reader.UInt64());
+        if (reader.UInt64() is not BitmapEnd and var end) throw reader.Error(MigrationErrorId.InvalidValue, $"A bitmap ends with 0x{end:x16}.");
+    }
+
+    static string ReadName(ReadOnlySpan<byte> name)
+    {
+        if (name[0] != name.Length - 1) throw new MigrationException(MigrationErrorId.InvalidLength, MigrationSide.Destination, "A name has a wrong length.");
+        return Encoding.UTF8.GetString(name[1..]);
+    }
 
     public static ReturnPathMessage Pong(uint value) => WithValue(ReturnPathType.Pong, value);
 

@@ -204,6 +204,9 @@ sealed partial class DrivenMigration : IMigrationRun
         _wake.Set();
     }
 
+    void IMigrationRun.GiveUp() => throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
+        $"Guest {_guest.Name} belongs to two QEMUs, and a QEMU gives no postcopy up: as long as both live, Resume-Migration can go on; ending one of them loses the guest.");
+
     // Until the destination has got as far as RUN (POSTCOPY_INCOMING_RUNNING) a broken link does not pause it: it exits, and the guest is lost.
     void AwaitTaken()
     {

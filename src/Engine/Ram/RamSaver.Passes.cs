@@ -18,7 +18,7 @@ sealed partial class RamSaver
     // Words whose log is looked at together: 4 MiB of RAM.
     const int LogStretch = 16;
 
-    /// <summary>Goes on where it stopped, wraps round, and ends when nothing is dirty or one of the limits is reached.</summary>
+    /// <summary>Goes on where it stopped, wraps round, and ends when nothing is dirty, one of the limits is reached, or in postcopy a page is asked for.</summary>
     void SavePages(WireWriter writer, long maxBytes, long until)
     {
         var end = maxBytes > long.MaxValue - writer.Position ? long.MaxValue : writer.Position + maxBytes;
@@ -32,6 +32,7 @@ sealed partial class RamSaver
                 if (!SaveUntouched(writer, part) && !SaveWord(writer, part, end)) break;
             }
             if (_word == part.Dirty.WordCount) NextPart(writer);
+            if (IsAskedFor) break;
         }
         EndRun(writer);
     }
@@ -49,12 +50,18 @@ sealed partial class RamSaver
     bool SaveWord(WireWriter writer, Part part, long end)
     {
         var bits = TakeLog(part);
+        if (SaveSome(writer, part, bits, end) != bits) return false;
+        _word++;
+        return true;
+    }
+
+    /// <summary>Sends pages of the word that is next, as many as the limit allows, and returns their bits.</summary>
+    ulong SaveSome(WireWriter writer, Part part, ulong bits, long end)
+    {
         var sent = SendsRuns ? SaveInRuns(writer, part, bits, end) : SaveInRecords(writer, part, bits, end);
         part.Dirty.ClearBits(_word, sent);
         _pending -= BitOperations.PopCount(sent);
-        if (sent != bits) return false;
-        _word++;
-        return true;
+        return sent;
     }
 
     /// <summary>

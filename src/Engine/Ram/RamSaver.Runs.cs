@@ -19,6 +19,8 @@ sealed partial class RamSaver
 
     Run _run;
 
+    int MaxZeroRun => _isPostcopy ? LongestPostcopyZeroRun : RamFlags.MaxRun;
+
     /// <summary>Whether the destination understands runs; to be set before the first page goes.</summary>
     public bool SendsRuns { get; set; }
 
@@ -29,7 +31,7 @@ sealed partial class RamSaver
     bool SaveUntouched(WireWriter writer, Part part)
     {
         if (!SendsRuns) return false;
-        var words = part.Dirty.FullWords(_word, RamFlags.MaxRun / 64);
+        var words = part.Dirty.FullWords(_word, MaxZeroRun / 64);
         words = part.Block.UntouchedChunks(_word, words);
         if (words == 0) return false;
         Extend(writer, part, (long)_word * 64, words * 64, isZero: true);
@@ -80,7 +82,7 @@ sealed partial class RamSaver
     void Extend(WireWriter writer, Part part, long first, int count, bool isZero)
     {
         if (_run.Part != part || _run.IsZero != isZero || _run.First + _run.Count != first
-            || _run.Count + count > (isZero ? RamFlags.MaxRun : LongestRun))
+            || _run.Count + count > (isZero ? MaxZeroRun : LongestRun))
         {
             EndRun(writer);
             _run = new Run { Part = part, First = first, IsZero = isZero };

@@ -65,11 +65,13 @@ sealed partial class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.Defau
 
     public void SaveIterate(WireWriter writer, long maxBytes)
     {
-        var until = Stopwatch.GetTimestamp() + (long)(LongestPart.TotalSeconds * Stopwatch.Frequency);
+        var until = PartEnd();
         if (Outlets is { } outlets) GivePart(outlets, writer, maxBytes, until);
         else SavePages(writer, maxBytes, until);
         writer.UInt64(RamFlags.Eos);
     }
+
+    long PartEnd() => Stopwatch.GetTimestamp() + (long)(LongestPart.TotalSeconds * Stopwatch.Frequency);
 
     public void SaveComplete(WireWriter writer)
     {
@@ -82,6 +84,8 @@ sealed partial class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.Defau
 
     public long PendingExact()
     {
+        // There is no log any more.
+        if (_isPostcopy) return PendingEstimate;
         if (Outlets is { } outlets) EndPass(outlets);
         var found = 0L;
         foreach (var part in _parts)

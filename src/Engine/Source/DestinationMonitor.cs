@@ -52,9 +52,38 @@ sealed class DestinationMonitor(string address, QmpClient? shared = null) : IDis
         if (parameters.Number("multifd-channels") is { } there && there != channels) throw Disagrees($"its multifd-channels is {there}, and -Channels is {channels}");
         if (parameters.Text("multifd-compression") is { } packed && packed != method) throw Disagrees($"its multifd-compression is {Printable.Text(packed)}, and not {method}");
         var identity = QemuIdentity.Query(_client!);
-        return (identity.Version ?? throw new MigrationException(MigrationErrorId.PeerVersionUnknown, MigrationSide.Destination,
-            $"The QEMU at {address} does not tell its release."), identity.Uuid ?? Guid.Empty);
+        return (identity.Version ?? throw NoRelease(), identity.Uuid ?? Guid.Empty);
     }
+
+    /// <summary>Before anything is connected. Throws EndsDisagree when it is not set for postcopy, and what the client throws.</summary>
+    public void CheckPostcopy(bool withPreempt)
+    {
+        var capabilities = QemuCapabilities.Query(_client!);
+        foreach (var name in (ReadOnlySpan<string>)["postcopy-ram", .. withPreempt ? ["postcopy-preempt"] : Array.Empty<string>()])
+            if (!capabilities.IsOn(name))
+                throw new MigrationException(MigrationErrorId.EndsDisagree, MigrationSide.Destination,
+                    $"The QEMU at {address} is not set for postcopy: its capability {name} is off; switch it on before it listens.");
+    }
+
+    /// <summary>Throws PeerVersionUnknown, and what the client throws.</summary>
+    public Version QueryRelease() => QemuIdentity.Query(_client!).Version ?? throw NoRelease();
+
+    /// <summary>Has the guest stand still when it has arrived, until <see cref="Continue"/>.</summary>
+    public void Hold() => _client!.Execute("stop");
+
+    /// <summary>
+    /// Makes it listen there for a source that goes on (migrate-recover), once it has noticed that its link is gone. Throws QmpTimeout and its
+    /// kin.
+    /// </summary>
+    public void Recover(string at, TimeSpan timeout)
+    {
+        var clock = Stopwatch.StartNew();
+        for (; QemuMigrationInfo.Query(_client!).Status != MigrationStatus.PostcopyPaused; Thread.Sleep(Period)) ThrowIfLate(clock, timeout, "waits for no recovery");
+        _client!.ExecuteOutOfBand("migrate-recover", new JsonObject { ["uri"] = at }, timeout);
+    }
+
+    MigrationException NoRelease() =>
+        new(MigrationErrorId.PeerVersionUnknown, MigrationSide.Destination, $"The QEMU at {address} does not tell its release.");
 
     public void Dispose()
     {

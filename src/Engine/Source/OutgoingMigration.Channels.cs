@@ -23,6 +23,10 @@ sealed partial class OutgoingMigration
     /// </summary>
     void CheckPeerIsKnown()
     {
+        if (_parameters is { PostcopyPreempt: true, Peer: not PeerKind.PsMigrate, PeerVersion: null, DestinationQmp: null })
+            throw new MigrationException(MigrationErrorId.PeerVersionUnknown, MigrationSide.User,
+                $"When a preempt channel is connected depends on what is at {_destination}, and that can't be asked before: "
+                + "-PeerVersion says PsMigrate or the release of a QEMU, or -DestinationQmp where the QEMU can be asked.");
         if (_parameters is { Channels: > 0, Peer: not PeerKind.PsMigrate, PeerVersion: null, DestinationQmp: null })
             throw new MigrationException(MigrationErrorId.PeerVersionUnknown, MigrationSide.User,
                 $"How channels work depends on what is at {_destination}, and that can't be asked before they are connected: "
@@ -89,8 +93,15 @@ sealed partial class OutgoingMigration
     /// <summary>Nothing of the guest has been sent. Throws EndsDisagree.</summary>
     void CheckPeer()
     {
-        if (_plan is not { } plan || plan.Peer == _peer) return;
-        throw new MigrationException(MigrationErrorId.EndsDisagree, MigrationSide.Destination, plan.Peer == PeerKind.PsMigrate
+        // A preempt channel of a guest that was captured goes to both alike.
+        var planned = _plan?.Peer ?? _preemptStyle switch
+        {
+            PreemptStyle.Joined => PeerKind.PsMigrate,
+            not null when _own is not null => PeerKind.Qemu,
+            _ => _peer,
+        };
+        if (planned == _peer) return;
+        throw new MigrationException(MigrationErrorId.EndsDisagree, MigrationSide.Destination, planned == PeerKind.PsMigrate
             ? $"The destination is a QEMU, and was said to be PsMigrate: -PeerVersion has to say which release of QEMU."
             : $"The destination is PsMigrate, and was said to be a QEMU: -PeerVersion PsMigrate.");
     }

@@ -22,7 +22,8 @@ sealed partial class OutgoingMigration
     int _percent;
     long _sentBytes;
 
-    long SentBytes => _writer is { } main ? main.Position + (_channels?.BytesSent ?? 0) : _sentBytes;
+    // Those of links that are gone are in the first one.
+    long SentBytes => _sentBytes + (_writer?.Position ?? 0) + (_channels?.BytesSent ?? 0) + (_preemptWriter?.Position ?? 0);
 
     long SentPages => _ram.HandledPages;
 
@@ -112,16 +113,20 @@ sealed partial class OutgoingMigration
         lock (_lock)
         {
             var threshold = Threshold();
-            var left = _status == MigrationStatus.Active
-                ? Forecast.TimeToSwitchover(new ForecastInput(_ram.PendingEstimate, _dirtyRate, Carried, threshold))
-                : null;
+            var left = _status switch
+            {
+                MigrationStatus.Active => Forecast.TimeToSwitchover(new ForecastInput(_ram.PendingEstimate, _dirtyRate, Carried, threshold)),
+                // Each page goes once.
+                MigrationStatus.PostcopyActive => Forecast.TimeToSwitchover(new ForecastInput(_ram.PendingEstimate, 0, _window.Bandwidth, 0)),
+                _ => null,
+            };
             var (result, iterations) = (_journal.Result, _journal.Iterations);
             var percent = result is not null
                 ? (result.State == MigrationStatus.Completed ? 100 : null)
                 : Forecast.Percent(_phases.Elapsed, left, _percent);
             _percent = percent ?? _percent;
             var (bottleneck, advice) = BottleneckRule.Explain(new BottleneckInput(
-                _status, _pass, _window.Bandwidth, _parameters.MaxBandwidth, _dirtyRate, _ram.PendingEstimate, threshold, _estimate,
+                _status, _pass, _window.Bandwidth, _isPostcopy ? _parameters.MaxPostcopyBandwidth : _parameters.MaxBandwidth, _dirtyRate, _ram.PendingEstimate, threshold, _estimate,
                 _parameters.MaxDowntime, _waitsForDestination && _status == MigrationStatus.Device));
             return new MigrationState
             {
@@ -173,13 +178,14 @@ sealed partial class OutgoingMigration
                 DowntimeParts = _guestRan ? _downtime.Parts : DowntimeParts.Zero,
                 SourceDigest = _sourceDigest,
                 DestinationDigest = _destinationDigest,
+                Postcopy = _postcopy,
                 LeftOut = [.. _leftOut],
                 Error = _error,
             };
             var last = Snapshot(result);
             // The record is kept long after; buffers and bitmaps are not.
             _sentBytes = SentBytes;
-            (_connection, _writer, _returnPath, _channels) = (null, null, null, null);
+            (_connection, _writer, _returnPath, _channels, _preemptWriter) = (null, null, null, null, null);
             _ram.Forget();
             _journal.Add(last);
         }

@@ -42,12 +42,15 @@ sealed partial class OutgoingMigration
         }
         catch (MigrationException e)
         {
-            if (_returnPath.Failure is null) SettleAfterRun(e);
-            else TakeBack();
+            // In postcopy a link that was lost is one to be made anew, whoever has the guest; but for one that was never taken.
+            var outcome = _returnPath.Failure is null ? SettleAfterRun(e) : SettleOutcome.Discarded;
+            if (outcome == SettleOutcome.Discarded) TakeBack();
             if (_location == GuestLocation.Source) throw;
             _downtime.End(DowntimePart.Resume);
+            if (_isPostcopy) _lostLink = e;
+            if (outcome == SettleOutcome.Unknown) return;
         }
-        _location = GuestLocation.Destination;
+        lock (_lock) _location = GuestLocation.Destination;
     }
 
     /// <summary>READY has come: the digests are compared, and RUN leaves. By whichever thread has the message first; the other one waits.</summary>
@@ -56,7 +59,8 @@ sealed partial class OutgoingMigration
         if (_parameters.Verify) CompareDigests(ready.Payload.AsSpan(16));
         _instance = new Guid(ready.Payload.AsSpan(0, 16));
         _settle = _settleByAsking;
-        Commit();
+        if (_isPostcopy) CommitToPostcopy();
+        else Commit();
         _downtime.End(_parameters.Verify ? DowntimePart.Verify : DowntimePart.Handover);
         try
         {
@@ -81,9 +85,10 @@ sealed partial class OutgoingMigration
     SettleOutcome AskDestination(TimeSpan within) => Settlement.Ask(_connect, _uuid, _instance, within);
 
     /// <summary>
-    /// The link was lost after RUN: the ends try to meet again. Returns when the destination said who has the guest; else throws.
+    /// The link was lost after RUN: the ends try to meet again. Throws HandoverInDoubt when the destination did not say who has the guest,
+    /// except in postcopy, which needs the two to meet again anyway.
     /// </summary>
-    void SettleAfterRun(MigrationException reason)
+    SettleOutcome SettleAfterRun(MigrationException reason)
     {
         var clock = Stopwatch.StartNew();
         var outcome = _settle!(Longer(Parameters.SettleTimeout, ShortestQuestion));
@@ -93,8 +98,7 @@ sealed partial class OutgoingMigration
             outcome = _settle(Longer(Parameters.SettleTimeout - clock.Elapsed, ShortestQuestion));
         }
         Decide("Handover", "link lost after RUN", outcome.ToString(), "The destination was asked what became of the guest.");
-        if (outcome == SettleOutcome.Discarded) TakeBack();
-        if (outcome != SettleOutcome.Unknown) return;
+        if (outcome != SettleOutcome.Unknown || _isPostcopy) return outcome;
         throw new MigrationException(MigrationErrorId.HandoverInDoubt, MigrationSide.Link,
             $"The link was lost after the destination had leave to run the guest, and it can't be asked: {reason.Message}", reason);
     }

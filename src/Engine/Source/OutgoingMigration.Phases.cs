@@ -28,6 +28,7 @@ sealed partial class OutgoingMigration
                 _phases.Run(MigrationPhase.DetectError, ThrowIfStopped);
                 _phases.Run(MigrationPhase.UpdateCounters, UpdateCounters);
             }
+            if (_isPostcopy) FollowInPostcopy();
         }
 #pragma warning disable CA1031 // Whatever happens on this thread, the guest must be handed on or back.
         catch (Exception e)
@@ -55,14 +56,25 @@ sealed partial class OutgoingMigration
     {
         // First: a QEMU that waits gives up when a link to it is made and closed again.
         _monitor?.Connect(Parameters.ConnectTimeout, _stop.Token);
+        if (_parameters.Postcopy) _monitor?.CheckPostcopy(_parameters.PostcopyPreempt);
+        PlanPreempt();
         var plan = PlanChannels();
         var connection = _connect(_stop.Token);
         lock (_lock) _connection = connection;
         ThrowIfStopped();
         _writer = new WireWriter(connection.Output);
         _oneWay = connection as IOneWayConnection;
-        if (_oneWay is null) _returnPath = new ReturnPath(connection.Input, _guest.Name, Fail);
+        if (_oneWay is null) _returnPath = NewReturnPath(connection);
         if (plan is not null) ConnectChannels(plan);
+        ConnectEarlyPreempt();
+    }
+
+    ReturnPath NewReturnPath(IConnection connection) => new(connection.Input, _guest.Name, Fail, TakeRequest);
+
+    /// <summary>On the thread that reads. A request before there is a postcopy is harmless, and of no use.</summary>
+    void TakeRequest(string? block, ulong start, uint length)
+    {
+        if (_isPostcopy) _ram.Requests.Add(block, start, length);
     }
 
     /// <summary>1: qemu_savevm_state_header.</summary>
@@ -80,6 +92,7 @@ sealed partial class OutgoingMigration
         {
             Decide("Return path", "ping and wait", "none", $"{_destination} has no way back.");
             if (_own is not null) _own.IsForQemu = _parameters.Format == GuestFileFormat.Qemu;
+            DecideAdvice(0);
             return;
         }
         CommandRecord.WritePing(_writer!, Handshake.FirstPing);
@@ -95,6 +108,7 @@ sealed partial class OutgoingMigration
             _announcesChannels = !_own.IsForQemu && Handshake.AgreedVersion(answer) >= Handshake.AnnouncedChannelsVersion;
         }
         CheckPeer();
+        DecideAdvice(Handshake.AgreedVersion(answer));
         if (_peer == PeerKind.Qemu && _parameters.Verify)
             throw new MigrationException(MigrationErrorId.UnsupportedByPeer, MigrationSide.Destination,
                 "The destination is a QEMU, which gives no digest of its memory: -Verify can't be kept.");
@@ -106,6 +120,7 @@ sealed partial class OutgoingMigration
     void SendSetup()
     {
         if (_own is { IsForQemu: false } own) Announce(own);
+        Advise();
         _ram.Section.WriteNamed(_writer!, RecordType.SectionStart);
         _ram.SaveSetup(_writer!);
         WriteRamFooter();
@@ -129,13 +144,18 @@ sealed partial class OutgoingMigration
     /// <summary>5: migration_iteration_run. True when the migration is through.</summary>
     bool RunIteration()
     {
-        if (!_phases.Run(MigrationPhase.Pending, IsReadyToSwitchOver))
+        if (_phases.Run(MigrationPhase.Pending, IsReadyToSwitchOver))
         {
-            _phases.Run(MigrationPhase.Iterate, Iterate);
-            return false;
+            _phases.Run(MigrationPhase.Completion, SwitchOver);
+            return true;
         }
-        _phases.Run(MigrationPhase.Completion, SwitchOver);
-        return true;
+        if (PostcopyReason is { } reason)
+        {
+            _phases.Run(MigrationPhase.Completion, () => GoOver(reason));
+            return true;
+        }
+        _phases.Run(MigrationPhase.Iterate, Iterate);
+        return false;
     }
 
     /// <summary>5.1: qemu_savevm_state_pending. A cheap estimate first; the log is read only when that is small enough.</summary>
@@ -221,6 +241,9 @@ sealed partial class OutgoingMigration
             case GuestLocation.InDoubt:
                 _guest.PutInDoubt(_destination, _settle);
                 break;
+            case GuestLocation.Lost:
+                _guest.LoseAtDestination(_destination);
+                break;
         }
         CloseConnection();
         _guest.Unclaim(this);
@@ -232,6 +255,8 @@ sealed partial class OutgoingMigration
     {
         var hasEnded = _returnPath?.WaitEnded(TimeSpan.FromMilliseconds(250)) != false;
         CloseChannels(hasEnded);
+        if (!hasEnded || _status != MigrationStatus.Completed) AbortPreempt();
+        DropPreempt();
         if (!hasEnded) _connection?.Abort();
         _connection?.Dispose();
         _monitor?.Dispose();

@@ -13,6 +13,7 @@ sealed partial class OutgoingMigration
     {
         var outcome = TryCancel();
         if (outcome == CancelOutcome.Requested) Interrupt();
+        if (outcome == CancelOutcome.TooLate && _isPostcopy) return Answer(outcome, TooLateInPostcopy);
         if (wait) _journal.Wait(null);
         if (outcome == CancelOutcome.AlreadyEnded) return Answer(outcome, $"The migration had ended before: {Status}.");
         if (outcome == CancelOutcome.TooLate) return Answer(outcome, "The destination has leave to run the guest; nothing can take that back.");
@@ -21,6 +22,10 @@ sealed partial class OutgoingMigration
             ? Answer(CancelOutcome.Cancelled, "Cancelled; the guest stayed at the source.")
             : Answer(CancelOutcome.AlreadyEnded, $"The migration had ended before: {Result}");
     }
+
+    string TooLateInPostcopy => Status == MigrationStatus.PostcopyPaused
+        ? "The guest has gone over, and the link to the rest of it is broken: Resume-Migration goes on. To give it up, with what it did since it went over, is Stop-Migration -Force."
+        : "The guest has gone over, and its memory follows it; nothing can take that back. It ends by itself; Suspend-Migration breaks the link, and Resume-Migration goes on.";
 
     CancelOutcome TryCancel()
     {
@@ -55,7 +60,6 @@ sealed partial class OutgoingMigration
     /// <summary>Changes limits of a running migration; null leaves one as it is. They bind from the next window on.</summary>
     public void SetLimits(MigrationLimits limits)
     {
-        if (limits.MaxPostcopyBandwidth is not null) throw NoPostcopy();
         lock (_lock)
         {
             if (MigrationTransitions.IsEnded(_status))
@@ -64,13 +68,4 @@ sealed partial class OutgoingMigration
         }
         if (limits.Timeout is { } limit) ArmTimer(limit - _phases.Elapsed);
     }
-
-    public void SwitchToPostcopy() => throw NoPostcopy();
-
-    public void Pause() => throw NoPostcopy();
-
-    public void Recover(string? destination) => throw NoPostcopy();
-
-    MigrationException NoPostcopy() => new(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
-        $"Guest {_guest.Name} lives in this process; only the migration of a QEMU's guest can go over to postcopy.");
 }

@@ -19,12 +19,10 @@ namespace PsMigrate.Engine.Source;
 sealed partial class OutgoingMigration : IMigrationRun
 {
     readonly object _lock = new();
-    readonly Func<CancellationToken, IConnection> _connect;
     readonly CancellationTokenSource _stop = new();
     readonly ManualResetEventSlim _switchoverAllowed = new();
     readonly Guid _uuid = Guid.NewGuid();
     readonly MemoryGuest _guest;
-    readonly string _destination;
     readonly PhaseLog _phases = new();
     readonly RateWindow _window = new();
     readonly RamSaver _ram;
@@ -32,8 +30,12 @@ sealed partial class OutgoingMigration : IMigrationRun
     readonly OwnMachineState? _own;
     readonly DestinationMonitor? _monitor;
     readonly bool _letsRun;
+    readonly bool _holdsDestination;
     readonly MigrationJournal _journal = new();
     static readonly TimeSpan WatchPeriod = TimeSpan.FromSeconds(1);
+    // Where it goes, and how to connect there: a recovery may go elsewhere.
+    string _destination;
+    Func<CancellationToken, IConnection> _connect;
     MigrationParameters _parameters;
     MigrationStatus _status;
     MigrationException? _error;
@@ -71,7 +73,9 @@ sealed partial class OutgoingMigration : IMigrationRun
             _own = new OwnMachineState(guest);
             _machine = _own;
         }
-        if (parameters.DestinationQmp is { } qmp && (_letsRun || parameters.Channels > 0)) _monitor = new DestinationMonitor(qmp, destinationQmp);
+        if (parameters.DestinationQmp is { } qmp && (_letsRun || parameters.Postcopy || parameters.Channels > 0)) _monitor = new DestinationMonitor(qmp, destinationQmp);
+        // QEMU's RUN in postcopy starts the guest whatever its state says, unless it was told to stop before.
+        _holdsDestination = _own is null && _monitor is not null;
         _askedCacheSize = XbzrleCacheSize;
         _ram = new RamSaver(guest, _machine.RamSection, parameters.Xbzrle ? _askedCacheSize : 0);
     }
@@ -126,11 +130,9 @@ sealed partial class OutgoingMigration : IMigrationRun
         var what = _parameters switch
         {
             { AutoConverge: true } => "-AutoConverge",
-            { Postcopy: true } => "-Postcopy",
             { ReturnPath: false } => "a migration without return path",
             { ValidateUuid: true } => "-ValidateUuid",
-            { MaxPostcopyBandwidth: > 0 } => "-MaxPostcopyBandwidth",
-            { DestinationQmp: not null, Channels: 0 } when _own is not null => "-DestinationQmp without -Channels",
+            { DestinationQmp: not null, Channels: 0, Postcopy: false } when _own is not null => "-DestinationQmp without -Channels or -Postcopy",
             _ => null,
         };
         if (what is not null)
@@ -139,6 +141,11 @@ sealed partial class OutgoingMigration : IMigrationRun
         if (_own is null && _parameters.Verify)
             throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
                 $"Guest {_guest.Name} was captured from a QEMU, and is sent as a QEMU sends: nobody gives a digest at the other end, and -Verify can't be kept.");
+        if (_parameters is { Postcopy: true, DestinationQmp: null } && _guest.Machine is { RunState: not GlobalState.Running })
+            throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
+                $"Guest {_guest.Name} did not run when it was captured, and a QEMU runs what comes by postcopy: -Postcopy needs -DestinationQmp, by which it is held.");
+        if (_parameters is { Postcopy: true, Channels: > 0, Peer: not PeerKind.PsMigrate })
+            throw new MigrationException(MigrationErrorId.UnsupportedByPeer, MigrationSide.User, "Postcopy with -Channels is for a destination that is PsMigrate.");
         CheckPeerIsKnown();
     }
 
@@ -202,6 +209,7 @@ sealed partial class OutgoingMigration : IMigrationRun
         _switchoverAllowed.Set();
         _connection?.Abort();
         _channels?.Abort();
+        AbortPreempt();
     }
 
     /// <summary>Throws when the migration was cancelled or has failed (migration_detect_error).</summary>
@@ -241,6 +249,7 @@ sealed partial class OutgoingMigration : IMigrationRun
     {
         MigrationTransitions.Check(_status, to);
         _status = to;
+        Monitor.PulseAll(_lock);
     }
 
     void Decide(string what, string from, string to, string reason) =>

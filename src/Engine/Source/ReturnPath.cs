@@ -15,11 +15,14 @@ sealed class ReturnPath
     readonly object _lock = new();
     readonly List<ReturnPathMessage> _unread = [];
     readonly Action<MigrationException> _fail;
+    readonly Action<string?, ulong, uint>? _request;
     readonly WireReader _reader;
     readonly Thread _thread;
     MigrationException? _ended;
     MigrationException? _failure;
     bool _isShut;
+    bool _hasGivenUp;
+    (string Block, ulong[] Received)? _bitmap;
     ReturnPathType _awaited;
     Action<ReturnPathMessage>? _act;
     bool _isActing;
@@ -30,9 +33,13 @@ sealed class ReturnPath
     /// <param name="input">The way back of the connection.</param>
     /// <param name="name">The guest, for the name of the thread.</param>
     /// <param name="fail">Called when the destination gives up or goes away before it said SHUT.</param>
-    public ReturnPath(PipeReader input, string name, Action<MigrationException> fail)
+    /// <param name="request">
+    /// Called, on the thread that reads, with what the destination asks for: block, or null for the one that was named last, offset and
+    /// length in bytes. What it throws ends the return path.
+    /// </param>
+    public ReturnPath(PipeReader input, string name, Action<MigrationException> fail, Action<string?, ulong, uint>? request = null)
     {
-        _fail = fail;
+        (_fail, _request) = (fail, request);
         _reader = new WireReader(input, MigrationSide.Destination);
         _thread = new Thread(Run) { IsBackground = true, Name = $"migration return path {name}" };
         _thread.Start();
@@ -42,6 +49,41 @@ sealed class ReturnPath
     public MigrationException? Failure
     {
         get { lock (_lock) return _failure; }
+    }
+
+    /// <summary>Whether the destination itself said that it gives up, with a reason or without (FAILURE, or SHUT with an error).</summary>
+    public bool HasGivenUp
+    {
+        get { lock (_lock) return _hasGivenUp || _failure is not null; }
+    }
+
+    /// <summary>A message of that type that has come, without a wait; else null.</summary>
+    public ReturnPathMessage? TryTake(ReturnPathType type)
+    {
+        lock (_lock)
+        {
+            var at = _unread.FindIndex(message => message.Type == type);
+            if (at < 0) return null;
+            var found = _unread[at];
+            _unread.RemoveAt(at);
+            return found;
+        }
+    }
+
+    /// <summary>Throws what ended the return path, if anything has.</summary>
+    public void ThrowIfEnded()
+    {
+        lock (_lock)
+        {
+            if (_ended is not null) throw _ended;
+            if (_isShut) throw EndedWithout("all that is sent to it");
+        }
+    }
+
+    /// <summary>A RECV_BITMAP of this block may come, once, of exactly so many words. Those that nobody expects are refused.</summary>
+    public void ExpectBitmap(string block, ulong[] received)
+    {
+        lock (_lock) _bitmap = (block, received);
     }
 
     /// <summary>The next message of that type; PONGs are told apart by the caller. Throws what ended the return path, or PeerSilent.</summary>
@@ -89,7 +131,7 @@ sealed class ReturnPath
             }
             if (_failure is not null) throw _failure;
             if (_ended is not null) throw _ended;
-            if (_isShut) throw new MigrationException(MigrationErrorId.DestinationFailed, MigrationSide.Destination, $"The destination ended without {type}.");
+            if (_isShut) throw EndedWithout(type.ToString());
             var left = timeout - Stopwatch.GetElapsedTime(start);
             if (left <= TimeSpan.Zero)
                 throw new MigrationException(MigrationErrorId.PeerSilent, MigrationSide.Link,
@@ -97,6 +139,9 @@ sealed class ReturnPath
             Monitor.Wait(_lock, left);
         }
     }
+
+    static MigrationException EndedWithout(string what) =>
+        new(MigrationErrorId.DestinationFailed, MigrationSide.Destination, $"The destination ended without {what}.");
 
     /// <summary>Waits until nothing more can come. False when the time is over.</summary>
     public bool WaitEnded(TimeSpan timeout) => _thread.Join(timeout);
@@ -132,7 +177,15 @@ sealed class ReturnPath
                 var side = id is MigrationErrorId.ConnectionLost or MigrationErrorId.UnexpectedEnd ? MigrationSide.Link : MigrationSide.Destination;
                 lock (_lock) _failure = new MigrationException(id, side, $"The destination gave up: {text}");
                 return false;
+            case ReturnPathType.RequestPages or ReturnPathType.RequestPagesId when _request is not null:
+                var (block, start, length) = message.ReadRequest();
+                _request(block, start, length);
+                return false;
+            case ReturnPathType.ReceiveBitmap:
+                ReadBitmap(message.ReadBitmapName());
+                goto default;
             case ReturnPathType.Shut when message.Value != 0:
+                lock (_lock) _hasGivenUp = true;
                 End(Failure ?? new MigrationException(MigrationErrorId.DestinationFailed, MigrationSide.Destination,
                     $"The destination failed (SHUT {message.Value}); its own log says why."));
                 return true;
@@ -148,6 +201,15 @@ sealed class ReturnPath
                     return _isShut;
                 }
         }
+    }
+
+    void ReadBitmap(string block)
+    {
+        (string Block, ulong[] Received)? expected;
+        lock (_lock) (expected, _bitmap) = (_bitmap, null);
+        if (expected is not { } one || one.Block != block)
+            throw _reader.Error(MigrationErrorId.OutOfOrder, $"What came of RAM block '{Printable.Text(block)}' is told, and nobody asked.");
+        ReturnPathMessage.ReadBitmap(_reader, one.Received);
     }
 
     /// <summary>Does what a waiting thread wants done with this message. False when nobody wants that.</summary>

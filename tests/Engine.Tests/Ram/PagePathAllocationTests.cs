@@ -42,6 +42,42 @@ public sealed class PagePathAllocationTests
         Assert.InRange(Differences(4 * Pages) - Differences(Pages), -Bookkeeping, Bookkeeping);
     }
 
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    public void Pages_are_asked_for_and_sent_without_garbage(bool inRuns, bool preempt)
+    {
+        _ = Postcopy(256, inRuns, preempt);
+        Assert.InRange(Postcopy(4 * Pages, inRuns, preempt) - Postcopy(Pages, inRuns, preempt), -Bookkeeping, Bookkeeping);
+    }
+
+    /// <summary>What a postcopy of all pages allocates, every second of which is asked for.</summary>
+    static long Postcopy(long pages, bool inRuns, bool preempt)
+    {
+        var guest = MemoryGuest.Create(TestGuests.Options(GuestWorkload.Idle, pages * GuestMemory.PageSize) with { Content = GuestContent.Mixed, ContentSize = 0 });
+        var forgotten = new BytesWriter(keep: false);
+        _ = forgotten.GetSpan(16384);
+        var writer = new WireWriter(forgotten);
+        var saver = new RamSaver(guest) { SendsRuns = inRuns };
+        saver.SaveSetup(writer);
+        if (preempt) saver.Preempt = new WireWriter(forgotten);
+        var allocated = Measure(() =>
+        {
+            saver.BeginPostcopy(writer);
+            for (ulong page = 0; saver.PendingEstimate > 0; page += 2)
+            {
+                if (page < (ulong)pages) saver.Requests.Add("ram", page * GuestMemory.PageSize, GuestMemory.PageSize);
+                saver.SavePostcopy(writer, page % 8 == 0 ? GuestMemory.PageSize : 0);
+            }
+            saver.SavePostcopyEnd(writer);
+        });
+        Assert.InRange(saver.RequestedPages, pages / 4, pages / 2);
+        saver.Cleanup();
+        guest.Remove();
+        return allocated;
+    }
+
     /// <summary>What three passes over all pages allocate behind the first: whole, as differences, and unchanged.</summary>
     static long Differences(long pages)
     {

@@ -146,8 +146,12 @@ sealed class FakeDestination(bool isQemu = false) : IDisposable
 
     void ReadCommand()
     {
-        switch (CommandRecord.Read(_reader!))
+        switch (CommandRecord.Read(_reader!, out var length))
         {
+            case CommandType.PostcopyAdvise:
+                // It may come, and need not.
+                _reader!.Skip(length);
+                break;
             case CommandType.Ping:
                 LastPing = _reader!.UInt32();
                 Reach(LastPing == Handshake.FirstPing ? FakeStep.FirstPing : FakeStep.ExtensionPing);

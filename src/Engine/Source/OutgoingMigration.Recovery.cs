@@ -1,0 +1,273 @@
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Protocol;
+using PsMigrate.Engine.Transport;
+
+namespace PsMigrate.Engine.Source;
+
+/// <summary>A postcopy whose link broke: it waits, goes on over another link (postcopy_do_resume of QEMU), or is given up.</summary>
+sealed partial class OutgoingMigration
+{
+    RecoveryRequest? _recovery;
+    bool _isGivenUp;
+    bool _isPausedOnPurpose;
+    volatile bool _isOver;
+
+    /// <summary>Makes the connections to another address.</summary>
+    public Func<string, Func<CancellationToken, IConnection>>? ConnectTo { get; init; }
+
+    public void Pause()
+    {
+        lock (_lock)
+        {
+            if (_status is not (MigrationStatus.PostcopyActive or MigrationStatus.PostcopyRecover))
+                throw InvalidState($"Only a migration in postcopy can be paused, and this one is {_status}.");
+            _isPausedOnPurpose = true;
+        }
+        AbortLinks();
+        lock (_lock)
+            while (_status is MigrationStatus.PostcopyActive or MigrationStatus.PostcopyRecover && Monitor.Wait(_lock, _parameters.AnswerTimeout))
+            {
+            }
+    }
+
+    public void Recover(string? destination)
+    {
+        RecoveryRequest request;
+        lock (_lock)
+        {
+            CheckPaused("go on");
+            var isElsewhere = destination is not null && destination != _destination;
+            request = new RecoveryRequest(destination ?? _destination, isElsewhere, isElsewhere ? ConnectTo!(destination!) : _connect);
+            _recovery = request;
+            Monitor.PulseAll(_lock);
+        }
+        try
+        {
+            request.Wait();
+        }
+        catch (MigrationException) when (_isOver)
+        {
+            _journal.Wait(null);
+            throw;
+        }
+    }
+
+    public void GiveUp()
+    {
+        lock (_lock)
+        {
+            CheckPaused("be given up");
+            _isGivenUp = true;
+            Monitor.PulseAll(_lock);
+        }
+        _journal.Wait(null);
+    }
+
+    // The caller holds the lock.
+    void CheckPaused(string what)
+    {
+        if (_status != MigrationStatus.PostcopyPaused || _isGivenUp)
+            throw InvalidState($"Only a migration that is PostcopyPaused can {what}, and this one is {_status}.");
+        if (_recovery is not null) throw InvalidState("The migration is being recovered already.");
+    }
+
+    /// <summary>Returns when pages can go again, or all are there. Throws when the guest will not be whole any more.</summary>
+    void AwaitRecovery(MigrationException lost)
+    {
+        // The reason may be on its way.
+        if (_returnPath is { } back && back.WaitEnded(ReasonTime) && back.HasGivenUp)
+        {
+            DropLinks();
+            throw Lost($"The destination gave up: {(back.Failure ?? lost).Message}", back.Failure ?? lost);
+        }
+        DropLinks();
+        Rest(lost);
+        while (!TryRecover(NextRequest(lost)))
+        {
+        }
+    }
+
+    void Rest(MigrationException lost)
+    {
+        lock (_lock)
+        {
+            MoveTo(MigrationStatus.PostcopyPaused);
+            Decide("Link", "up", _isPausedOnPurpose ? "broken on purpose" : "lost",
+                $"{(_isPausedOnPurpose ? "Suspend-Migration was called." : lost.Message)} {_ram.PendingEstimate} bytes of the guest are still here, at least; Resume-Migration goes on.");
+            _isPausedOnPurpose = false;
+        }
+    }
+
+    RecoveryRequest NextRequest(MigrationException lost)
+    {
+        lock (_lock)
+        {
+            while (_recovery is null && !_isGivenUp) Monitor.Wait(_lock);
+            return _recovery ?? throw Lost("The migration was given up while its link was broken.", lost);
+        }
+    }
+
+    /// <summary>False when it is paused again. Throws what ends the migration.</summary>
+    bool TryRecover(RecoveryRequest request)
+    {
+        Step(MigrationStatus.PostcopyRecoverSetup);
+        try
+        {
+            Recover(request);
+        }
+#pragma warning disable CA1031 // Whatever it is, whoever asked for it waits, and another attempt may do better.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            Fail(request, MigrationException.From(e, MigrationSide.Source, "The engine failed"));
+            if (_isOver) throw;
+            return false;
+        }
+        lock (_lock)
+        {
+            Decide("Recovery", request.Address, "connected", $"{_ram.PendingEstimate} bytes of the guest are still to be sent.");
+            (_destination, _connect, _recovery, _isPausedOnPurpose) = (request.Address, request.Connect, null, false);
+            MoveTo(MigrationStatus.PostcopyActive);
+        }
+        request.Succeed();
+        return true;
+    }
+
+    void Fail(RecoveryRequest request, MigrationException error)
+    {
+        DropLinks();
+        lock (_lock)
+        {
+            error.Location = _location;
+            _recovery = null;
+            Decide("Recovery", request.Address, "failed", error.Message);
+            MoveTo(MigrationStatus.PostcopyPaused);
+        }
+        request.Fail(error);
+    }
+
+    void Recover(RecoveryRequest request)
+    {
+        if (!HandsOverByRun) _monitor?.Recover(request.Address, Parameters.AnswerTimeout);
+        var connection = request.Connect(_stop.Token);
+        lock (_lock)
+        {
+            (_connection, _writer) = (connection, new WireWriter(connection.Output));
+            _returnPath = NewReturnPath(connection);
+            _watchedBytes = -1;
+        }
+        if (HandsOverByRun) Join(request);
+        Step(MigrationStatus.PostcopyRecover);
+        try
+        {
+            AgreeOnMissing(request);
+        }
+        catch (MigrationException e) when (HandsOverByRun && _returnPath.WaitEnded(ReasonTime) && _returnPath.HasGivenUp)
+        {
+            throw Lost($"The destination had given up: {(_returnPath.Failure ?? e).Message}", e);
+        }
+        catch (MigrationException) when (HandsOverByRun && _returnPath.TryTake(ReturnPathType.Shut) is not null)
+        {
+            // It had all pages, and only its last words were lost, which it said once more.
+            _isOverThere = true;
+            TakeFigures();
+        }
+    }
+
+    /// <summary>RECV_BITMAP for each block, RESUME, RESUME_ACK.</summary>
+    void AgreeOnMissing(RecoveryRequest request)
+    {
+        foreach (var block in _guest.Memory.Blocks)
+        {
+            var received = new ulong[BitWords.Count(block.Pages)];
+            _returnPath!.ExpectBitmap(block.Name, received);
+            CommandRecord.Write(_writer!, CommandType.ReceiveBitmap, NameBytes(block.Name));
+            _writer!.Flush();
+            WaitFor(ReturnPathType.ReceiveBitmap);
+            _ram.TakeReceived(block.Name, received);
+        }
+        _ram.ForgetBlock();
+        ConnectPreempt(request.Connect);
+        CommandRecord.Write(_writer!, CommandType.PostcopyResume);
+        _writer!.Flush();
+        var answer = WaitFor(ReturnPathType.ResumeAck).Value;
+        if (answer != 1)
+            throw new MigrationException(MigrationErrorId.InvalidValue, MigrationSide.Destination, $"The destination answers RESUME with {answer}.");
+        if (IsRamOnly) lock (_lock) _location = GuestLocation.RamOnly;
+        else if (!HandsOverByRun) lock (_lock) _location = GuestLocation.Destination;
+    }
+
+    /// <summary>To a receiver of ours: which migration it is, and whether its guest is still there.</summary>
+    void Join(RecoveryRequest request)
+    {
+        Joining.Greet(_writer!);
+        Joining.CheckPong(WaitFor(ReturnPathType.Pong));
+        Joining.Send(_writer!, _uuid, JoinPurpose.Recovery);
+        var (instance, outcome) = Joining.ReadOutcome(WaitFor(ReturnPathType.Outcome));
+        if (instance != _instance && request.IsElsewhere)
+            throw new MigrationException(MigrationErrorId.DestinationRefused, MigrationSide.Destination, $"The receiver at {request.Address} is not the one that has the guest.");
+        if (instance != _instance) throw Lost($"At {request.Address} is another receiver; the one that had the guest is gone.", null);
+        if (outcome == HandoverOutcome.Unknown) throw Lost($"The receiver at {request.Address} has the guest no more.", null);
+        if (outcome == HandoverOutcome.Discarded)
+        {
+            TakeBack();
+            _isOver = true;
+            throw new MigrationException(MigrationErrorId.DestinationFailed, MigrationSide.Destination,
+                "The destination had given the guest up before it had leave to run it; the guest is back at the source.");
+        }
+        lock (_lock) _location = GuestLocation.Destination;
+    }
+
+    /// <summary>
+    /// The end, with a part of the guest gone. A guest whose memory alone was at a QEMU never ran there, and goes on here.
+    /// </summary>
+    MigrationException Lost(string why, Exception? inner)
+    {
+        _isOver = true;
+        lock (_lock)
+        {
+            _location = IsRamOnly ? GuestLocation.Source : GuestLocation.Lost;
+            return IsRamOnly
+                ? new(MigrationErrorId.DestinationFailed, MigrationSide.Destination, $"{why} Machine none has no processors, so that the guest never ran there; it goes on here.", inner)
+                : new(MigrationErrorId.GuestLost, MigrationSide.Destination,
+                    $"{why} What guest {_guest.Name} did since it went over is lost; what is here is the guest when it stopped here, which Resume-MigrationGuest -Force runs.", inner);
+        }
+    }
+
+    void Step(MigrationStatus to)
+    {
+        lock (_lock) MoveTo(to);
+    }
+
+    void AbortLinks()
+    {
+        IConnection? connection;
+        lock (_lock) connection = _connection;
+        connection?.Abort();
+        AbortPreempt();
+        _channels?.Abort();
+    }
+
+    /// <summary>Cut hard, so that the other end notices; what they carried stays counted.</summary>
+    void DropLinks()
+    {
+        AbortLinks();
+        DropPreempt();
+        _channels?.Dispose();
+        var back = _returnPath;
+        lock (_lock)
+        {
+            _sentBytes = SentBytes;
+            _connection?.Dispose();
+            (_returnPath, _connection, _writer, _channels) = (null, null, null, null);
+        }
+        back?.WaitEnded(TimeSpan.FromSeconds(5));
+    }
+
+    static byte[] NameBytes(string name)
+    {
+        var utf8 = System.Text.Encoding.UTF8.GetBytes(name);
+        return [(byte)utf8.Length, .. utf8];
+    }
+}
