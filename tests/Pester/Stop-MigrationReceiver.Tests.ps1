@@ -11,7 +11,7 @@ Describe 'Stop-MigrationReceiver' {
 
     AfterEach {
         Get-Job | Where-Object { $_ -is [PsMigrate.Jobs.MigrationJob] } | Remove-Job -Force
-        Get-MigrationReceiver | Where-Object { $_.HostName -like "$name*" } | Stop-MigrationReceiver
+        Get-MigrationReceiver | Where-Object { $_.HostName -like "$name*" } | Stop-MigrationReceiver -Force
         Remove-MigrationGuest "$name*" -Force
     }
 
@@ -67,5 +67,48 @@ Describe 'Stop-MigrationReceiver' {
     It 'changes nothing with -WhatIf' {
         $receiver | Stop-MigrationReceiver -PassThru -WhatIf | Should -BeNullOrEmpty
         (Get-MigrationReceiver $receiver.Id).Status | Should -Be 'Listening'
+    }
+
+    Context 'A guest in postcopy' {
+        BeforeEach {
+            $guest = New-MigrationGuest $name 32MB -DirtyRate 5MB -Content Random -PassThru
+            $job = Start-VmMigration $name $receiver -Postcopy -MaxBandwidth 1MB -MaxPostcopyBandwidth 1MB -AsJob
+            $null = Wait-Until { (Get-MigrationState -Name $name).State -eq 'Active' }
+            Switch-Migration -Name $name
+            $null = Wait-Until { (Get-MigrationReceiver $receiver.Id).Incoming | Where-Object { $_.State -eq 'PostcopyActive' } }
+        }
+
+        It 'is a reason not to stop' {
+            Stop-MigrationReceiver $receiver.Id -PassThru -ErrorVariable failed -ErrorAction SilentlyContinue | Should -BeNullOrEmpty
+            $failed[0].FullyQualifiedErrorId | Should -Be 'InvalidState,PsMigrate.Commands.StopMigrationReceiverCommand'
+            $failed[0].Exception.Message | Should -Match $name
+            $state = Get-MigrationReceiver $receiver.Id
+            $state.Status | Should -Be 'Listening'
+            $state.Incoming[0].MissingPages | Should -BeGreaterThan 0
+            $state.Incoming[0].GuestState | Should -Be 'Running'
+            Set-Migration -Name $name -MaxPostcopyBandwidth 0
+            (Wait-Job $job -Timeout 60).State | Should -Be 'Completed'
+            $arrival = Wait-MigrationReceiver $receiver.Id -Timeout 30
+            $arrival.State | Should -Be 'Completed'
+            $arrival.MissingPages | Should -Be 0
+            $arrival.Postcopy.Pages | Should -BeGreaterThan 0
+            Stop-MigrationReceiver $receiver.Id
+        }
+
+        It 'is lost by force, and both ends say so' {
+            $state = Stop-MigrationReceiver $receiver.Id -Force -PassThru
+            $state.Status | Should -Be 'Stopped'
+            (Wait-Job $job -Timeout 60).State | Should -Be 'Failed'
+            $job.Error[0].Exception.Id | Should -Be 'GuestLost'
+            $job.Error[0].Exception.Location | Should -Be 'Lost'
+            $guest.State | Should -Be 'Lost'
+            (Get-MigrationGuest $name | Where-Object { $_.Host -eq "$name-to" }).State | Should -Be 'Lost'
+        }
+
+        It 'is not lost with -WhatIf' {
+            Stop-MigrationReceiver $receiver.Id -Force -WhatIf
+            (Get-MigrationReceiver $receiver.Id).Status | Should -Be 'Listening'
+            (Get-MigrationGuest $name | Where-Object { $_.Host -eq "$name-to" }).State | Should -Be 'Running'
+        }
     }
 }
