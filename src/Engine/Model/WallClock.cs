@@ -1,8 +1,8 @@
 namespace PsMigrate.Engine.Model;
 
 /// <summary>
-/// The time of day, for what records show. It may be set while a migration runs, so no duration, no limit and no order comes from it: those
-/// are counted from where a <see cref="System.Diagnostics.Stopwatch"/> stood.
+/// The time of day, for what records show and for the dates of certificates and revocation lists. It may be set while a migration runs, so
+/// no duration, no limit and no order comes from it: those are counted from where a <see cref="System.Diagnostics.Stopwatch"/> stood.
 /// </summary>
 static class WallClock
 {

@@ -75,13 +75,30 @@ sealed class FaultRig : IDisposable
         var guest = _guest!;
         ArrivedDigest = "";
         var migration = Migration.Start(guest, proxy.Uri, Parameters);
-        Assert.True(migration.Wait(Patience.Limit), $"It hangs in {migration.GetState().Phase}: {what}.");
+        AwaitEnd(migration, what);
         // What was held up arrives late.
         proxy.Release();
         Patience.Until(() => Receiver.ActiveCount == 0, $"the receiver to be through: {what}");
         CheckError(migration.Result!, what);
         Check(guest, migration.Result!.Location, what);
         return migration.Result;
+    }
+
+    /// <summary>How often the last migration was recovered.</summary>
+    public int Recoveries { get; private set; }
+
+    /// <summary>A postcopy that is paused is recovered.</summary>
+    void AwaitEnd(Migration migration, string what)
+    {
+        Recoveries = 0;
+        Patience.Until(() =>
+        {
+            if (migration.Wait(TimeSpan.FromMilliseconds(1))) return true;
+            if (migration.Status != MigrationStatus.PostcopyPaused) return false;
+            Recoveries++;
+            migration.Recover();
+            return false;
+        }, $"the end of a migration that is {migration.Status} in {migration.GetState().Phase}: {what}");
     }
 
     /// <summary>Makes the guest, unless it is there, and has it come to its tick.</summary>

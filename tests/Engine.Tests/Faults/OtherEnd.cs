@@ -22,6 +22,9 @@ static class OtherEnd
             case ["send", var uri, var phase]:
                 Send(MigrationUri.Parse(uri), Enum.Parse<MigrationPhase>(phase));
                 break;
+            case ["postcopy", var uri, var isPaused]:
+                SendInPostcopy(MigrationUri.Parse(uri), bool.Parse(isPaused));
+                break;
             case ["huge", var uri, var size]:
                 SendHuge(MigrationUri.Parse(uri), long.Parse(size, CultureInfo.InvariantCulture));
                 break;
@@ -55,6 +58,17 @@ static class OtherEnd
             Console.WriteLine($"IN {phase}");
             Thread.Sleep(Timeout.Infinite);
         });
+        AwaitParent();
+    }
+
+    /// <summary>Says when its guest runs at the destination, while most of its pages are here; or when the link was broken then.</summary>
+    static void SendInPostcopy(MigrationUri uri, bool isPaused)
+    {
+        var guest = TestGuests.Create(TestGuests.Options(host: Host, rate: 2 * TestGuests.MiB) with { Content = GuestContent.Random });
+        var migration = Migration.Start(guest, uri, new MigrationParameters { Postcopy = true, Mode = MigrationMode.Postcopy, MaxPostcopyBandwidth = TestGuests.MiB });
+        Patience.Until(() => migration.Status == MigrationStatus.PostcopyActive, "postcopy");
+        if (isPaused) migration.Pause();
+        Console.WriteLine($"IN {migration.Status}");
         AwaitParent();
     }
 
@@ -117,6 +131,14 @@ sealed class OtherProcess : IDisposable
     {
         var source = new OtherProcess(["send", uri.ToString(), phase.ToString()]);
         source.WaitForLine($"IN {phase}");
+        return source;
+    }
+
+    /// <summary>A source whose guest runs at the destination, while most of its pages are with it.</summary>
+    public static OtherProcess SourceInPostcopy(MigrationUri uri, bool isPaused)
+    {
+        var source = new OtherProcess(["postcopy", uri.ToString(), $"{isPaused}"]);
+        source.WaitForLine("IN ");
         return source;
     }
 

@@ -38,7 +38,7 @@ sealed class TlsTrust(TlsOptions options, bool isServer)
         if (certificate is null || chain is null || errors.HasFlag(SslPolicyErrors.RemoteCertificateNotAvailable)) return Rejected("shows no certificate");
         var who = $"shows the certificate '{certificate.Subject}', and";
         if (errors.HasFlag(SslPolicyErrors.RemoteCertificateChainErrors)) return Rejected($"{who} {Why(chain)}");
-        var now = DateTimeOffset.UtcNow;
+        var now = WallClock.Provider.GetUtcNow();
         foreach (var link in chain.ChainElements)
             foreach (var list in _revoked)
                 if (list.Objection(link.Certificate, now) is { } objection)
