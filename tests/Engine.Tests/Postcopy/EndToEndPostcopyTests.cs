@@ -88,8 +88,8 @@ public sealed class EndToEndPostcopyTests : IDisposable
         var options = Options(GuestWorkload.Random);
         var guest = TestGuests.Create(options);
         var receiver = Receive("tcp");
-        var proxy = Own(new LinkProxy(receiver.Uri.Port));
-        var migration = Migration.Start(guest, MigrationUri.Parse(proxy.Uri), Over with { PostcopyPreempt = preempt, Peer = PeerKind.PsMigrate, MaxPostcopyBandwidth = 4 * TestGuests.MiB });
+        var proxy = Own(new FaultProxy(receiver.Uri));
+        var migration = Migration.Start(guest, proxy.Uri, Over with { PostcopyPreempt = preempt, Peer = PeerKind.PsMigrate, MaxPostcopyBandwidth = 4 * TestGuests.MiB });
         for (var cut = 0; cut < 3; cut++)
         {
             Patience.Until(() => migration.Status == MigrationStatus.PostcopyActive && receiver.GetState().Incoming is [{ State: MigrationStatus.PostcopyActive }], "the postcopy");
