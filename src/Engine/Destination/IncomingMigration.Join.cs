@@ -53,11 +53,12 @@ sealed partial class IncomingMigration
     void JoinPreempt(Guid id)
     {
         var migration = Postcopies.Find(id);
-        // The main stream may be on its way to its blocks.
+        // The main stream may be on its way to its blocks. The other end says nothing while it waits for that, and may not be cut before its answer.
+        _silence.Expect(null);
         var isWelcome = migration?.AwaitPreemptible(_policy.FirstWordTimeout) == true;
+        if (!isWelcome) _silence.Expect(_policy.FirstWordTimeout);
         _link.Send(ReturnPathMessage.Outcome(HandoverLedger.Instance, (byte)(isWelcome ? HandoverOutcome.Running : HandoverOutcome.Unknown)));
         if (!isWelcome) return;
-        _silence.Expect(null);
         migration!.TryServePreempt(_link.Connection, _link.Reader);
         _isThrough = true;
     }
