@@ -32,6 +32,9 @@ sealed partial class IncomingMigration
             case JoinPurpose.Preempt:
                 JoinPreempt(id);
                 break;
+            case JoinPurpose.GivenUp:
+                JoinGivenUp(id);
+                break;
             default:
                 throw reader.Error(MigrationErrorId.InvalidValue, $"A connection can't join a migration for the purpose {(byte)purpose}.");
         }
@@ -40,7 +43,7 @@ sealed partial class IncomingMigration
     /// <summary>Like a question, it is the end of a guest that waits for RUN: its source has it then, and no link to it.</summary>
     void JoinMain(Guid id)
     {
-        var outcome = HandoverLedger.Ask(id);
+        var outcome = OutcomeOf(id);
         _link.Send(ReturnPathMessage.Outcome(HandoverLedger.Instance, (byte)outcome));
         if (outcome != HandoverOutcome.Running) return;
         // The migration looks after the connection from here on.
@@ -61,6 +64,33 @@ sealed partial class IncomingMigration
         if (!isWelcome) return;
         migration!.TryServePreempt(_link.Connection, _link.Reader);
         _isThrough = true;
+    }
+
+    /// <summary>The source will not come back: the guest is whole already, or lost, and the source is told which.</summary>
+    void JoinGivenUp(Guid id)
+    {
+        var outcome = OutcomeOf(id);
+        _link.Send(ReturnPathMessage.Outcome(HandoverLedger.Instance, (byte)outcome));
+        if (outcome != HandoverOutcome.Running) return;
+        _silence.Expect(null);
+        Postcopies.Find(id)?.EndWithSource();
+        Postcopies.AwaitOver(id, _policy.FirstWordTimeout);
+        RepeatLastWords(id);
+        _isThrough = true;
+    }
+
+    void EndWithSource()
+    {
+        if (_postcopy != PostcopyStep.Running) return;
+        _brokenOff = "its source gave it up";
+        BreakOff();
+    }
+
+    /// <summary>As the ledger has it, which forgets old migrations, also one that is still under way.</summary>
+    static HandoverOutcome OutcomeOf(Guid id)
+    {
+        var outcome = HandoverLedger.Ask(id);
+        return outcome == HandoverOutcome.Unknown && Postcopies.Find(id) is { _postcopy: PostcopyStep.Running } ? HandoverOutcome.Running : outcome;
     }
 
     /// <summary>It is over, and its source has not heard how it ended. What the source says before it hears that is of no interest.</summary>
