@@ -40,19 +40,36 @@ sealed partial class IncomingMigration
     /// <summary>Like a question, it is the end of a guest that waits for RUN: its source has it then, and no link to it.</summary>
     void JoinMain(Guid id)
     {
-        var outcome = HandoverLedger.Ask(id);
+        var migration = Postcopies.Find(id);
+        var outcome = OutcomeOf(id, migration);
         _link.Send(ReturnPathMessage.Outcome(HandoverLedger.Instance, (byte)outcome));
         if (outcome != HandoverOutcome.Running) return;
         // The migration looks after the connection from here on.
         _silence.Expect(null);
-        if (Postcopies.Find(id)?.TryTakeMain(_link.Connection, _link.Reader, _policy.FirstWordTimeout) != true) RepeatLastWords(id);
+        if (migration?.TryTakeMain(_link.Connection, _link.Reader, _policy.FirstWordTimeout) != true) RepeatLastWords(id);
         // One that was not taken ends without a word: it may be tried again.
         _isThrough = true;
     }
 
+    /// <summary>
+    /// What became of a migration. The ledger forgets when many others follow; a postcopy may wait for hours, and a source that is told that
+    /// nobody knows of its guest gives it up.
+    /// </summary>
+    HandoverOutcome OutcomeOf(Guid id, IncomingMigration? migration) => migration switch
+    {
+        not null when IsBareTo(migration) => HandoverOutcome.Unknown,
+        { _postcopy: PostcopyStep.Running } => HandoverOutcome.Running,
+        _ when Postcopies.LastWords(id).Length > 0 => HandoverOutcome.Running,
+        _ => HandoverLedger.Ask(id),
+    };
+
+    /// <summary>Whether this connection came without TLS, and the migration came with it: then it has no say in that, whatever it knows.</summary>
+    bool IsBareTo(IncomingMigration migration) => migration._policy.RequiresTls && !_policy.RequiresTls;
+
     void JoinPreempt(Guid id)
     {
         var migration = Postcopies.Find(id);
+        if (migration is not null && IsBareTo(migration)) migration = null;
         // The main stream may be on its way to its blocks.
         var isWelcome = migration?.AwaitPreemptible(_policy.FirstWordTimeout) == true;
         _link.Send(ReturnPathMessage.Outcome(HandoverLedger.Instance, (byte)(isWelcome ? HandoverOutcome.Running : HandoverOutcome.Unknown)));
@@ -65,7 +82,8 @@ sealed partial class IncomingMigration
     /// <summary>It is over, and its source has not heard how it ended. What the source says before it hears that is of no interest.</summary>
     void RepeatLastWords(Guid id)
     {
-        _silence.Expect(_policy.FirstWordTimeout);
+        // Whatever it says: nobody stays here by talking.
+        using var silence = new SilenceWatch(() => 0, Cut, _policy.FirstWordTimeout);
         var words = Postcopies.LastWords(id);
         if (words.Length == 0) return;
         _link.TrySend(words);
