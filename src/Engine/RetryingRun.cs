@@ -107,20 +107,7 @@ sealed partial class RetryingRun : IMigrationRun
 
     public void SwitchToPostcopy() => Present("switched to postcopy").SwitchToPostcopy();
 
-    public void Pause()
-    {
-        var attempt = Present("paused");
-        lock (_lock) _isPausedOnPurpose = true;
-        try
-        {
-            attempt.Pause();
-        }
-        catch
-        {
-            lock (_lock) _isPausedOnPurpose = false;
-            throw;
-        }
-    }
+    public void Pause() => OnPurpose("paused", static attempt => attempt.Pause());
 
     public void Recover(string? destination)
     {
@@ -130,10 +117,25 @@ sealed partial class RetryingRun : IMigrationRun
 
     public void GiveUp()
     {
-        var attempt = Present("given up");
-        lock (_lock) _isPausedOnPurpose = true;
-        attempt.GiveUp();
+        OnPurpose("given up", static attempt => attempt.GiveUp());
         _journal.Wait(null);
+    }
+
+    /// <summary>Nothing goes on by itself from before it is tried. What is refused leaves that as it was.</summary>
+    void OnPurpose(string verb, Action<IMigrationRun> act)
+    {
+        var attempt = Present(verb);
+        bool was;
+        lock (_lock) (was, _isPausedOnPurpose) = (_isPausedOnPurpose, true);
+        try
+        {
+            act(attempt);
+        }
+        catch
+        {
+            lock (_lock) _isPausedOnPurpose = was;
+            throw;
+        }
     }
 
     /// <summary>The attempt, for what can be done to one only. Throws InvalidState.</summary>

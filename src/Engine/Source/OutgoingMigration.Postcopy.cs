@@ -71,7 +71,7 @@ sealed partial class OutgoingMigration
     {
         _ when _isPostcopyRequested => "Switch-Migration was called.",
         MigrationMode.Postcopy => "-Mode Postcopy.",
-        MigrationMode.Hybrid when _pass > _parameters.PostcopyAfter => $"-Mode Hybrid, and {_pass - 1} passes have ended.",
+        MigrationMode.Hybrid when _pass > _parameters.PostcopyAfter => $"-Mode Hybrid, and {(_pass == 2 ? "1 pass has" : $"{_pass - 1} passes have")} ended.",
         _ => null,
     };
 
