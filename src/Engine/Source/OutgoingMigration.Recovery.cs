@@ -1,3 +1,4 @@
+using System.Globalization;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
@@ -127,7 +128,7 @@ sealed partial class OutgoingMigration
         {
             MoveTo(MigrationStatus.PostcopyPaused);
             Decide("Link", "up", _isPausedOnPurpose ? "broken on purpose" : "lost",
-                $"{(_isPausedOnPurpose ? "Suspend-Migration was called." : lost.Message)} {_ram.PendingEstimate} bytes of the guest are still here, at least; Resume-Migration goes on.");
+                $"{(_isPausedOnPurpose ? "Suspend-Migration was called" : lost.Message.TrimEnd('.'))}. At least {Left} of the guest is still here; Resume-Migration goes on.");
             _isPausedOnPurpose = false;
         }
     }
@@ -160,7 +161,7 @@ sealed partial class OutgoingMigration
         }
         lock (_lock)
         {
-            Decide("Recovery", request.Address, "connected", $"{_ram.PendingEstimate} bytes of the guest are still to be sent.");
+            Decide("Recovery", request.Address, "connected", $"{Left} of the guest is still to be sent.");
             (_destination, _connect, _recovery, _isPausedOnPurpose) = (request.Address, request.Connect, null, false);
             MoveTo(MigrationStatus.PostcopyActive);
         }
@@ -283,6 +284,8 @@ sealed partial class OutgoingMigration
         return new(MigrationErrorId.DestinationFailed, MigrationSide.Destination,
             "The destination had given the guest up before it had leave to run it; the guest is back at the source.");
     }
+
+    string Left => string.Create(CultureInfo.InvariantCulture, $"{_ram.PendingEstimate / (double)(1 << 20):0.##} MB");
 
     void Step(MigrationStatus to)
     {
