@@ -84,6 +84,8 @@ static class SoakSide
             Mode = mode, Postcopy = mode != MigrationMode.Precopy, Channels = journey.Channels,
             Peer = journey.Channels > 0 ? PeerKind.PsMigrate : PeerKind.Unknown,
             // Slow enough that faults find it at work.
+            // Over a link that is slow from the middle on, some guests write faster than it carries.
+            Timeout = TimeSpan.FromMinutes(1),
             MaxBandwidth = 64 << 20, ConnectTimeout = Patience, AnswerTimeout = Patience, SettleTimeout = TimeSpan.FromSeconds(1),
         });
         if (journey.Act != SoakAct.None && !migration.Wait(TimeSpan.FromMilliseconds(journey.ActAfter))) Act(migration, journey.Act);
