@@ -56,11 +56,12 @@ sealed partial class IncomingMigration
     void JoinPreempt(Guid id)
     {
         var migration = Postcopies.Find(id);
-        // The main stream may be on its way to its blocks.
+        // The main stream may be on its way to its blocks; the source is silent meanwhile, as it has to be.
+        _silence.Expect(null);
         var isWelcome = migration?.AwaitPreemptible(_policy.FirstWordTimeout) == true;
         _link.Send(ReturnPathMessage.Outcome(HandoverLedger.Instance, (byte)(isWelcome ? HandoverOutcome.Running : HandoverOutcome.Unknown)));
+        _silence.Expect(isWelcome ? null : _policy.FirstWordTimeout);
         if (!isWelcome) return;
-        _silence.Expect(null);
         migration!.TryServePreempt(_link.Connection, _link.Reader);
         _isThrough = true;
     }
