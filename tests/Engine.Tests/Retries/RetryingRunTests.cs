@@ -232,6 +232,8 @@ public sealed class RetryingRunTests
         run.Start();
         var attempt = attempts.Made[0];
         run.Pause();
+        // One that is refused changes nothing.
+        Failing.With(MigrationErrorId.InvalidState, run.Pause);
         // Long enough for the thread to have looked several times.
         for (var looked = 0; looked < 5; looked++)
         {

@@ -114,7 +114,9 @@ sealed class ScriptedAttempt(MemoryGuest guest, MigrationParameters parameters, 
 
     public void SwitchToPostcopy() => Told.Add("Switch");
 
-    public void Pause() => Status = MigrationStatus.PostcopyPaused;
+    public void Pause() => Status = Status == MigrationStatus.PostcopyPaused
+        ? throw new MigrationException(MigrationErrorId.InvalidState, MigrationSide.User, "It is paused already.")
+        : MigrationStatus.PostcopyPaused;
 
     public void Recover(string? destination)
     {
