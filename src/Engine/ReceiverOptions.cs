@@ -84,5 +84,8 @@ public sealed record ReceiverOptions
 
     internal IncomingPolicy ToPolicy() => new(
         HostName, new Admission(MaxMigrations, MaxMemory == 0 ? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes : MaxMemory),
-        AllowedName, StartSuspended, FirstWordTimeout, IdleTimeout, RunTimeout, SwitchoverAck, Channels, RecoverTimeout);
+        AllowedName, StartSuspended, FirstWordTimeout, IdleTimeout, RunTimeout, SwitchoverAck, Channels, RecoverTimeout)
+    {
+        RequiresTls = Tls is not null,
+    };
 }

@@ -43,24 +43,41 @@ sealed partial class IncomingMigration
     /// <summary>Like a question, it is the end of a guest that waits for RUN: its source has it then, and no link to it.</summary>
     void JoinMain(Guid id)
     {
-        var outcome = OutcomeOf(id);
+        var migration = Postcopies.Find(id);
+        var outcome = OutcomeOf(id, migration);
         _link.Send(ReturnPathMessage.Outcome(HandoverLedger.Instance, (byte)outcome));
         if (outcome != HandoverOutcome.Running) return;
         // The migration looks after the connection from here on.
         _silence.Expect(null);
-        if (Postcopies.Find(id)?.TryTakeMain(_link.Connection, _link.Reader, _policy.FirstWordTimeout) != true) RepeatLastWords(id);
+        if (migration?.TryTakeMain(_link.Connection, _link.Reader, _policy.FirstWordTimeout) != true) RepeatLastWords(id);
         // One that was not taken ends without a word: it may be tried again.
         _isThrough = true;
     }
 
+    /// <summary>
+    /// What became of a migration. The ledger forgets when many others follow; a postcopy may wait for hours, and a source that is told that
+    /// nobody knows of its guest gives it up.
+    /// </summary>
+    HandoverOutcome OutcomeOf(Guid id, IncomingMigration? migration) => migration switch
+    {
+        not null when IsBareTo(migration) => HandoverOutcome.Unknown,
+        { _postcopy: PostcopyStep.Running } => HandoverOutcome.Running,
+        _ when Postcopies.LastWords(id).Length > 0 => HandoverOutcome.Running,
+        _ => HandoverLedger.Ask(id),
+    };
+
+    /// <summary>Whether this connection came without TLS, and the migration came with it: then it has no say in that, whatever it knows.</summary>
+    bool IsBareTo(IncomingMigration migration) => migration._policy.RequiresTls && !_policy.RequiresTls;
+
     void JoinPreempt(Guid id)
     {
         var migration = Postcopies.Find(id);
-        // The main stream may be on its way to its blocks; the source is silent meanwhile, as it has to be.
+        if (migration is not null && IsBareTo(migration)) migration = null;
+        // The main stream may be on its way to its blocks. The other end says nothing while it waits for that, and may not be cut before its answer.
         _silence.Expect(null);
         var isWelcome = migration?.AwaitPreemptible(_policy.FirstWordTimeout) == true;
+        if (!isWelcome) _silence.Expect(_policy.FirstWordTimeout);
         _link.Send(ReturnPathMessage.Outcome(HandoverLedger.Instance, (byte)(isWelcome ? HandoverOutcome.Running : HandoverOutcome.Unknown)));
-        _silence.Expect(isWelcome ? null : _policy.FirstWordTimeout);
         if (!isWelcome) return;
         migration!.TryServePreempt(_link.Connection, _link.Reader);
         _isThrough = true;
@@ -69,11 +86,12 @@ sealed partial class IncomingMigration
     /// <summary>The source will not come back: the guest is whole already, or lost, and the source is told which.</summary>
     void JoinGivenUp(Guid id)
     {
-        var outcome = OutcomeOf(id);
+        var migration = Postcopies.Find(id);
+        var outcome = OutcomeOf(id, migration);
         _link.Send(ReturnPathMessage.Outcome(HandoverLedger.Instance, (byte)outcome));
         if (outcome != HandoverOutcome.Running) return;
         _silence.Expect(null);
-        Postcopies.Find(id)?.EndWithSource();
+        migration?.EndWithSource();
         Postcopies.AwaitOver(id, _policy.FirstWordTimeout);
         RepeatLastWords(id);
         _isThrough = true;
@@ -86,17 +104,11 @@ sealed partial class IncomingMigration
         BreakOff();
     }
 
-    /// <summary>As the ledger has it, which forgets old migrations, also one that is still under way.</summary>
-    static HandoverOutcome OutcomeOf(Guid id)
-    {
-        var outcome = HandoverLedger.Ask(id);
-        return outcome == HandoverOutcome.Unknown && Postcopies.Find(id) is { _postcopy: PostcopyStep.Running } ? HandoverOutcome.Running : outcome;
-    }
-
     /// <summary>It is over, and its source has not heard how it ended. What the source says before it hears that is of no interest.</summary>
     void RepeatLastWords(Guid id)
     {
-        _silence.Expect(_policy.FirstWordTimeout);
+        // Whatever it says: nobody stays here by talking.
+        using var silence = new SilenceWatch(() => 0, Cut, _policy.FirstWordTimeout);
         var words = Postcopies.LastWords(id);
         if (words.Length == 0) return;
         _link.TrySend(words);

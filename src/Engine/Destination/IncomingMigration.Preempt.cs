@@ -27,6 +27,12 @@ sealed partial class IncomingMigration
         if (_ram.Ram is not { } ram || !ram.Memory.TryAddReference()) return false;
         lock (_preemptLock)
         {
+            // Nobody would cut it any more.
+            if (_pause.IsClosed)
+            {
+                ram.Memory.Release();
+                return false;
+            }
             // Of ours there is one at a time: the one before has been given up by the other end.
             if (_link.IsOurs) DropPreempt();
             _preempts.Add(connection);

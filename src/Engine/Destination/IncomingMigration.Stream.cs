@@ -76,7 +76,8 @@ sealed partial class IncomingMigration
                 break;
             case CommandType.QueryOutcome when _link.IsOurs && _arrival is null:
                 IsQuestion = true;
-                var outcome = OutcomeOf(new Guid(reader.Bytes(16)));
+                var id = new Guid(reader.Bytes(16));
+                var outcome = OutcomeOf(id, Postcopies.Find(id));
                 _link.Send(ReturnPathMessage.Outcome(HandoverLedger.Instance, (byte)outcome));
                 break;
             case CommandType.Join when _link is { IsOurs: true, Extension: >= Handshake.PostcopyVersion } && _arrival is null:

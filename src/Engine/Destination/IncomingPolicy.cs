@@ -25,6 +25,9 @@ sealed record IncomingPolicy(
     /// <summary>What a guest is called whose stream has no name, if that is free; null counts on from incoming-1.</summary>
     public string? Unnamed { get; init; }
 
+    /// <summary>Whether its sources have proved who they are, by TLS.</summary>
+    public bool RequiresTls { get; init; }
+
     /// <summary>Registers a guest that has arrived with a migration; throws DuplicateGuestName.</summary>
     public Action<Guest, Guid> Arrive { get; init; } = GuestRegistry.Arrive;
 

@@ -191,6 +191,8 @@ sealed partial class OutgoingMigration
             _returnPath = NewReturnPath(connection);
             _watchedBytes = -1;
         }
+        // A QEMU that takes it early says nothing before it has both.
+        if (_preemptStyle == PreemptStyle.Early) ConnectPreempt(request.Connect);
         if (HandsOverByRun) Join(request);
         Step(MigrationStatus.PostcopyRecover);
         try
@@ -222,7 +224,7 @@ sealed partial class OutgoingMigration
             _ram.TakeReceived(block.Name, received);
         }
         _ram.ForgetBlock();
-        ConnectPreempt(request.Connect);
+        if (_preemptStyle != PreemptStyle.Early) ConnectPreempt(request.Connect);
         CommandRecord.Write(_writer!, CommandType.PostcopyResume);
         _writer!.Flush();
         var answer = WaitFor(ReturnPathType.ResumeAck).Value;

@@ -194,7 +194,7 @@ public sealed class JoinTests
         source.Stream.UpTo(StreamStep.Announcement);
         source.Main.Expect(ReturnPathType.Accepted);
         var patient = Task.Factory.StartNew(() => source.Connect().Link.Join(source.Migration, JoinPurpose.Preempt), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        Assert.Equal(HandoverOutcome.Unknown, source.Connect(source.Policy with { FirstWordTimeout = TimeSpan.FromMilliseconds(200) }).Link.Join(source.Migration, JoinPurpose.Preempt));
+        Assert.Equal(HandoverOutcome.Unknown, source.Connect(source.Policy with { FirstWordTimeout = TimeSpan.FromSeconds(2) }).Link.Join(source.Migration, JoinPurpose.Preempt));
         source.Stream.Advise().UpTo(StreamStep.RamStart);
         Assert.Equal(HandoverOutcome.Running, Patience.Within(() => patient.Result, "the answer"));
         source.Package().Run();

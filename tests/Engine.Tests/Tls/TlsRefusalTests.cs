@@ -99,6 +99,18 @@ public sealed class TlsRefusalTests
         IsRejectedThere(Pki.Server with { AuthorizedSubject = ["CN=web*"] }, Pki.Client, "not authorised");
 
     [Fact]
+    public void What_a_stranger_writes_into_a_certificate_does_not_reach_a_terminal()
+    {
+        using var rig = new TlsRig(Pki.Server);
+        var subject = "CN=\u001b[2J" + new string('x', 1000) + "\u0007";
+        rig.Migrate(Pki.Client with { Certificate = Strangers.Issue(subject, isServer: false) });
+        var told = rig.TakeArrival().Error!;
+        Assert.Equal(MigrationErrorId.CertificateRejected, told.Id);
+        Assert.DoesNotContain(told.Message, char.IsControl);
+        Assert.InRange(told.Message.Length, 100, 500);
+    }
+
+    [Fact]
     public void A_source_whose_certificate_was_revoked_is_refused()
     {
         var client = Pki.Client;

@@ -11,6 +11,7 @@ namespace PsMigrate.Engine.Transport;
 /// <param name="isServer">Whether for the end that listens.</param>
 sealed class TlsTrust(TlsOptions options, bool isServer)
 {
+    const int LongestSubject = 200;
     const string ServerPurpose = "1.3.6.1.5.5.7.3.1";
     const string ClientPurpose = "1.3.6.1.5.5.7.3.2";
 
@@ -36,13 +37,13 @@ sealed class TlsTrust(TlsOptions options, bool isServer)
     public MigrationException? Judge(X509Certificate2? certificate, X509Chain? chain, SslPolicyErrors errors, string? host)
     {
         if (certificate is null || chain is null || errors.HasFlag(SslPolicyErrors.RemoteCertificateNotAvailable)) return Rejected("shows no certificate");
-        var who = $"shows the certificate '{certificate.Subject}', and";
+        var who = $"shows the certificate '{Text(certificate)}', and";
         if (errors.HasFlag(SslPolicyErrors.RemoteCertificateChainErrors)) return Rejected($"{who} {Why(chain)}");
         var now = WallClock.Provider.GetUtcNow();
         foreach (var link in chain.ChainElements)
             foreach (var list in _revoked)
                 if (list.Objection(link.Certificate, now) is { } objection)
-                    return Rejected($"{who} {(link.Certificate.Equals(certificate) ? "" : $"of '{link.Certificate.Subject}' above it, ")}{objection}");
+                    return Rejected($"{who} {(link.Certificate.Equals(certificate) ? "" : $"of '{Text(link.Certificate)}' above it, ")}{objection}");
         if (host is not null && errors.HasFlag(SslPolicyErrors.RemoteCertificateNameMismatch)) return Rejected($"{who} that is not for the host '{host}'");
         if (!IsAuthorized(certificate)) return Rejected($"{who} that subject is not authorised");
         return null;
@@ -58,6 +59,10 @@ sealed class TlsTrust(TlsOptions options, bool isServer)
         var subject = Plain(certificate.SubjectName.Name);
         return options.AuthorizedSubject.Any(pattern => FileSystemName.MatchesSimpleExpression(Plain(pattern), subject, ignoreCase: false));
     }
+
+    // Anybody can show a certificate with anything in it, be it to somebody's terminal.
+    static string Text(X509Certificate2 certificate) =>
+        string.Concat(certificate.Subject.Take(LongestSubject).Select(one => char.IsControl(one) ? '?' : one));
 
     // "CN=a, O=b" is how the framework writes it, "CN=a,O=b" how the others do.
     static string Plain(string subject) => subject.Replace(", ", ",", StringComparison.Ordinal);
