@@ -141,7 +141,7 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
             Monitor.PulseAll(_lock);
         }
         _listener.Dispose();
-        foreach (var incoming in active) incoming.Abort();
+        foreach (var incoming in active) incoming.Abort(force);
         AwaitLost();
         _sorter.Stop(TimeSpan.FromSeconds(5));
         ReceiverRegistry.Remove(this);

@@ -80,10 +80,18 @@ sealed partial class IncomingMigration
     /// <summary>
     /// Breaks it off, unless the guest is here already. A guest of ours that is here without all of its memory is lost, and its source is told.
     /// </summary>
-    public void Abort()
+    /// <param name="force">False where none is to be lost: one that came over at the last moment is paused, for another receiver of this process.</param>
+    public void Abort(bool force = true)
     {
+        // One that waits for RUN can't go over from here on.
+        if (_postcopy == PostcopyStep.Listening && _arrival is OurArrival waiting) HandoverLedger.Discard(waiting.Migration);
         if (_postcopy == PostcopyStep.Running && _link.IsOurs)
         {
+            if (!force)
+            {
+                Cut();
+                return;
+            }
             _brokenOff = "the receiver was stopped";
             BreakOff();
             return;

@@ -78,6 +78,16 @@ public static class GuestRegistry
     /// <summary>Takes a guest out and leaves it as it is.</summary>
     internal static void TakeOut(Guest guest) => Guests.TryRemove(new((guest.Host, guest.Name), guest));
 
+    /// <summary>
+    /// A guest that was lost where it went has its name again, should it have gone to its own host: what is there can't go on and is removed,
+    /// where this one can.
+    /// </summary>
+    internal static void TakePlaceBack(Guest guest)
+    {
+        if (Find(guest.Host, guest.Name) is { State: GuestState.Lost } present && present != guest && present.Uuid == guest.Uuid) Remove(present);
+        Guests.TryAdd((guest.Host, guest.Name), guest);
+    }
+
     static MigrationException Duplicate(string host, string name) => new(MigrationErrorId.DuplicateGuestName, MigrationSide.User,
         $"There is a guest {name} on host {host} already.");
 

@@ -34,7 +34,7 @@ sealed partial class OutgoingMigration
         catch (Exception e)
 #pragma warning restore CA1031
         {
-            RecordFailure(e);
+            RecordFailure(IsLeftBehind ? Lost($"The source failed: {e.Message}", e) : e);
         }
         try
         {
@@ -238,10 +238,12 @@ sealed partial class OutgoingMigration
                 _guest.HandOver(_destination, _location);
                 break;
             case GuestLocation.InDoubt:
-                _guest.PutInDoubt(_destination, _settle);
+                // Where RUN has come alone says nothing of the memory.
+                _guest.PutInDoubt(_destination, _isPostcopy && HandsOverByRun ? TellGivenUp : _settle);
                 break;
             case GuestLocation.Lost:
                 _guest.LoseAtDestination(_destination);
+                GuestRegistry.TakePlaceBack(_guest);
                 break;
         }
         CloseConnection();

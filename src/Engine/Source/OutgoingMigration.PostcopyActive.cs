@@ -23,24 +23,14 @@ sealed partial class OutgoingMigration
         {
             var lost = _lostLink!;
             _lostLink = null;
-            AwaitRecoveryOrEnd(lost);
+            _phases.Run(MigrationPhase.DetectError, () => AwaitRecovery(lost));
         }
         if (_letRunError is not null) throw _letRunError;
         lock (_lock) MoveTo(MigrationStatus.Completed);
     }
 
-    /// <summary>Should this end fail of itself meanwhile, what it still has of the guest is out of reach.</summary>
-    void AwaitRecoveryOrEnd(MigrationException lost)
-    {
-        try
-        {
-            _phases.Run(MigrationPhase.DetectError, () => AwaitRecovery(lost));
-        }
-        catch (Exception e) when (!_isOver)
-        {
-            throw Lost($"The source failed while the link was broken: {e.Message}", e);
-        }
-    }
+    /// <summary>Whether the guest went over and this end stops before the destination has said that it has all of it.</summary>
+    bool IsLeftBehind => _isPostcopy && _isCommitted && !_isOver && !_isOverThere && _location != GuestLocation.Source;
 
     /// <summary>What went before the switch is a pass of its own, and what follows is another.</summary>
     void EndPrecopyPass()
@@ -62,6 +52,7 @@ sealed partial class OutgoingMigration
         try
         {
             if (!_isOverThere) SendRest();
+            _isOverThere = true;
             return true;
         }
 #pragma warning disable CA1031 // Nothing on this end may end a guest that runs at the other.

@@ -271,8 +271,6 @@ sealed partial class OutgoingMigration
                 _ => (GuestLocation.Lost, new(MigrationErrorId.GuestLost, MigrationSide.Destination,
                     $"{why} What guest {_guest.Name} did since it went over is lost; what is here is the guest when it stopped here, which Resume-MigrationGuest -Force runs.", inner)),
             };
-            // Asked once more, it is told too that nothing more comes.
-            if (HandsOverByRun) _settle = TellGivenUp;
             return error;
         }
     }

@@ -54,10 +54,19 @@ public sealed class StopMigrationCommand : MigrationActionCmdlet
         {
             if (!Await(() => { migration.GiveUp(); return true; }, out _)) return;
             var state = migration.GetState();
-            WriteObject(new CancelAnswer(migration.Id, migration.Name, CancelOutcome.GivenUp,
-                "Given up in postcopy; what the guest did since it went over is lost.", state.State, state.Location));
+            var outcome = state.State == MigrationStatus.Completed ? CancelOutcome.AlreadyEnded : CancelOutcome.GivenUp;
+            WriteObject(new CancelAnswer(migration.Id, migration.Name, outcome, WhatBecame(state.Location), state.State, state.Location));
         });
     }
+
+    /// <summary>The destination was asked, and may have known better.</summary>
+    static string WhatBecame(GuestLocation where) => where switch
+    {
+        GuestLocation.Source => "Given up in postcopy; the guest never ran at the destination, and goes on at the source.",
+        GuestLocation.Destination => "The destination has all of the guest, and only its last word was lost: the migration has completed.",
+        GuestLocation.InDoubt => "Given up in postcopy; all of the guest has left, and it may run at the destination. Resume-MigrationGuest asks there once more.",
+        _ => "Given up in postcopy; what the guest did since it went over is lost.",
+    };
 
     ConfirmImpact Preference() =>
         LanguagePrimitives.TryConvertTo<ConfirmImpact>(GetVariableValue("ConfirmPreference"), out var impact) ? impact : ConfirmImpact.High;

@@ -156,6 +156,22 @@ public sealed class EndToEndPostcopyTests : IDisposable
     }
 
     [Fact]
+    public void Given_up_on_the_way_to_its_own_host_it_has_its_name_again()
+    {
+        var guest = TestGuests.Create(Options(GuestWorkload.Random));
+        var migration = Migration.Start(guest, MigrationUri.Parse($"local:{guest.Host}"), Over with { MaxPostcopyBandwidth = TestGuests.MiB });
+        Patience.Until(() => migration.Status == MigrationStatus.PostcopyActive, "the postcopy");
+        migration.Pause();
+        var there = Assert.Single(TestGuests.On(guest.Host));
+        Assert.NotSame(guest, there);
+        migration.GiveUp();
+        Assert.Same(guest, GuestRegistry.Find(guest.Host, guest.Name));
+        Assert.Equal((GuestState.Lost, GuestState.Removed), (guest.State, there.State));
+        guest.Resume(force: true);
+        TestGuests.WaitForTick(guest, guest.Ticks.Max() + 10);
+    }
+
+    [Fact]
     public void A_paused_one_does_not_hold_up_who_cancels_all_and_stays()
     {
         var options = Options(GuestWorkload.Random);

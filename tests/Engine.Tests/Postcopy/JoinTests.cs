@@ -68,6 +68,30 @@ public sealed class JoinTests
     }
 
     [Fact]
+    public void A_receiver_that_is_stopped_in_peace_loses_none_that_comes_over_at_that_moment()
+    {
+        using var source = new PostcopySource();
+        source.GoOver().Answer(2);
+        source.Arrival.Abort(force: false);
+        Patience.Until(() => source.Arrival.IsPaused || source.Arrival.IsEnded, "the pause");
+        Assert.Equal((MigrationStatus.PostcopyPaused, GuestState.Running), (source.Arrival.Status, source.Arrived.State));
+        source.SendMissing(source.Recover()).End().AssertArrived();
+    }
+
+    [Fact]
+    public void One_that_waits_for_RUN_goes_back_when_its_receiver_is_stopped()
+    {
+        using var source = new PostcopySource();
+        source.Setup().Package();
+        source.Main.Expect(ReturnPathType.Ready);
+        source.Arrival.Abort(force: false);
+        Assert.Equal(HandoverOutcome.Discarded, HandoverLedger.Ask(source.Migration));
+        source.AwaitEnd();
+        Assert.Equal(HandoverOutcome.Discarded, source.Connect().Link.Join(source.Migration, JoinPurpose.GivenUp));
+        Assert.Empty(TestGuests.On(source.Policy.HostName));
+    }
+
+    [Fact]
     public void One_that_waits_is_found_however_many_migrations_came_after_it()
     {
         using var source = new PostcopySource();

@@ -400,6 +400,39 @@ public sealed class SourceLinkTests
     }
 
     [Fact]
+    public void Nobody_waits_for_a_recovery_of_one_that_is_about_to_end()
+    {
+        using var rig = new SourceRig();
+        rig.Parameters = rig.Parameters with { MaxPostcopyBandwidth = 1 };
+        rig.Fake.CutAt(PostcopyStep.Pages);
+        using var asked = new ManualResetEventSlim();
+        MigrationException? refused = null;
+        var recovery = new Thread(() =>
+        {
+            try
+            {
+                rig.Outgoing.Recover(null);
+            }
+            catch (MigrationException e)
+            {
+                refused = e;
+            }
+            asked.Set();
+        }) { IsBackground = true };
+        rig.Start(phase =>
+        {
+            if (phase != MigrationPhase.Finish) return;
+            recovery.Start();
+            Patience.For(asked, "an answer to the recovery");
+        });
+        rig.Await(MigrationStatus.PostcopyPaused);
+        rig.Fake.Outcome = HandoverOutcome.Unknown;
+        Failing.With(MigrationErrorId.GuestLost, () => rig.Outgoing.Recover(null));
+        AssertLost(rig);
+        Assert.Equal(MigrationErrorId.InvalidState, refused!.Id);
+    }
+
+    [Fact]
     public void A_destination_that_says_nothing_is_a_broken_link()
     {
         using var rig = new SourceRig();
