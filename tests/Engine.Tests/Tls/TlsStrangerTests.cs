@@ -33,23 +33,6 @@ public sealed class TlsStrangerTests : IDisposable
         Patience.Until(() => _receiver.ActiveCount == 0, "the end of the migration");
     }
 
-    [Fact]
-    public void A_stranger_is_no_channel()
-    {
-        var main = new MultifdMain(Connect(Somebody).Output, 16, flushes: false).Header().Setup();
-        Patience.Until(() => _receiver.GetState().Incoming is [{ TotalBytes: > 0 }], "the list of blocks");
-        var wire = new WireWriter(Connect(Stranger).Output);
-        new MultifdInit(Guid.Empty, 0).Write(wire);
-        wire.UInt32(0);
-        wire.Flush();
-        // It waits for a migration of its own; the other one does not fail of what it says.
-        Thread.Sleep(500);
-        Assert.Equal(1, _receiver.ActiveCount);
-        main.Wire.Byte(0x55);
-        main.Wire.Flush();
-        Assert.Equal(MigrationErrorId.UnknownRecord, Failed().Id);
-    }
-
     public void Dispose()
     {
         _links.ForEach(link => link.Abort());
