@@ -107,20 +107,7 @@ sealed partial class RetryingRun : IMigrationRun
 
     public void SwitchToPostcopy() => Present("switched to postcopy").SwitchToPostcopy();
 
-    public void Pause()
-    {
-        var attempt = Present("paused");
-        lock (_lock) _isPausedOnPurpose = true;
-        try
-        {
-            attempt.Pause();
-        }
-        catch
-        {
-            lock (_lock) _isPausedOnPurpose = false;
-            throw;
-        }
-    }
+    public void Pause() => OnPurpose(Present("paused").Pause);
 
     public void Recover(string? destination)
     {
@@ -130,10 +117,24 @@ sealed partial class RetryingRun : IMigrationRun
 
     public void GiveUp()
     {
-        var attempt = Present("given up");
-        lock (_lock) _isPausedOnPurpose = true;
-        attempt.GiveUp();
+        OnPurpose(Present("given up").GiveUp);
         _journal.Wait(null);
+    }
+
+    /// <summary>Does to an attempt what it is not to go on from by itself; one that refuses it is as it was.</summary>
+    void OnPurpose(Action act)
+    {
+        bool before;
+        lock (_lock) (before, _isPausedOnPurpose) = (_isPausedOnPurpose, true);
+        try
+        {
+            act();
+        }
+        catch
+        {
+            lock (_lock) _isPausedOnPurpose = before;
+            throw;
+        }
     }
 
     /// <summary>The attempt, for what can be done to one only. Throws InvalidState.</summary>

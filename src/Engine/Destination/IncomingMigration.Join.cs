@@ -32,6 +32,9 @@ sealed partial class IncomingMigration
             case JoinPurpose.Preempt:
                 JoinPreempt(id);
                 break;
+            case JoinPurpose.GivenUp:
+                JoinGivenUp(id);
+                break;
             default:
                 throw reader.Error(MigrationErrorId.InvalidValue, $"A connection can't join a migration for the purpose {(byte)purpose}.");
         }
@@ -70,13 +73,35 @@ sealed partial class IncomingMigration
     {
         var migration = Postcopies.Find(id);
         if (migration is not null && IsBareTo(migration)) migration = null;
-        // The main stream may be on its way to its blocks.
+        // The main stream may be on its way to its blocks. The other end says nothing while it waits for that, and may not be cut before its answer.
+        _silence.Expect(null);
         var isWelcome = migration?.AwaitPreemptible(_policy.FirstWordTimeout) == true;
+        if (!isWelcome) _silence.Expect(_policy.FirstWordTimeout);
         _link.Send(ReturnPathMessage.Outcome(HandoverLedger.Instance, (byte)(isWelcome ? HandoverOutcome.Running : HandoverOutcome.Unknown)));
         if (!isWelcome) return;
-        _silence.Expect(null);
         migration!.TryServePreempt(_link.Connection, _link.Reader);
         _isThrough = true;
+    }
+
+    /// <summary>The source will not come back: the guest is whole already, or lost, and the source is told which.</summary>
+    void JoinGivenUp(Guid id)
+    {
+        var migration = Postcopies.Find(id);
+        var outcome = OutcomeOf(id, migration);
+        _link.Send(ReturnPathMessage.Outcome(HandoverLedger.Instance, (byte)outcome));
+        if (outcome != HandoverOutcome.Running) return;
+        _silence.Expect(null);
+        migration?.EndWithSource();
+        Postcopies.AwaitOver(id, _policy.FirstWordTimeout);
+        RepeatLastWords(id);
+        _isThrough = true;
+    }
+
+    void EndWithSource()
+    {
+        if (_postcopy != PostcopyStep.Running) return;
+        _brokenOff = "its source gave it up";
+        BreakOff();
     }
 
     /// <summary>It is over, and its source has not heard how it ended. What the source says before it hears that is of no interest.</summary>

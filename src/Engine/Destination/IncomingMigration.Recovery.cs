@@ -50,9 +50,9 @@ sealed partial class IncomingMigration
                 }
                 return;
             }
-            catch (MigrationException e) when (_postcopy == PostcopyStep.Running && IsLinkGone(e) && _preemptError is null)
+            catch (Exception e) when (IsOnlyLink(e))
             {
-                if (!TryRecover(e)) return;
+                if (!TryRecover(MigrationException.From(e, MigrationSide.Destination, "The recovery failed"))) return;
             }
         }
     }
@@ -94,6 +94,13 @@ sealed partial class IncomingMigration
         ? $"The link broke in postcopy, and {why}."
         : $"The link broke in postcopy with {_ram.Ram!.MissingPages} pages missing, and no recovery came. Whether the guest is still at its source, only the source can tell.",
         lost);
+
+    /// <summary>
+    /// Whether it is not the end of the postcopy, but of one of its links. Until the ends agree on what is missing nothing of a recovery
+    /// reaches the guest: one that goes wrong, however it does, is followed by another.
+    /// </summary>
+    bool IsOnlyLink(Exception e) => _postcopy == PostcopyStep.Running && _preemptError is null
+        && (Status == MigrationStatus.PostcopyRecover || (e is MigrationException typed && IsLinkGone(typed)));
 
     static bool IsLinkGone(MigrationException e) =>
         e.Side == MigrationSide.Link || e.Id is MigrationErrorId.UnexpectedEnd or MigrationErrorId.ConnectionLost;

@@ -1,4 +1,5 @@
 using PsMigrate.Engine.Protocol;
+using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Engine.Destination;
 
@@ -12,7 +13,7 @@ static class Postcopies
     // A source asks within hours at most, and few of so many end in postcopy.
     const int Kept = 1024;
 
-    static readonly Lock Lock = new();
+    static readonly object Lock = new();
     static readonly Dictionary<Guid, IncomingMigration> UnderWay = [];
     static readonly Dictionary<Guid, ReturnPathMessage[]> Over = [];
     static readonly Queue<Guid> Order = new();
@@ -33,6 +34,7 @@ static class Postcopies
         {
             if (UnderWay.GetValueOrDefault(id) != migration) return;
             UnderWay.Remove(id);
+            Monitor.PulseAll(Lock);
             if (lastWords.Length == 0 || !Over.TryAdd(id, lastWords)) return;
             Order.Enqueue(id);
             if (Order.Count > Kept) Over.Remove(Order.Dequeue());
@@ -43,6 +45,14 @@ static class Postcopies
     public static IncomingMigration? Find(Guid id)
     {
         lock (Lock) return UnderWay.GetValueOrDefault(id);
+    }
+
+    /// <summary>Returns when it is under way no more, or after so long.</summary>
+    public static void AwaitOver(Guid id, TimeSpan wait)
+    {
+        var deadline = new Deadline(wait);
+        lock (Lock)
+            while (UnderWay.ContainsKey(id) && !deadline.IsOver) Monitor.Wait(Lock, deadline.Left);
     }
 
     /// <summary>What the source of one that is over was told; empty when nothing is known.</summary>

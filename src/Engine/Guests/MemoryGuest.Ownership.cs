@@ -13,6 +13,9 @@ enum SettleOutcome
 
     /// <summary>The destination has given it up, and will not run it.</summary>
     Discarded,
+
+    /// <summary>The destination ran the guest without all of its memory, and has stopped it for good.</summary>
+    Lost,
 }
 
 /// <summary>Who may run the guest: the part that keeps it in one place.</summary>
@@ -106,6 +109,7 @@ public sealed partial class MemoryGuest
             // An answer about an earlier migration says nothing about a later one.
             if (_state != GuestState.InDoubt || _settle != asked) return outcome;
             if (outcome == SettleOutcome.RunsThere) _state = GuestState.PostMigrate;
+            if (outcome == SettleOutcome.Lost) (_state, _settle) = (GuestState.Lost, null);
             if (outcome == SettleOutcome.Discarded)
             {
                 if (_wasRunning) Run();

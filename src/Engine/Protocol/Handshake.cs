@@ -54,7 +54,7 @@ namespace PsMigrate.Engine.Protocol;
 /// <code>
 ///   QEVM 3, CONFIGURATION, OPEN_RETURN_PATH, PING 0x50534D03
 ///                             ◀───────────── PONG 0x50534D83
-///   JOIN                      ─────────────▶ migration id, u8 purpose: 0 recovery, 1 preempt channel
+///   JOIN                      ─────────────▶ migration id, u8 purpose: 0 recovery, 1 preempt channel, 2 given up
 ///                             ◀───────────── OUTCOME: Running, and it belongs to the migration; else nothing follows
 ///   RECV_BITMAP …             ─────────────▶ (a recovery)
 ///                             ◀───────────── RECV_BITMAP …
@@ -64,7 +64,8 @@ namespace PsMigrate.Engine.Protocol;
 /// A recovery asks like QUERY_OUTCOME: of a guest that waits for RUN it is the end. When the migration still has a link, that is cut. Of one
 /// that is over already Running is followed at once by its last words, once more: POSTCOPY_FIGURES and SHUT 0 when all pages had come, or
 /// FAILURE and SHUT 1 when the guest was given up. A preempt channel belongs to a migration that was advised, and may join before RUN: Running
-/// then says only that it does; anything else, and nothing was changed by the question. Its pages may come from LISTEN on.
+/// then says only that it does; anything else, and nothing was changed by the question. Its pages may come from LISTEN on. A source that was told to give a broken
+/// postcopy up says so when it can: the destination waits no longer, and answers as a recovery of one that is over is answered.
 /// </para>
 /// </summary>
 static class Handshake

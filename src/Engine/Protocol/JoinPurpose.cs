@@ -8,4 +8,7 @@ enum JoinPurpose : byte
 
     /// <summary>It brings pages that the guest waits for, as page records alone.</summary>
     Preempt = 1,
+
+    /// <summary>It says that the pages which are missing will never come, and asks what the other end then has.</summary>
+    GivenUp = 2,
 }

@@ -14,6 +14,9 @@ sealed class DestinationMonitor(string address, QmpClient? shared = null) : IDis
 {
     static readonly TimeSpan Period = TimeSpan.FromMilliseconds(20);
 
+    // How long an address that QEMU listened at itself may stay taken.
+    static readonly TimeSpan ListenerTime = TimeSpan.FromSeconds(5);
+
     QmpClient? _client;
 
     /// <summary>
@@ -79,7 +82,25 @@ sealed class DestinationMonitor(string address, QmpClient? shared = null) : IDis
     {
         var clock = Stopwatch.StartNew();
         for (; QemuMigrationInfo.Query(_client!).Status != MigrationStatus.PostcopyPaused; Thread.Sleep(Period)) ThrowIfLate(clock, timeout, "waits for no recovery");
-        _client!.ExecuteOutOfBand("migrate-recover", new JsonObject { ["uri"] = at }, timeout);
+        clock.Restart();
+        while (!TryRecover(at, timeout, isLast: clock.Elapsed > ListenerTime)) Thread.Sleep(Period);
+    }
+
+    /// <summary>
+    /// False when it is to be tried again: QEMU closes what it listened at before, and the system lets go of it only when QEMU's main loop,
+    /// which waits for it to be connected to, has noticed.
+    /// </summary>
+    bool TryRecover(string at, TimeSpan timeout, bool isLast)
+    {
+        try
+        {
+            _client!.ExecuteOutOfBand("migrate-recover", new JsonObject { ["uri"] = at }, timeout);
+            return true;
+        }
+        catch (MigrationException e) when (!isLast && e.Id == MigrationErrorId.QemuRefused && e.Message.Contains("in use", StringComparison.Ordinal))
+        {
+            return false;
+        }
     }
 
     MigrationException NoRelease() =>

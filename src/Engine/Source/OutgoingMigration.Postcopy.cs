@@ -71,7 +71,7 @@ sealed partial class OutgoingMigration
     {
         _ when _isPostcopyRequested => "Switch-Migration was called.",
         MigrationMode.Postcopy => "-Mode Postcopy.",
-        MigrationMode.Hybrid when _pass > _parameters.PostcopyAfter => $"-Mode Hybrid, and {_pass - 1} passes have ended.",
+        MigrationMode.Hybrid when _pass > _parameters.PostcopyAfter => $"-Mode Hybrid, and {(_pass == 2 ? "1 pass has" : $"{_pass - 1} passes have")} ended.",
         _ => null,
     };
 
@@ -95,7 +95,7 @@ sealed partial class OutgoingMigration
 
     string LossWarning => IsRamOnly
         ? "The QEMU has no processors to run it with, so that the guest here stays the whole one until all of it is there."
-        : "From here on either end has a part of the guest that the other does not have: when the receiver is lost, or this process, what the guest does from now on is lost.";
+        : "From here on either end has a part of the guest that the other does not have: when the receiver is lost, so is what the guest does from now on; when this process is lost, so is the guest.";
 
     /// <summary>Whether the other end holds memory and can't run it: a guest of ours at a QEMU.</summary>
     bool IsRamOnly => _own is not null && _peer == PeerKind.Qemu;

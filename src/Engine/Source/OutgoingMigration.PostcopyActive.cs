@@ -23,10 +23,23 @@ sealed partial class OutgoingMigration
         {
             var lost = _lostLink!;
             _lostLink = null;
-            _phases.Run(MigrationPhase.DetectError, () => AwaitRecovery(lost));
+            AwaitRecoveryOrEnd(lost);
         }
         if (_letRunError is not null) throw _letRunError;
         lock (_lock) MoveTo(MigrationStatus.Completed);
+    }
+
+    /// <summary>Should this end fail of itself meanwhile, what it still has of the guest is out of reach.</summary>
+    void AwaitRecoveryOrEnd(MigrationException lost)
+    {
+        try
+        {
+            _phases.Run(MigrationPhase.DetectError, () => AwaitRecovery(lost));
+        }
+        catch (Exception e) when (!_isOver)
+        {
+            throw Lost($"The source failed while the link was broken: {e.Message}", e);
+        }
     }
 
     /// <summary>What went before the switch is a pass of its own, and what follows is another.</summary>

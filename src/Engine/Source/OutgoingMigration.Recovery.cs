@@ -1,3 +1,4 @@
+using System.Globalization;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
@@ -67,8 +68,8 @@ sealed partial class OutgoingMigration
     // The caller holds the lock.
     void CheckPaused(string what)
     {
-        if (_status != MigrationStatus.PostcopyPaused || _isGivenUp)
-            throw InvalidState($"Only a migration that is PostcopyPaused can {what}, and this one is {_status}.");
+        if (_status != MigrationStatus.PostcopyPaused || _isGivenUp || _isOver)
+            throw InvalidState($"Only a migration that is PostcopyPaused can {what}, and this one is {(_isGivenUp || _isOver ? MigrationStatus.Failing : _status)}.");
         if (_recovery is not null) throw InvalidState("The migration is being recovered already.");
     }
 
@@ -79,14 +80,47 @@ sealed partial class OutgoingMigration
         if (_returnPath is { } back && back.WaitEnded(ReasonTime) && back.HasGivenUp)
         {
             DropLinks();
-            throw Lost($"The destination gave up: {(back.Failure ?? lost).Message}", back.Failure ?? lost);
+            throw Lost($"The destination gave up: {(back.Failure ?? lost).Message}", back.Failure ?? lost, isCertain: HandsOverByRun);
         }
+        if (TryEndThere()) return;
         DropLinks();
         Rest(lost);
-        while (!TryRecover(NextRequest(lost)))
+        while (NextRequest() is { } request)
+            if (TryRecover(request)) return;
+        EndGivenUp(lost);
+    }
+
+    /// <summary>Whether the last word of a destination that was sent everything has come, although the link broke.</summary>
+    bool TryEndThere()
+    {
+        if (!HandsOverByRun || _ram.PendingEstimate > 0 || _returnPath?.TryTake(ReturnPathType.Shut) is null) return false;
+        TakeFigures();
+        DropLinks();
+        _isOverThere = true;
+        return true;
+    }
+
+    /// <summary>
+    /// The user gives it up. A destination of ours is told when it can be reached: it would else wait for what never comes, and it may know
+    /// better. Returns when the guest is whole there. Throws what became of it otherwise.
+    /// </summary>
+    void EndGivenUp(MigrationException lost)
+    {
+        var outcome = HandsOverByRun ? TellGivenUp(Longer(Parameters.SettleTimeout, ShortestQuestion)) : SettleOutcome.Unknown;
+        Decide("Recovery", "given up", outcome.ToString(), HandsOverByRun ? "The destination was told, and asked what it has." : "The destination can't be told.");
+        if (outcome == SettleOutcome.Discarded) throw TakenBack();
+        if (outcome != SettleOutcome.RunsThere)
+            throw Lost("The migration was given up while its link was broken.", lost, isCertain: outcome == SettleOutcome.Lost);
+        Step(MigrationStatus.PostcopyRecoverSetup);
+        Step(MigrationStatus.PostcopyRecover);
+        lock (_lock)
         {
+            (_location, _isOverThere) = (GuestLocation.Destination, true);
+            MoveTo(MigrationStatus.PostcopyActive);
         }
     }
+
+    SettleOutcome TellGivenUp(TimeSpan within) => Settlement.GiveUp(_connect, _uuid, _instance, within);
 
     void Rest(MigrationException lost)
     {
@@ -94,17 +128,18 @@ sealed partial class OutgoingMigration
         {
             MoveTo(MigrationStatus.PostcopyPaused);
             Decide("Link", "up", _isPausedOnPurpose ? "broken on purpose" : "lost",
-                $"{(_isPausedOnPurpose ? "Suspend-Migration was called." : lost.Message)} {_ram.PendingEstimate} bytes of the guest are still here, at least; Resume-Migration goes on.");
+                $"{(_isPausedOnPurpose ? "Suspend-Migration was called" : lost.Message.TrimEnd('.'))}. At least {Left} of the guest is still here; Resume-Migration goes on.");
             _isPausedOnPurpose = false;
         }
     }
 
-    RecoveryRequest NextRequest(MigrationException lost)
+    /// <summary>Null when it is given up.</summary>
+    RecoveryRequest? NextRequest()
     {
         lock (_lock)
         {
             while (_recovery is null && !_isGivenUp) Monitor.Wait(_lock);
-            return _recovery ?? throw Lost("The migration was given up while its link was broken.", lost);
+            return _recovery;
         }
     }
 
@@ -126,7 +161,7 @@ sealed partial class OutgoingMigration
         }
         lock (_lock)
         {
-            Decide("Recovery", request.Address, "connected", $"{_ram.PendingEstimate} bytes of the guest are still to be sent.");
+            Decide("Recovery", request.Address, "connected", $"{Left} of the guest is still to be sent.");
             (_destination, _connect, _recovery, _isPausedOnPurpose) = (request.Address, request.Connect, null, false);
             MoveTo(MigrationStatus.PostcopyActive);
         }
@@ -157,6 +192,8 @@ sealed partial class OutgoingMigration
             _returnPath = NewReturnPath(connection);
             _watchedBytes = -1;
         }
+        // A QEMU that takes it early says nothing before it has both.
+        if (_preemptStyle == PreemptStyle.Early) ConnectPreempt(request.Connect);
         if (HandsOverByRun) Join(request);
         Step(MigrationStatus.PostcopyRecover);
         try
@@ -165,7 +202,7 @@ sealed partial class OutgoingMigration
         }
         catch (MigrationException e) when (HandsOverByRun && _returnPath.WaitEnded(ReasonTime) && _returnPath.HasGivenUp)
         {
-            throw Lost($"The destination had given up: {(_returnPath.Failure ?? e).Message}", e);
+            throw Lost($"The destination had given up: {(_returnPath.Failure ?? e).Message}", e, isCertain: true);
         }
         catch (MigrationException) when (HandsOverByRun && _returnPath.TryTake(ReturnPathType.Shut) is not null)
         {
@@ -188,7 +225,7 @@ sealed partial class OutgoingMigration
             _ram.TakeReceived(block.Name, received);
         }
         _ram.ForgetBlock();
-        ConnectPreempt(request.Connect);
+        if (_preemptStyle != PreemptStyle.Early) ConnectPreempt(request.Connect);
         CommandRecord.Write(_writer!, CommandType.PostcopyResume);
         _writer!.Flush();
         var answer = WaitFor(ReturnPathType.ResumeAck).Value;
@@ -209,31 +246,46 @@ sealed partial class OutgoingMigration
             throw new MigrationException(MigrationErrorId.DestinationRefused, MigrationSide.Destination, $"The receiver at {request.Address} is not the one that has the guest.");
         if (instance != _instance) throw Lost($"At {request.Address} is another receiver; the one that had the guest is gone.", null);
         if (outcome == HandoverOutcome.Unknown) throw Lost($"The receiver at {request.Address} has the guest no more.", null);
-        if (outcome == HandoverOutcome.Discarded)
-        {
-            TakeBack();
-            _isOver = true;
-            throw new MigrationException(MigrationErrorId.DestinationFailed, MigrationSide.Destination,
-                "The destination had given the guest up before it had leave to run it; the guest is back at the source.");
-        }
+        if (outcome == HandoverOutcome.Discarded) throw TakenBack();
         lock (_lock) _location = GuestLocation.Destination;
     }
 
     /// <summary>
-    /// The end, with a part of the guest gone. A guest whose memory alone was at a QEMU never ran there, and goes on here.
+    /// The end, with a part of the guest gone. A guest whose memory alone was at a QEMU never ran there, and goes on here. One of which all has
+    /// left may be whole there.
     /// </summary>
-    MigrationException Lost(string why, Exception? inner)
+    /// <param name="why">A sentence.</param>
+    /// <param name="inner">What came before.</param>
+    /// <param name="isCertain">Whether the destination itself has said that the guest is not whole.</param>
+    MigrationException Lost(string why, Exception? inner, bool isCertain = false)
     {
         _isOver = true;
         lock (_lock)
         {
-            _location = IsRamOnly ? GuestLocation.Source : GuestLocation.Lost;
-            return IsRamOnly
-                ? new(MigrationErrorId.DestinationFailed, MigrationSide.Destination, $"{why} Machine none has no processors, so that the guest never ran there; it goes on here.", inner)
-                : new(MigrationErrorId.GuestLost, MigrationSide.Destination,
-                    $"{why} What guest {_guest.Name} did since it went over is lost; what is here is the guest when it stopped here, which Resume-MigrationGuest -Force runs.", inner);
+            (_location, var error) = this switch
+            {
+                { IsRamOnly: true } => (GuestLocation.Source, new MigrationException(MigrationErrorId.DestinationFailed, MigrationSide.Destination,
+                    $"{why} Machine none has no processors, so that the guest never ran there; it goes on here.", inner)),
+                { _ram.PendingEstimate: 0 } when !isCertain => (GuestLocation.InDoubt, new(MigrationErrorId.HandoverInDoubt, MigrationSide.Link,
+                    $"{why} All memory of guest {_guest.Name} has left, and the destination has not said that it came: the guest may run there whole, or be lost.", inner)),
+                _ => (GuestLocation.Lost, new(MigrationErrorId.GuestLost, MigrationSide.Destination,
+                    $"{why} What guest {_guest.Name} did since it went over is lost; what is here is the guest when it stopped here, which Resume-MigrationGuest -Force runs.", inner)),
+            };
+            // Asked once more, it is told too that nothing more comes.
+            if (HandsOverByRun) _settle = TellGivenUp;
+            return error;
         }
     }
+
+    MigrationException TakenBack()
+    {
+        _isOver = true;
+        TakeBack();
+        return new(MigrationErrorId.DestinationFailed, MigrationSide.Destination,
+            "The destination had given the guest up before it had leave to run it; the guest is back at the source.");
+    }
+
+    string Left => string.Create(CultureInfo.InvariantCulture, $"{_ram.PendingEstimate / (double)(1 << 20):0.##} MB");
 
     void Step(MigrationStatus to)
     {

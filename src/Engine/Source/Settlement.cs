@@ -8,8 +8,27 @@ namespace PsMigrate.Engine.Source;
 /// <summary>Asks a destination over a new connection what became of a migration.</summary>
 static class Settlement
 {
-    public static SettleOutcome Ask(
-        Func<CancellationToken, IConnection> connect, Guid migration, Guid instance, TimeSpan timeout)
+    /// <summary>Whether it has the guest, as far as RUN is concerned (QUERY_OUTCOME).</summary>
+    public static SettleOutcome Ask(Func<CancellationToken, IConnection> connect, Guid migration, Guid instance, TimeSpan timeout) =>
+        Within(connect, timeout, (writer, reader) =>
+        {
+            if (!Handshake.IsOurAnswer(Read(reader, ReturnPathType.Pong).Value)) return SettleOutcome.Unknown;
+            CommandRecord.Write(writer, CommandType.QueryOutcome, migration.ToByteArray());
+            writer.Flush();
+            return ReadOutcome(reader, instance);
+        });
+
+    /// <summary>Says that pages which are missing will not come (JOIN), and asks whether the guest is there, with all of its memory.</summary>
+    public static SettleOutcome GiveUp(Func<CancellationToken, IConnection> connect, Guid migration, Guid instance, TimeSpan timeout) =>
+        Within(connect, timeout, (writer, reader) =>
+        {
+            Joining.CheckPong(Read(reader, ReturnPathType.Pong));
+            Joining.Send(writer, migration, JoinPurpose.GivenUp);
+            var outcome = ReadOutcome(reader, instance);
+            return outcome == SettleOutcome.RunsThere ? ReadLastWord(reader) : outcome;
+        });
+
+    static SettleOutcome Within(Func<CancellationToken, IConnection> connect, TimeSpan timeout, Func<WireWriter, WireReader, SettleOutcome> ask)
     {
         try
         {
@@ -17,23 +36,8 @@ static class Settlement
             using var connection = connect(late.Token);
             using var deadline = new Timer(_ => connection.Abort(), null, timeout, Timeout.InfiniteTimeSpan);
             var writer = new WireWriter(connection.Output);
-            var reader = new WireReader(connection.Input, MigrationSide.Destination);
-            StreamHeader.Write(writer, StreamConstants.MachineNone);
-            CommandRecord.Write(writer, CommandType.OpenReturnPath);
-            CommandRecord.WritePing(writer, Handshake.ExtensionPing);
-            writer.Flush();
-            if (!Handshake.IsOurAnswer(Read(reader, ReturnPathType.Pong).Value)) return SettleOutcome.Unknown;
-            CommandRecord.Write(writer, CommandType.QueryOutcome, migration.ToByteArray());
-            writer.Flush();
-            var answer = Read(reader, ReturnPathType.Outcome).Payload;
-            // Another process at the same address knows nothing of the one that had the guest.
-            if (new Guid(answer.AsSpan(0, 16)) != instance) return SettleOutcome.Unknown;
-            return (HandoverOutcome)answer[16] switch
-            {
-                HandoverOutcome.Running => SettleOutcome.RunsThere,
-                HandoverOutcome.Discarded => SettleOutcome.Discarded,
-                _ => SettleOutcome.Unknown,
-            };
+            Joining.Greet(writer);
+            return ask(writer, new WireReader(connection.Input, MigrationSide.Destination));
         }
 #pragma warning disable CA1031 // Whatever prevents an answer, the guest stays in doubt.
         catch (Exception)
@@ -41,6 +45,32 @@ static class Settlement
         {
             return SettleOutcome.Unknown;
         }
+    }
+
+    static SettleOutcome ReadOutcome(WireReader reader, Guid expected)
+    {
+        var (instance, outcome) = Joining.ReadOutcome(Read(reader, ReturnPathType.Outcome));
+        return outcome switch
+        {
+            // Another process at the same address knows nothing of the one that had the guest.
+            _ when instance != expected => SettleOutcome.Unknown,
+            HandoverOutcome.Running => SettleOutcome.RunsThere,
+            HandoverOutcome.Discarded => SettleOutcome.Discarded,
+            _ => SettleOutcome.Unknown,
+        };
+    }
+
+    /// <summary>SHUT, behind the figures of a guest that is whole or the reason of one that is not.</summary>
+    static SettleOutcome ReadLastWord(WireReader reader)
+    {
+        var message = ReturnPathMessage.Read(reader);
+        if (message.Type is ReturnPathType.PostcopyFigures or ReturnPathType.Failure) message = ReturnPathMessage.Read(reader);
+        return message.Type switch
+        {
+            ReturnPathType.Shut when message.Value == 0 => SettleOutcome.RunsThere,
+            ReturnPathType.Shut => SettleOutcome.Lost,
+            _ => SettleOutcome.Unknown,
+        };
     }
 
     static ReturnPathMessage Read(WireReader reader, ReturnPathType type)

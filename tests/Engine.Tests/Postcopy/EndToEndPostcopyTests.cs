@@ -134,6 +134,42 @@ public sealed class EndToEndPostcopyTests : IDisposable
         Assert.Equal((0, 0), (other.ArrivedCount, other.FailedCount));
     }
 
+    [Theory]
+    [InlineData("local")]
+    [InlineData("tcp")]
+    public void Given_up_at_the_source_it_does_not_run_on_at_the_destination(string way)
+    {
+        var guest = TestGuests.Create(Options(GuestWorkload.Random));
+        var receiver = way == "local" ? null : Receive(way);
+        if (receiver is null) _hosts.Add(TestGuests.UniqueName("there"));
+        var migration = Migration.Start(guest, receiver?.Uri ?? MigrationUri.Parse($"local:{_hosts[^1]}"), Over with { MaxPostcopyBandwidth = TestGuests.MiB });
+        Patience.Until(() => migration.Status == MigrationStatus.PostcopyActive, "the postcopy");
+        migration.Pause();
+        var there = Assert.Single(TestGuests.On(_hosts[^1]));
+        Assert.Equal(GuestState.Running, there.State);
+        migration.GiveUp();
+        Assert.Equal((MigrationErrorId.GuestLost, GuestLocation.Lost), (migration.Result!.Error!.Id, migration.Result.Location));
+        Assert.Equal((GuestState.Lost, GuestState.Lost), (guest.State, there.State));
+        GuestRegistry.Remove(there);
+        guest.Resume(force: true);
+        Assert.Equal(GuestState.Running, guest.State);
+    }
+
+    [Fact]
+    public void A_paused_one_does_not_hold_up_who_cancels_all_and_stays()
+    {
+        var options = Options(GuestWorkload.Random);
+        var guest = TestGuests.Create(options);
+        var receiver = Receive("tcp");
+        var migration = Migration.Start(guest, receiver.Uri, Over with { MaxPostcopyBandwidth = TestGuests.MiB });
+        Patience.Until(() => migration.Status == MigrationStatus.PostcopyActive, "the postcopy");
+        migration.Pause();
+        Assert.False(MigrationRegistry.IsWorthWaitingFor(migration));
+        migration.SetLimits(new MigrationLimits { MaxPostcopyBandwidth = 0 });
+        migration.Recover();
+        AssertArrived(migration, options, receiver.HostName);
+    }
+
     [Fact]
     public void A_receiver_that_is_stopped_by_force_loses_the_guest_and_both_ends_say_so()
     {

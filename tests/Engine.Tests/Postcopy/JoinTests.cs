@@ -12,6 +12,7 @@ public sealed class JoinTests
     [Theory]
     [InlineData(JoinPurpose.Recovery)]
     [InlineData(JoinPurpose.Preempt)]
+    [InlineData(JoinPurpose.GivenUp)]
     public void Of_a_migration_that_nobody_knows_nothing_follows(object purpose)
     {
         using var source = new PostcopySource();
@@ -32,6 +33,49 @@ public sealed class JoinTests
         }
         Assert.Equal(MigrationStatus.PostcopyActive, source.Arrival.Status);
         source.SendAll().End().AssertArrived();
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_source_that_gives_up_says_so_and_the_guest_is_lost_at_once(bool isPaused)
+    {
+        using var source = new PostcopySource();
+        source.GoOver().Answer(2);
+        if (isPaused) source.Break();
+        var (_, link) = source.Connect();
+        Assert.Equal(HandoverOutcome.Running, link.Join(source.Migration, JoinPurpose.GivenUp));
+        Assert.Equal(MigrationErrorId.GuestLost, link.Expect(ReturnPathType.Failure).ReadFailure().Id);
+        Assert.Equal(1U, link.Expect(ReturnPathType.Shut).Value);
+        source.AwaitEnd();
+        Assert.Equal((MigrationStatus.Failed, GuestState.Lost), (source.Arrival.Status, source.Arrived.State));
+        Assert.Contains("its source gave it up", source.Arrival.Error!.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_source_that_gives_up_a_guest_that_is_whole_learns_that_it_is()
+    {
+        using var source = new PostcopySource();
+        source.GoOver().SendAll();
+        Patience.Until(() => source.Arrival.MissingPages == 0, "all pages");
+        var (_, link) = source.Connect();
+        Assert.Equal(HandoverOutcome.Running, link.Join(source.Migration, JoinPurpose.GivenUp));
+        Assert.Equal(source.Pages, PostcopyFiguresMessage.Read(link.Expect(ReturnPathType.PostcopyFigures)).Pages);
+        Assert.Equal(0U, link.Expect(ReturnPathType.Shut).Value);
+        source.AwaitEnd();
+        Assert.Equal((MigrationStatus.Completed, GuestState.Running), (source.Arrival.Status, source.Arrived.State));
+        Reference.AssertIntact(source.Options, source.Arrived);
+    }
+
+    [Fact]
+    public void One_that_waits_is_found_however_many_migrations_came_after_it()
+    {
+        using var source = new PostcopySource();
+        source.GoOver().Answer(2);
+        source.Break();
+        for (var other = 0; other < 5000; other++) HandoverLedger.Open(Guid.NewGuid());
+        Assert.Equal(HandoverOutcome.Unknown, HandoverLedger.Ask(source.Migration));
+        source.SendMissing(source.Recover()).End().AssertArrived();
     }
 
     [Fact]
@@ -126,7 +170,7 @@ public sealed class JoinTests
         source.Stream.UpTo(StreamStep.Announcement);
         source.Main.Expect(ReturnPathType.Accepted);
         var patient = Task.Factory.StartNew(() => source.Connect().Link.Join(source.Migration, JoinPurpose.Preempt), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        Assert.Equal(HandoverOutcome.Unknown, source.Connect(source.Policy with { FirstWordTimeout = TimeSpan.FromMilliseconds(200) }).Link.Join(source.Migration, JoinPurpose.Preempt));
+        Assert.Equal(HandoverOutcome.Unknown, source.Connect(source.Policy with { FirstWordTimeout = TimeSpan.FromSeconds(2) }).Link.Join(source.Migration, JoinPurpose.Preempt));
         source.Stream.Advise().UpTo(StreamStep.RamStart);
         Assert.Equal(HandoverOutcome.Running, Patience.Within(() => patient.Result, "the answer"));
         source.Package().Run();
@@ -156,7 +200,7 @@ public sealed class JoinTests
     }
 
     [Theory]
-    [InlineData(2)]
+    [InlineData(3)]
     [InlineData(255)]
     public void A_purpose_that_nobody_knows_is_refused(byte purpose)
     {

@@ -146,17 +146,24 @@ public sealed class OurRecoveryTests
     }
 
     [Fact]
-    public void A_recovery_that_begins_with_pages_is_none_and_the_guest_can_not_be_whole_any_more()
+    public void A_recovery_that_goes_wrong_before_RESUME_is_followed_by_another()
     {
         using var source = new PostcopySource();
         source.GoOver();
+        source.Answer(2);
         source.Break();
-        Assert.Equal(HandoverOutcome.Running, source.Rejoin());
-        source.Main.Wire.Byte((byte)RecordType.SectionPart);
-        source.Main.Wire.Flush();
-        Assert.Equal(MigrationErrorId.GuestLost, source.Main.Expect(ReturnPathType.Failure).ReadFailure().Id);
-        source.AwaitEnd();
-        Assert.Equal(GuestState.Lost, source.Arrived.State);
+        foreach (var wrong in new byte[][] { [(byte)RecordType.SectionPart, 0, 0, 0, 1], [0x7F], [(byte)RecordType.Command, 0x77, 0x77, 0, 0], [(byte)RecordType.Eof] })
+        {
+            Assert.Equal(HandoverOutcome.Running, source.Rejoin());
+            Patience.Until(() => source.Arrival.Status == MigrationStatus.PostcopyRecover, "the recovery");
+            source.Main.Wire.Bytes(wrong);
+            source.Main.Wire.Flush();
+            Patience.Until(() => source.Arrival.IsPaused || source.Arrival.IsEnded, "the pause");
+            Assert.Equal((MigrationStatus.PostcopyPaused, GuestState.Running), (source.Arrival.Status, source.Arrived.State));
+            Patience.Until(() => source.Main.IsEnded, "the end of the link that went wrong");
+            Assert.DoesNotContain(source.Main.Left, message => message.Type is ReturnPathType.Failure or ReturnPathType.Shut);
+        }
+        source.SendMissing(source.Recover()).End().AssertArrived();
     }
 
     [Fact]

@@ -23,7 +23,6 @@ public sealed class SourceLinkTests
             var failures = new TheoryData<string, string>();
             foreach (var step in BeforeRun)
                 foreach (var manner in new[] { "cut", "refuse", "shut", "nonsense" }) failures.Add(step.ToString(), manner);
-            failures.Add(nameof(PostcopyStep.RamStart), "request");
             return failures;
         }
     }
@@ -51,6 +50,22 @@ public sealed class SourceLinkTests
         var result = rig.Finish();
         Assert.Equal((MigrationStatus.Failed, GuestLocation.Source), (result.State, result.Location));
         Assert.Equal(Expected(manner), result.Error!.Id);
+        rig.AssertRunsHere();
+    }
+
+    [Fact]
+    public void A_request_before_there_is_a_postcopy_is_harmless()
+    {
+        using var rig = new SourceRig();
+        // One that goes over by itself may have begun to when the request comes, and then looks at it.
+        rig.Parameters = rig.Parameters with { Mode = MigrationMode.Precopy, MaxBandwidth = 1 << 20, MaxDowntime = TimeSpan.FromMilliseconds(1) };
+        rig.Fake.At(PostcopyStep.RamStart, link =>
+        {
+            link.Say(ReturnPathMessage.RequestPages("nowhere", 1, 2), ReturnPathMessage.Shut(1));
+            link.WaitForEnd();
+        });
+        var result = rig.Finish();
+        Assert.Equal((MigrationStatus.Failed, GuestLocation.Source, MigrationErrorId.DestinationFailed), (result.State, result.Location, result.Error!.Id));
         rig.AssertRunsHere();
     }
 
@@ -259,6 +274,7 @@ public sealed class SourceLinkTests
     public void Another_receiver_at_the_address_means_that_the_guest_is_gone()
     {
         using var rig = new SourceRig();
+        rig.Parameters = rig.Parameters with { MaxPostcopyBandwidth = 1 };
         rig.Fake.CutAt(PostcopyStep.Pages);
         rig.Start();
         rig.Await(MigrationStatus.PostcopyPaused);
@@ -293,6 +309,7 @@ public sealed class SourceLinkTests
     public void Given_up_it_is_lost_where_it_ran_and_here_where_it_never_did(bool isQemu)
     {
         using var rig = new SourceRig(isQemu);
+        rig.Parameters = rig.Parameters with { MaxPostcopyBandwidth = 1 };
         rig.Fake.CutAt(PostcopyStep.Pages);
         rig.Start();
         rig.Await(MigrationStatus.PostcopyPaused);
@@ -304,6 +321,82 @@ public sealed class SourceLinkTests
         }
         Assert.Equal((MigrationStatus.Failed, GuestLocation.Source, MigrationErrorId.DestinationFailed), (rig.Finish().State, rig.Outgoing.Result!.Location, rig.Outgoing.Result.Error!.Id));
         rig.AssertRunsHere();
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Given_up_when_all_has_left_it_may_run_there_and_is_not_offered_as_it_was(bool anotherOrNone)
+    {
+        using var rig = new SourceRig();
+        rig.Fake.CutAt(PostcopyStep.Eof);
+        rig.Start();
+        rig.Await(MigrationStatus.PostcopyPaused);
+        if (anotherOrNone)
+        {
+            rig.Fake.Outcome = HandoverOutcome.Unknown;
+            Failing.With(MigrationErrorId.HandoverInDoubt, () => rig.Outgoing.Recover(null));
+        }
+        else
+        {
+            rig.Fake.IsGone = true;
+            rig.Outgoing.GiveUp();
+        }
+        var result = rig.Finish();
+        Assert.Equal((MigrationStatus.Failed, GuestLocation.InDoubt, MigrationErrorId.HandoverInDoubt), (result.State, result.Location, result.Error!.Id));
+        Assert.Equal(GuestState.InDoubt, rig.Guest.State);
+        Failing.With(MigrationErrorId.GuestInDoubt, () => rig.Guest.Resume());
+    }
+
+    [Theory]
+    [InlineData(0, GuestState.PostMigrate, MigrationErrorId.GuestRunsElsewhere)]
+    [InlineData(1, GuestState.Lost, MigrationErrorId.GuestLost)]
+    public void One_in_doubt_is_settled_by_the_destinations_last_words(uint shut, GuestState state, MigrationErrorId refusal)
+    {
+        using var rig = new SourceRig();
+        rig.Fake.CutAt(PostcopyStep.Eof);
+        rig.Start();
+        rig.Await(MigrationStatus.PostcopyPaused);
+        rig.Fake.IsGone = true;
+        rig.Outgoing.GiveUp();
+        Assert.Equal(GuestState.InDoubt, rig.Guest.State);
+        rig.Fake.At(PostcopyStep.Join, link =>
+        {
+            link.Answer(PostcopyStep.Join);
+            link.Say(ReturnPathMessage.Shut(shut));
+            link.WaitForEnd();
+        }, link: 1);
+        rig.Fake.IsGone = false;
+        Failing.With(refusal, () => rig.Guest.Resume());
+        Assert.Equal(state, rig.Guest.State);
+    }
+
+    [Fact]
+    public void Given_up_when_it_is_whole_there_it_has_completed()
+    {
+        using var rig = new SourceRig();
+        rig.Fake.CutAt(PostcopyStep.Eof).At(PostcopyStep.Join, link =>
+        {
+            link.Answer(PostcopyStep.Join);
+            link.Say(ReturnPathMessage.Shut(0));
+            link.WaitForEnd();
+        }, link: 1);
+        rig.Start();
+        rig.Await(MigrationStatus.PostcopyPaused);
+        rig.Outgoing.GiveUp();
+        rig.FinishWell();
+    }
+
+    [Fact]
+    public void An_engine_that_fails_in_postcopy_does_not_say_that_all_is_there()
+    {
+        using var rig = new SourceRig();
+        rig.Parameters = rig.Parameters with { MaxPostcopyBandwidth = 1 };
+        rig.Start(phase =>
+        {
+            if (phase == MigrationPhase.DetectError && rig.Outgoing?.Status == MigrationStatus.PostcopyActive) throw new InvalidOperationException("Out of luck.");
+        });
+        AssertLost(rig);
     }
 
     [Fact]
@@ -352,8 +445,6 @@ public sealed class SourceLinkTests
         if (manner == "refuse") link.Say(ReturnPathMessage.Failure(MigrationErrorId.DestinationRefused, "no room for you"), ReturnPathMessage.Shut(1));
         if (manner == "shut") link.Say(ReturnPathMessage.Shut(1));
         if (manner == "nonsense") link.Say(new ReturnPathMessage((ReturnPathType)0x1234, []));
-        // Harmless until there is a postcopy.
-        if (manner == "request") link.Say(ReturnPathMessage.RequestPages("nowhere", 1, 2), ReturnPathMessage.Shut(1));
         link.WaitForEnd();
     }
 

@@ -232,6 +232,8 @@ public sealed class RetryingRunTests
         run.Start();
         var attempt = attempts.Made[0];
         run.Pause();
+        // Who asks for it twice is refused, and it stays on purpose.
+        Failing.With(MigrationErrorId.InvalidState, run.Pause);
         // Long enough for the thread to have looked several times.
         for (var looked = 0; looked < 5; looked++)
         {

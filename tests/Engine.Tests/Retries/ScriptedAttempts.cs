@@ -114,7 +114,11 @@ sealed class ScriptedAttempt(MemoryGuest guest, MigrationParameters parameters, 
 
     public void SwitchToPostcopy() => Told.Add("Switch");
 
-    public void Pause() => Status = MigrationStatus.PostcopyPaused;
+    public void Pause()
+    {
+        if (Status == MigrationStatus.PostcopyPaused) throw ScriptedAttempts.Failure(MigrationErrorId.InvalidState, MigrationSide.User);
+        Status = MigrationStatus.PostcopyPaused;
+    }
 
     public void Recover(string? destination)
     {

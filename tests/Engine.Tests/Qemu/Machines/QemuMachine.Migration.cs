@@ -1,4 +1,7 @@
+using System.Text.Json.Nodes;
+using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Qmp;
+using PsMigrate.Engine.Tests.Support;
 
 namespace PsMigrate.Engine.Tests.Qemu.Machines;
 
@@ -41,6 +44,20 @@ sealed partial class QemuMachine
 
     /// <summary>Starts a migration from here.</summary>
     public void Migrate(string uri) => Execute("migrate", new { uri });
+
+    /// <summary>Makes a destination whose postcopy is paused listen there again, once its main loop has let go of the address.</summary>
+    public void AwaitRecovery(string uri) => Poll.Until(() =>
+    {
+        try
+        {
+            Qmp.ExecuteOutOfBand("migrate-recover", new JsonObject { ["uri"] = uri }, Patience.Limit);
+            return true;
+        }
+        catch (MigrationException error) when (error.Message.Contains("in use", StringComparison.Ordinal))
+        {
+            return false;
+        }
+    }, "it listens again");
 
     /// <summary>Returns when there were so many <see cref="Iterations"/>; an assertion fails if the migration ends before.</summary>
     public void WaitForIterations(long count)
