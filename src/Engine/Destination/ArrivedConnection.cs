@@ -18,6 +18,14 @@ sealed class ArrivedConnection(IConnection connection)
     /// </summary>
     public string Host { get; } = HostOf(connection.Peer);
 
+    /// <summary>
+    /// Whether both may be of one migration: they come from the same address, and by TLS from the same subject. To be asked when both have
+    /// been greeted; one that has not is nobody's yet.
+    /// </summary>
+    public bool IsOfSameSource(ArrivedConnection other) => Host == other.Host && Subject == other.Subject;
+
+    string? Subject => (connection as TlsConnection)?.Subject;
+
     /// <summary>Whether it is known what it is for.</summary>
     public bool IsSorted
     {

@@ -160,7 +160,7 @@ sealed class ChannelPool(TimeSpan limit, Func<string, bool> isComing)
     MultifdChannels[] Candidates(WaitingChannel channel)
     {
         var near = _migrations.Where(migration => migration.Admission != ChannelAdmission.Closed
-            && migration.Host == channel.Arrived.Host && !migration.Has(channel.Init.Channel)).ToArray();
+            && migration.IsOfSameSource(channel.Arrived) && !migration.Has(channel.Init.Channel)).ToArray();
         var sure = Array.FindAll(near, migration => migration.Uuid == channel.Init.Uuid);
         return sure.Length > 0 ? sure : Array.FindAll(near, migration => (migration.LearntUuid ?? channel.Init.Uuid) == channel.Init.Uuid);
     }

@@ -25,6 +25,9 @@ sealed class MultifdChannels(ChannelPool pool, ArrivedConnection main, int expec
     /// <summary>Where the main stream comes from.</summary>
     public string Host => main.Host;
 
+    /// <summary>Whether a connection may be a channel of it, by where and whom it comes from.</summary>
+    public bool IsOfSameSource(ArrivedConnection channel) => main.IsOfSameSource(channel);
+
     /// <summary>The channels that a migration must have; 0 when as many as come will do.</summary>
     public int Expected => _announced > 0 ? _announced : expected;
 

@@ -7,20 +7,20 @@ namespace PsMigrate.Engine.Destination;
 
 /// <summary>
 /// Brings the further connections of postcopies to them: a recovery after a lost link, and preempt channels, which say nothing unless the
-/// guest asks for a page. Neither tells whose it is, so it belongs to the only postcopy of a QEMU from its address, or to none. One of ours
-/// tells, and comes as a main stream (JOIN). Thread-safe.
+/// guest asks for a page. Neither tells whose it is, so it belongs to the only postcopy of a QEMU from its address, and by
+/// TLS from its subject, or to none. One of ours tells, and comes as a main stream (JOIN). Thread-safe.
 /// </summary>
 /// <param name="patience">How long a recovery waits for its migration to notice that its link is gone.</param>
 sealed class PostcopyLinks(TimeSpan patience)
 {
     readonly Lock _lock = new();
-    readonly List<(string Host, IncomingMigration Migration)> _migrations = [];
+    readonly List<(ArrivedConnection Main, IncomingMigration Migration)> _migrations = [];
     readonly List<(ArrivedConnection Arrived, IncomingMigration Migration)> _preempting = [];
 
     /// <summary>A main stream has come.</summary>
     public void Join(ArrivedConnection main, IncomingMigration migration)
     {
-        lock (_lock) _migrations.Add((main.Host, migration));
+        lock (_lock) _migrations.Add((main, migration));
     }
 
     /// <summary>It is over, and its preempt channels with it.</summary>
@@ -93,7 +93,7 @@ sealed class PostcopyLinks(TimeSpan patience)
 
     IncomingMigration[] Find(ArrivedConnection arrived, Func<IncomingMigration, bool> isIt)
     {
-        lock (_lock) return [.. _migrations.Where(one => one.Host == arrived.Host && isIt(one.Migration)).Select(one => one.Migration)];
+        lock (_lock) return [.. _migrations.Where(one => one.Main.IsOfSameSource(arrived) && isIt(one.Migration)).Select(one => one.Migration)];
     }
 
     static MigrationException Ambiguous(string what) =>

@@ -34,6 +34,15 @@ public sealed class UnsentTests
     }
 
     [Fact]
+    public void With_TLS_too()
+    {
+        using var pair = new Pair();
+        using var tls = new TlsConnection(pair.Connection, new TlsCredentials(TlsPki.Shared.Client, isServer: false));
+        new WireWriter(tls.Output).LimitUnsent(64 << 10);
+        if (OperatingSystem.IsLinux()) Assert.Equal(64 << 10, pair.Unsent());
+    }
+
+    [Fact]
     public void A_link_that_is_gone_says_so_when_it_is_written_to()
     {
         using var pair = new Pair();

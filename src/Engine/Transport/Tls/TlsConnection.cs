@@ -26,6 +26,7 @@ sealed class TlsConnection : IConnection
     readonly TlsPipeWriter _output;
     MigrationException? _rejected;
     string? _host;
+    string? _subject;
     bool _hasHeard;
     int _hasEnded;
     volatile bool _isAborted;
@@ -53,6 +54,13 @@ sealed class TlsConnection : IConnection
 
     /// <summary>The link below, for a word to one that does not speak TLS.</summary>
     public IConnection Plain => _plain;
+
+    /// <summary>Who is at the other end, as its certificate has it, in a form to compare; null until one who connected has been let in.</summary>
+    public string? Subject
+    {
+        get => Volatile.Read(ref _subject);
+        private set => Volatile.Write(ref _subject, value);
+    }
 
     /// <summary>The version that both ends agreed on.</summary>
     public SslProtocols Protocol => _tls.SslProtocol;
@@ -110,6 +118,7 @@ sealed class TlsConnection : IConnection
             throw _rejected ?? Typed(e);
         }
         if (_rejected is not null) throw _rejected;
+        Subject = Convert.ToHexString(((X509Certificate2)_tls.RemoteCertificate!).SubjectName.RawData);
     }
 
     public void Abort()
@@ -167,6 +176,9 @@ sealed class TlsConnection : IConnection
 
     /// <summary>What is small may still be here.</summary>
     public void Flush() => _wire.Push();
+
+    /// <inheritdoc cref="BlockPipeWriter.LimitUnsent"/>
+    public void LimitUnsent(int bytes) => ((BlockPipeWriter)_plain.Output).LimitUnsent(bytes);
 
     /// <summary>Says that no more will come (close_notify): without it the other end could not tell the end from a cut.</summary>
     public void EndOutput()

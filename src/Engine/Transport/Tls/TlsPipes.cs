@@ -42,6 +42,8 @@ sealed class TlsPipeWriter(TlsConnection connection) : BlockPipeWriter
 
     byte[] _buffer = [];
 
+    public override void LimitUnsent(int bytes) => connection.LimitUnsent(bytes);
+
     protected override byte[] Take(out int start, out int end)
     {
         if (_buffer.Length == 0) _buffer = GC.AllocateUninitializedArray<byte>(BlockSize, pinned: true);
