@@ -47,6 +47,9 @@ enum SoakVerb
 
     /// <summary>The digest of a guest that stands.</summary>
     Digest,
+
+    /// <summary>What is under way at this side, for whoever wants to know why something takes so long.</summary>
+    Report,
 }
 
 /// <summary>How one migration is to go, faults of its link aside.</summary>

@@ -8,7 +8,7 @@ namespace PsMigrate.Bench.Soak;
 sealed class SoakPeer : IDisposable
 {
     // A migration under faults may wait for several time limits.
-    static readonly TimeSpan Longest = TimeSpan.FromMinutes(3);
+    static readonly TimeSpan Longest = TimeSpan.FromMinutes(2);
 
     readonly Child _child;
     readonly ConcurrentDictionary<int, TaskCompletionSource<SoakAnswer>> _open = new();
@@ -35,9 +35,12 @@ sealed class SoakPeer : IDisposable
         var number = Interlocked.Increment(ref _number);
         var answer = _open[number] = new(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (_lock) _child.WriteLine(JsonSerializer.Serialize(request(number)));
-        if (!answer.Task.Wait(Longest)) throw new BenchException($"side {Name} did not answer a {request(number).Verb} within {Longest.TotalMinutes} minutes. {_child.Errors}");
+        if (!answer.Task.Wait(Longest)) throw new BenchException($"side {Name} did not answer within {Longest.TotalMinutes} minutes: {request(number)}. {Report(request(number))} {_child.Errors}");
         return answer.Task.Result;
     }
+
+    string Report(SoakRequest unanswered) =>
+        unanswered.Verb == SoakVerb.Report ? "" : Ask(number => new(number, SoakVerb.Report)).Message;
 
     public void Dispose() => _child.Dispose();
 

@@ -12,6 +12,8 @@ sealed class SoakRun(TimeSpan duration, int count, int seed)
     const int AtOnce = 4;
     const int JourneysPerDigest = 5;
 
+    static readonly TimeSpan Report = TimeSpan.FromSeconds(15);
+
     readonly SoakTally _tally = new();
     readonly Lock _lock = new();
     readonly List<SoakGuest> _idle = [];
@@ -31,7 +33,8 @@ sealed class SoakRun(TimeSpan duration, int count, int seed)
         }
         var workers = Enumerable.Range(0, AtOnce).Select(worker => new Thread(() => Work(new Random(seed + worker), left, right))).ToArray();
         foreach (var worker in workers) worker.Start();
-        while (!workers.All(worker => worker.Join(TimeSpan.FromSeconds(10.0 / AtOnce)))) Console.WriteLine($"  {_clock.Elapsed.TotalSeconds:0} s: {_tally}");
+        foreach (var worker in workers)
+            while (!worker.Join(Report)) Console.WriteLine($"  {_clock.Elapsed.TotalSeconds:0} s: {_tally}");
         Parallel.ForEach(_idle, new ParallelOptions { MaxDegreeOfParallelism = AtOnce }, Compare);
         Console.WriteLine($"  {_tally}");
         if (duration >= TimeSpan.FromMinutes(5) && _failures.Count == 0 && Repository.Root is { } root)

@@ -68,6 +68,8 @@ static class SoakSide
             case SoakVerb.StopAt:
                 Find(request.Name)?.StopAtTick(request.Tick);
                 return Picture(request, Find(request.Name));
+            case SoakVerb.Report:
+                return new SoakAnswer(request.Number) { Message = Report() };
             default:
                 return Picture(request, Find(request.Name)) with { Digest = Find(request.Name)?.Digest() ?? "" };
         }
@@ -115,6 +117,16 @@ static class SoakSide
         Migration = migration.Id, State = migration.Status.ToString(), Location = location.ToString(),
         Error = migration.Result?.Error?.Id.ToString() ?? "", Message = migration.Result?.Error?.Message ?? "",
     };
+
+    static string Report() => string.Join('\n',
+    [
+        .. MigrationRegistry.All.Where(one => !one.IsEnded).Select(one => Describe(one.GetState())),
+        .. ReceiverRegistry.All.SelectMany(one => one.GetState().Incoming).Select(one => $"in:  {one.Name} {one.State}, {one.ReceivedBytes} bytes, {one.MissingPages} pages missing"),
+    ]);
+
+    static string Describe(MigrationState state) =>
+        $"out: {state.Name} {state.State} in {state.Phase} after {state.Current.TotalTime}, {state.Current.TransferredBytes} bytes, {state.Current.RemainingBytes} left, "
+            + string.Join("; ", state.Decisions.Select(one => $"{one.Time} {one.What}: {one.From} -> {one.To}, {one.Reason}"));
 
     static SoakAnswer Picture(SoakRequest request, MemoryGuest? guest) =>
         new(request.Number) { State = guest?.State.ToString() ?? "", Ticks = guest?.Ticks ?? [] };

@@ -10,6 +10,7 @@ sealed class SoakTally
 
     readonly Lock _lock = new();
     readonly SortedDictionary<string, int> _faults = [];
+    readonly SortedDictionary<string, int> _modes = [];
     readonly SortedDictionary<string, int> _ends = [];
     readonly SortedDictionary<string, int> _errors = [];
 
@@ -33,11 +34,12 @@ sealed class SoakTally
         lock (_lock) Count(_faults, kind);
     }
 
-    public void Migrated(string end, string error)
+    public void Migrated(string mode, string end, string error)
     {
         lock (_lock)
         {
             Migrations++;
+            Count(_modes, mode);
             Count(_ends, end);
             if (error.Length > 0) Count(_errors, error);
         }
@@ -56,7 +58,7 @@ sealed class SoakTally
     public override string ToString()
     {
         lock (_lock)
-            return $"{Migrations} migrations ({Text(_ends)}), errors: {Text(_errors)}; faults: {Text(_faults)}; {Lost} guests lost, {Doubled} at two places, "
+            return $"{Migrations} migrations ({Text(_modes)}; {Text(_ends)}), errors: {Text(_errors)}; faults: {Text(_faults)}; {Lost} guests lost, {Doubled} at two places, "
                 + $"{Compared} digests compared, {Different} different";
     }
 
@@ -66,7 +68,7 @@ sealed class SoakTally
         lock (_lock)
             File.WriteAllText(file, JsonSerializer.Serialize(new
             {
-                minutes, guests, seed, migrations = Migrations, ends = _ends, errors = _errors, faults = _faults, guestsLost = Lost, guestsAtTwoPlaces = Doubled,
+                minutes, guests, seed, migrations = Migrations, modes = _modes, ends = _ends, errors = _errors, faults = _faults, guestsLost = Lost, guestsAtTwoPlaces = Doubled,
                 digestsCompared = Compared, digestsDifferent = Different, machine = Host.Text, date = Host.Today,
             }, Options) + "\n");
     }

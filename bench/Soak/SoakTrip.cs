@@ -23,7 +23,7 @@ sealed class SoakTrip(SoakGuest guest, SoakPeer to, Random random, SoakTally tal
             if (end.State.Length == 0) end = end with { State = "PostcopyPaused", Migration = migration };
         }
         if (recoveries > 0) tally.Fault("Recovery");
-        tally.Migrated(end.State.Length == 0 ? "NotStarted" : end.State, end.Error);
+        tally.Migrated(journey.Mode, end.State.Length == 0 ? "NotStarted" : end.State, end.Error);
         Settle(from, end);
     }
 
