@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.IO.Pipelines;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
@@ -13,6 +14,9 @@ sealed partial class OutgoingMigration
     const uint SwitchPing = 2;
     const uint PackagePing = 3;
     const uint LoadedPing = 0x42;
+
+    // The downtime is known no better than to this.
+    static readonly TimeSpan RequestWait = TimeSpan.FromMilliseconds(1);
 
     volatile bool _isAdvised;
     volatile bool _isAdviceDecided;
@@ -202,11 +206,12 @@ sealed partial class OutgoingMigration
     {
         try
         {
-            if (_lostLink is null) AwaitPong(LoadedPing);
+            if (_lostLink is null) AwaitLoadedThere();
         }
         catch (MigrationException e)
         {
-            if (_returnPath!.HasGivenUp) TakeBack();
+            // In this order: what it said before it gave up has come by then, and one that has loaded the package runs the guest.
+            if (_returnPath!.HasGivenUp && !HasPong(LoadedPing)) TakeBack();
             if (_location == GuestLocation.Source) throw;
             _lostLink = e;
         }
@@ -215,6 +220,31 @@ sealed partial class OutgoingMigration
         if (_holdsDestination) CommitToPostcopy();
         lock (_lock) _location = IsRamOnly ? GuestLocation.RamOnly : GuestLocation.Destination;
         if (_holdsDestination) LetRunInPostcopy();
+    }
+
+    /// <summary>
+    /// The devices of a QEMU look into the guest's memory while they are loaded: what they ask for goes to them, or they would never be.
+    /// </summary>
+    void AwaitLoadedThere()
+    {
+        var since = Stopwatch.GetTimestamp();
+        while (!HasPong(LoadedPing))
+        {
+            _returnPath!.ThrowIfEnded();
+            if (Since(since) > Parameters.AnswerTimeout)
+                throw new MigrationException(MigrationErrorId.PeerSilent, MigrationSide.Link,
+                    $"The destination did not load the package within {Parameters.AnswerTimeout.TotalSeconds:0.#} s.");
+            if (!_ram.Requests.Wait(RequestWait)) continue;
+            EndPrecopyPass();
+            SendPages(0);
+        }
+    }
+
+    bool HasPong(uint ping)
+    {
+        while (_returnPath!.TryTake(ReturnPathType.Pong) is { } pong)
+            if (pong.Value == ping) return true;
+        return false;
     }
 
     /// <summary>A guest that can't be started there still gets its memory; the error is told at the end.</summary>

@@ -12,6 +12,7 @@ sealed partial class OutgoingMigration
 
     MigrationException? _lostLink;
     bool _isOverThere;
+    bool _isPrecopyOver;
     long _lifeShown;
     long _receivedThen;
     PostcopyFigures? _postcopy;
@@ -35,6 +36,8 @@ sealed partial class OutgoingMigration
     /// <summary>What went before the switch is a pass of its own, and what follows is another.</summary>
     void EndPrecopyPass()
     {
+        if (_isPrecopyOver) return;
+        _isPrecopyOver = true;
         if (SentPages == _passPages) return;
         lock (_lock)
         {
@@ -107,9 +110,13 @@ sealed partial class OutgoingMigration
     void IterateInPostcopy()
     {
         var budget = PostcopyBudget;
-        if (budget <= 0 && _ram.Requests.IsEmpty) return;
+        if (budget > 0 || !_ram.Requests.IsEmpty) SendPages(Math.Max(0, budget));
+    }
+
+    void SendPages(long maxBytes)
+    {
         _ram.Section.WriteBare(_writer!, RecordType.SectionPart);
-        _ram.SavePostcopy(_writer!, Math.Max(0, budget));
+        _ram.SavePostcopy(_writer!, maxBytes);
         WriteRamFooter();
         _writer!.Flush();
     }

@@ -47,7 +47,12 @@ sealed partial class OutgoingMigration
     {
         if (_preemptWriter is null) return;
         _ram.EndPreempt(withEos: _preemptStyle == PreemptStyle.Early);
-        if (_preemptStyle != PreemptStyle.Late) return;
+        if (_preemptStyle == PreemptStyle.Late) AwaitPages();
+    }
+
+    /// <summary>Returns when the destination has dealt with all that the main channel brought.</summary>
+    void AwaitPages()
+    {
         CommandRecord.WritePing(_writer!, PagesPing);
         _writer!.Flush();
         AwaitPong(PagesPing);

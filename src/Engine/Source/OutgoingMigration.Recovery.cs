@@ -231,6 +231,8 @@ sealed partial class OutgoingMigration
         var answer = WaitFor(ReturnPathType.ResumeAck).Value;
         if (answer != 1)
             throw new MigrationException(MigrationErrorId.InvalidValue, MigrationSide.Destination, $"The destination answers RESUME with {answer}.");
+        // A QEMU acknowledges before it has taken the channel, and a link that is cut in between ends it: it answers this behind that.
+        if (_preemptStyle == PreemptStyle.Late) AwaitPages();
         if (IsRamOnly) lock (_lock) _location = GuestLocation.RamOnly;
         else if (!HandsOverByRun) lock (_lock) _location = GuestLocation.Destination;
     }

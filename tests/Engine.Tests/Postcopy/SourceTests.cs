@@ -79,7 +79,7 @@ public sealed class SourceTests
         rig.FinishWell();
         Assert.Equal(
             [PostcopyStep.Announcement, PostcopyStep.Advise, PostcopyStep.RamStart, PostcopyStep.SwitchoverStart, PostcopyStep.Discard, PostcopyStep.SwitchPing,
-                PostcopyStep.PackageBegins, PostcopyStep.Package, PostcopyStep.Run, PostcopyStep.Pages, PostcopyStep.RamEnd, PostcopyStep.Eof],
+                PostcopyStep.PackageBegins, PostcopyStep.Listen, PostcopyStep.Package, PostcopyStep.Run, PostcopyStep.Pages, PostcopyStep.RamEnd, PostcopyStep.Eof],
             rig.Fake.Seen.Distinct());
         Assert.Equal(
             ["psmigrate/guest", "ram", "psmigrate/cpu", "psmigrate/cpu", "psmigrate/timer", "psmigrate/counter", "globalstate"], rig.Fake.Sections);
@@ -109,6 +109,22 @@ public sealed class SourceTests
         Assert.Equal(CancelOutcome.TooLate, rig.Outgoing.Cancel(wait: true).Outcome);
         Assert.InRange(rig.Fake.Ram.Ram!.MissingPages, rig.Guest.Memory.Ram.Pages / 2, rig.Guest.Memory.Ram.Pages - 2);
         rig.Outgoing.SetLimits(new MigrationLimits(MaxPostcopyBandwidth: 0));
+        rig.FinishWell();
+    }
+
+    [Fact]
+    public void A_QEMU_whose_devices_look_into_memory_while_they_are_loaded_gets_the_pages()
+    {
+        using var rig = new SourceRig(isQemu: true);
+        rig.Fake.At(PostcopyStep.Listen, link =>
+        {
+            // No pong of the package leaves before they have come.
+            foreach (var page in (long[])[700, 13, 1023])
+            {
+                link.Request(page);
+                while (!rig.Fake.Ram.Ram!.Blocks[0].HasCome(page)) link.ReadOn();
+            }
+        });
         rig.FinishWell();
     }
 

@@ -68,6 +68,9 @@ sealed class FakeLink(FakePostcopy fake, IConnection link, int number) : IDispos
         throw new FakeEnd();
     }
 
+    /// <summary>What comes next on the main stream, in the middle of a step.</summary>
+    public void ReadOn() => ReadRecord();
+
     /// <summary>The usual answer.</summary>
     public void Answer(PostcopyStep step)
     {
@@ -157,6 +160,7 @@ sealed class FakeLink(FakePostcopy fake, IConnection link, int number) : IDispos
             case CommandType.PostcopyListen:
                 fake.Before = fake.Ram.Ram!.Blocks[0].Block.Pages - fake.Ram.Ram.MissingPages;
                 fake.Ram.Ram.KeepsFirst = true;
+                fake.Reach(this, PostcopyStep.Listen);
                 break;
             case CommandType.PostcopyRun or CommandType.Run:
                 fake.Reach(this, PostcopyStep.Run);

@@ -10,7 +10,7 @@ namespace PsMigrate.Engine.Tests.Support;
 /// <summary>What a destination of a postcopy has read when it can answer, or misbehave.</summary>
 enum PostcopyStep
 {
-    Announcement, Advise, RamStart, RamPart, SwitchoverStart, Discard, SwitchPing, PackageBegins, Package, Run, Pages, RamEnd, Eof, Join, Bitmap, Resume,
+    Announcement, Advise, RamStart, RamPart, SwitchoverStart, Discard, SwitchPing, PackageBegins, Listen, Package, Run, Pages, RamEnd, Eof, Join, Bitmap, Resume,
 }
 
 /// <summary>
