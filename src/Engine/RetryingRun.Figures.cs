@@ -29,7 +29,7 @@ sealed partial class RetryingRun
             var own = state with
             {
                 State = status,
-                Timestamp = DateTime.UtcNow,
+                Timestamp = WallClock.Now,
                 Current = result is null
                     ? AsOne(state.Current) with { State = status, IsFinal = false, Result = null, TotalTime = _clock.Elapsed }
                     : iterations[^1],
@@ -113,7 +113,7 @@ sealed partial class RetryingRun
             error.Location ??= GuestLocation.Source;
             // The decisions of the attempt before were taken.
             _decisionsTaken = int.MaxValue;
-            var result = before.Result! with { State = MigrationStatus.Failed, Error = error, Timestamp = DateTime.UtcNow, TransferredBytes = 0 };
+            var result = before.Result! with { State = MigrationStatus.Failed, Error = error, Timestamp = WallClock.Now, TransferredBytes = 0 };
             return before with { State = MigrationStatus.Failed, Timestamp = result.Timestamp, Pages = 0, Bytes = 0, TransferredBytes = 0, Result = result };
         }
     }
@@ -121,7 +121,7 @@ sealed partial class RetryingRun
     /// <summary>The end of a wait for the next attempt.</summary>
     static MigrationIteration Cancelled(MigrationIteration before)
     {
-        var result = before.Result! with { State = MigrationStatus.Cancelled, Error = null, Timestamp = DateTime.UtcNow };
+        var result = before.Result! with { State = MigrationStatus.Cancelled, Error = null, Timestamp = WallClock.Now };
         return before with { State = MigrationStatus.Cancelled, Timestamp = result.Timestamp, Pages = 0, Bytes = 0, Result = result };
     }
 

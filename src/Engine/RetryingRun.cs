@@ -154,7 +154,7 @@ sealed partial class RetryingRun : IMigrationRun
             attempt.PhaseEntered = _phaseEntered;
         }
         // Claiming a guest may have to wait for it.
-        var (started, offset) = (DateTime.UtcNow, _clock.Elapsed);
+        var (started, offset) = (WallClock.Now, _clock.Elapsed);
         attempt.Start();
         lock (_lock)
         {
@@ -195,7 +195,7 @@ sealed partial class RetryingRun : IMigrationRun
     /// <summary>The next attempt; one that can't begin is one that failed.</summary>
     MigrationIteration Again(MigrationIteration before)
     {
-        var started = DateTime.UtcNow;
+        var started = WallClock.Now;
         try
         {
             Begin();

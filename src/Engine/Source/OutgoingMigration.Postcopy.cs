@@ -110,7 +110,8 @@ sealed partial class OutgoingMigration
         AwaitReady?.Invoke();
         ConnectLatePreempt();
         if (_holdsDestination) _monitor!.Hold();
-        if (_writer!.Position - _caughtUpAt > SmallBacklog) AwaitLoaded();
+        // A QEMU also has to say that it has taken ADVISE: one that is not set for it ends, and must not be taken for one that has the guest.
+        if (!HandsOverByRun || _writer!.Position - _caughtUpAt > SmallBacklog) AwaitLoaded();
     }
 
     void CompleteForPostcopy()

@@ -58,7 +58,6 @@ public sealed class ReturnPathMessageTests
 
     [Theory]
     [InlineData((ushort)0, 0)]
-    [InlineData((ushort)5, 4)]
     [InlineData((ushort)8, 4)]
     [InlineData((ushort)0x5000, 0)]
     [InlineData((ushort)0xFFFF, 4)]
