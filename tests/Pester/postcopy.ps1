@@ -17,8 +17,9 @@ function Start-TestPostcopy {
         $one.StopAtTick($Writes)
         $one | Resume-MigrationGuest
     }
-    $test.Job = Start-VmMigration -Guest $guest $test.Receiver -MaxBandwidth 20MB -MaxPostcopyBandwidth 1MB -MaxDowntime 1ms -Means Qemu -AsJob @Parameters
-    if ($Before) { $null = Wait-Until { (Get-MigrationState -Name $name).Current.Iteration -gt 1 } }
+    $test.Job = Start-VmMigration -Guest $guest $test.Receiver -MaxBandwidth 2MB -MaxPostcopyBandwidth 1MB -MaxDowntime 1ms -Means Qemu -AsJob @Parameters
+    # Precopy alone would take ten seconds and more, so that there is time to ask for something else.
+    if ($Before) { $null = Wait-Until { (Get-MigrationState -Name $name).State -eq 'Active' } }
     else {
         if (-not $Parameters.Mode) { $null = Wait-Until { (Get-MigrationState -Name $name).State -eq 'Active' }; Switch-Migration -Name $name }
         $null = Wait-Until { (Get-MigrationState -Name $name).State -eq 'PostcopyActive' }
