@@ -84,12 +84,7 @@ sealed partial class OutgoingMigration
     {
         _journal.Decide(new MigrationDecision(_phases.Elapsed, "Mode", "precopy", "postcopy", $"{reason} {LossWarning}") { IsWarning = !IsRamOnly });
         PrepareToGoOver();
-        _downtime.Start();
-        _guestRan = _phases.Run(MigrationPhase.StopGuest, this, static self => self._guest.StopForSwitchover());
-        _downtime.End(DowntimePart.Stop);
-        if (_parameters.PauseBeforeSwitchover) WaitForLeave();
-        Advance(MigrationStatus.Device);
-        if (HandsOverByRun) CommandRecord.Write(_writer!, CommandType.SwitchoverStart);
+        StopGuest();
         _phases.Run(MigrationPhase.CompletePrecopy, this, static self => self.CompleteForPostcopy());
         _waitsForDestination = true;
         if (HandsOverByRun) HandOverToOurs();

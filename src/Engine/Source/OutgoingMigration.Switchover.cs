@@ -46,16 +46,22 @@ sealed partial class OutgoingMigration
 
     void SwitchOver()
     {
+        StopGuest();
+        _phases.Run(MigrationPhase.CompletePrecopy, this, static self => self.CompletePrecopy());
+        _waitsForDestination = true;
+        HandOver();
+        lock (_lock) MoveTo(MigrationStatus.Completed);
+    }
+
+    /// <summary>5.3.1, and what the other end is told of it, however the guest goes over.</summary>
+    void StopGuest()
+    {
         _downtime.Start();
         _guestRan = _phases.Run(MigrationPhase.StopGuest, this, static self => self._guest.StopForSwitchover());
         _downtime.End(DowntimePart.Stop);
         if (_parameters.PauseBeforeSwitchover) WaitForLeave();
         Advance(MigrationStatus.Device);
         if (HandsOverByRun) CommandRecord.Write(_writer!, CommandType.SwitchoverStart);
-        _phases.Run(MigrationPhase.CompletePrecopy, this, static self => self.CompletePrecopy());
-        _waitsForDestination = true;
-        HandOver();
-        lock (_lock) MoveTo(MigrationStatus.Completed);
     }
 
     /// <summary>pause-before-switchover: the guest stands until Complete-Migration.</summary>
