@@ -6,7 +6,8 @@ function Start-TestPostcopy {
     # Both vCPUs stop after Writes writes; Staying is a guest that does the same and stays. Stop-TestPostcopy ends it all.
     param([switch] $Before, [long] $Writes = 20000, [hashtable] $Parameters = @{})
     $name = New-TestName
-    $same = @{ MemorySize = 16MB; ProcessorCount = 2; Workload = 'Random'; DirtyRate = 200MB; Content = 'Random'; Seed = 5; Suspended = $true; PassThru = $true }
+    # What the vCPUs touch comes over as fast as they ask for it: their working set is a part only, so that most of the memory stays away.
+    $same = @{ MemorySize = 64MB; ProcessorCount = 2; Workload = 'Random'; WorkingSet = 4MB; DirtyRate = 200MB; Content = 'Random'; Seed = 5; Suspended = $true; PassThru = $true }
     $test = [pscustomobject]@{
         Name = $name; There = "$name-there"; Writes = $Writes; Job = $null
         Receiver = Start-MigrationReceiver tcp:127.0.0.1:0 -HostName "$name-there"
@@ -18,7 +19,7 @@ function Start-TestPostcopy {
         $one | Resume-MigrationGuest
     }
     $test.Job = Start-VmMigration -Guest $guest $test.Receiver -MaxBandwidth 2MB -MaxPostcopyBandwidth 1MB -MaxDowntime 1ms -Means Qemu -AsJob @Parameters
-    # Precopy alone would take ten seconds and more, so that there is time to ask for something else.
+    # Precopy alone would take half a minute and more, so that there is time to ask for something else.
     if ($Before) { $null = Wait-Until { (Get-MigrationState -Name $name).State -eq 'Active' } }
     else {
         if (-not $Parameters.Mode) { $null = Wait-Until { (Get-MigrationState -Name $name).State -eq 'Active' }; Switch-Migration -Name $name }
