@@ -44,7 +44,17 @@ public sealed record ReceiverOptions
     /// </summary>
     public int Channels { get; init; }
 
-    /// <summary>Migrations at one time; more wait for a while, and are then refused.</summary>
+    /// <summary>
+    /// Is asked about each guest that all else allows, before any of its pages comes, and before memory is reserved for it: null accepts it,
+    /// a text is the reason for a refusal, which its source is told; so is the message of what it throws. It is called on the thread of the
+    /// connection, several at a time, no more than <see cref="MaxMigrations"/>, and has to come to an end. Null accepts all.
+    /// </summary>
+    public Func<ArrivalRequest, string?>? Accept { get; init; }
+
+    /// <summary>Called once when the receiver stops, before it waits for what is under way; what <see cref="Accept"/> needs can go then.</summary>
+    public Action? Stopped { get; init; }
+
+    /// <summary>Migrations at one time; more wait for half of <see cref="IdleTimeout"/>, first come, first served, and are then refused.</summary>
     public int MaxMigrations { get; init; } = 64;
 
     /// <summary>How long a connection may take to say who comes.</summary>
@@ -87,5 +97,6 @@ public sealed record ReceiverOptions
         AllowedName, StartSuspended, FirstWordTimeout, IdleTimeout, RunTimeout, SwitchoverAck, Channels, RecoverTimeout)
     {
         RequiresTls = Tls is not null,
+        Accept = Accept,
     };
 }

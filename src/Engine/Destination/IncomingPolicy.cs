@@ -31,6 +31,26 @@ sealed record IncomingPolicy(
     /// <summary>Registers a guest that has arrived with a migration; throws DuplicateGuestName.</summary>
     public Action<Guest, Guid> Arrive { get; init; } = GuestRegistry.Arrive;
 
+    /// <summary>Is asked about each guest that everything else allows: null accepts it, a text is why not. Null accepts all.</summary>
+    public Func<ArrivalRequest, string?>? Accept { get; init; }
+
+    /// <summary>Asks whether a guest may come. Throws DestinationRefused; an answer that fails is a refusal.</summary>
+    public void Ask(ArrivalRequest guest)
+    {
+        string? reason;
+        try
+        {
+            reason = Accept?.Invoke(guest);
+        }
+#pragma warning disable CA1031 // Whatever keeps it from an answer, the guest was not accepted.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            reason = e.Message;
+        }
+        if (reason is not null) throw Refused(MigrationErrorId.DestinationRefused, reason.Length > 0 ? reason : "It is not accepted here.");
+    }
+
     /// <summary>Throws the reason why a guest is not welcome: InvalidGuestName, DestinationRefused, DuplicateGuestName.</summary>
     public void Check(GuestAnnouncement guest)
     {
