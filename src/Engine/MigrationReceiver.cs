@@ -14,8 +14,6 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
     readonly ConnectionListener _listener;
     readonly ReceiverOptions _options;
     readonly ConnectionSorter _sorter;
-    // Connections at one time, whether they come to anything or not; more wait in the system's queue.
-    readonly SemaphoreSlim _slots = new(1024);
     readonly List<IncomingMigration> _active = [];
     readonly List<MigrationArrival> _arrivals = [];
     int _forgotten;
@@ -26,7 +24,7 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
     {
         Id = id;
         _options = options.Validate();
-        _listener = ConnectionListener.Listen(options.Uri, tls: options.Tls is { } tls ? new TlsCredentials(tls, isServer: true) : null);
+        _listener = ConnectionListener.Listen(options.Uri, backlog: 512, tls: options.Tls is { } tls ? new TlsCredentials(tls, isServer: true) : null);
         _sorter = new ConnectionSorter(options.ToPolicy(), this, () => _listener.HasPending);
         Rehearsal.Begin();
         Readiness.Prepare();
@@ -143,6 +141,7 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
         _listener.Dispose();
         foreach (var incoming in active) incoming.Abort(force);
         AwaitLost();
+        _options.Stopped?.Invoke();
         _sorter.Stop(TimeSpan.FromSeconds(5));
         ReceiverRegistry.Remove(this);
     }
@@ -169,29 +168,26 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
 
     void AcceptLoop()
     {
-        while (true)
+        // The others wait in the system's queue meanwhile.
+        while (_listener.Accept() is { } connection)
         {
-            _slots.Wait();
-            if (_listener.Accept() is not { } connection) return;
+            if (!_sorter.AwaitRoom())
+            {
+                connection.Dispose();
+                return;
+            }
             var arrived = new ArrivedConnection(connection);
             _sorter.Add(arrived);
             try
             {
-                new Thread(() => Serve(arrived)) { IsBackground = true, Name = $"incoming {Uri}" }.Start();
+                new Thread(() => _sorter.Serve(arrived)) { IsBackground = true, Name = $"incoming {Uri}" }.Start();
             }
             catch (OutOfMemoryException)
             {
                 // No thread for this one; the next may find one.
                 _sorter.Remove(arrived);
-                _slots.Release();
             }
         }
-    }
-
-    void Serve(ArrivedConnection arrived)
-    {
-        _sorter.Serve(arrived);
-        _slots.Release();
     }
 
     void IArrivalLog.Begins(IncomingMigration incoming)
@@ -238,8 +234,10 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
         else FailedCount++;
         _arrivals.Add(arrival);
         if (_arrivals.Count <= Kept) return;
-        _arrivals.RemoveAt(0);
-        _forgotten++;
+        // What never said who it is goes first: whoever can connect can make any number of these.
+        var oldest = Math.Max(0, _arrivals.FindIndex(one => one is { Name: "", State: MigrationStatus.Failed }));
+        if (oldest < _taken - _forgotten) _forgotten++;
+        _arrivals.RemoveAt(oldest);
     }
 
     MigrationArrival Describe(IncomingMigration incoming) => new()

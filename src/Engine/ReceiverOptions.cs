@@ -11,6 +11,9 @@ public sealed record ReceiverOptions
     /// <summary>The most multifd channels of one source; QEMU's limit too, for the number of a channel is a byte.</summary>
     public const int MaxChannels = 255;
 
+    /// <summary>How many connections that have not come to a guest there may be by default: 64 sources with 15 channels each, at one moment.</summary>
+    public const int DefaultConnections = 1024;
+
     /// <summary>tcp: or unix:; port 0 takes a free one.</summary>
     public MigrationUri Uri { get; init; } = MigrationUri.Parse("tcp:127.0.0.1:0");
 
@@ -57,6 +60,12 @@ public sealed record ReceiverOptions
     /// <summary>Migrations at one time; more wait for half of <see cref="IdleTimeout"/>, first come, first served, and are then refused.</summary>
     public int MaxMigrations { get; init; } = 64;
 
+    /// <summary>
+    /// Connections at one time that have not come to a guest: with more the oldest that is at least a second old makes room, of the address
+    /// that most of them come from. Those of migrations that are under way don't count.
+    /// </summary>
+    public int MaxConnections { get; init; } = DefaultConnections;
+
     /// <summary>How long a connection may take to say who comes.</summary>
     public TimeSpan FirstWordTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
@@ -83,6 +92,7 @@ public sealed record ReceiverOptions
                 $"{Uri} can be reached from other machines, and the stream is neither encrypted nor authenticated. -Tls protects it; -AllowInsecure listens there all the same.");
         if (MaxMemory < 0) throw MigrationException.Invalid($"MaxMemory can't be negative, and is {MaxMemory}.");
         if (MaxMigrations < 1) throw MigrationException.Invalid($"MaxMigrations must be at least 1, and is {MaxMigrations}.");
+        if (MaxConnections < 1) throw MigrationException.Invalid($"MaxConnections must be at least 1, and is {MaxConnections}.");
         if (Channels is < 0 or > MaxChannels) throw MigrationException.Invalid($"Channels must be 0 to {MaxChannels}, and is {Channels}.");
         MigrationParameters.CheckPositive(FirstWordTimeout, nameof(FirstWordTimeout));
         MigrationParameters.CheckPositive(IdleTimeout, nameof(IdleTimeout));
@@ -98,5 +108,6 @@ public sealed record ReceiverOptions
     {
         RequiresTls = Tls is not null,
         Accept = Accept,
+        MaxConnections = MaxConnections,
     };
 }

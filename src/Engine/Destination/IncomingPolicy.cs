@@ -28,6 +28,9 @@ sealed record IncomingPolicy(
     /// <summary>Whether its sources have proved who they are, by TLS.</summary>
     public bool RequiresTls { get; init; }
 
+    /// <summary>How many connections that have not come to a guest there may be.</summary>
+    public int MaxConnections { get; init; } = ReceiverOptions.DefaultConnections;
+
     /// <summary>Registers a guest that has arrived with a migration; throws DuplicateGuestName.</summary>
     public Action<Guest, Guid> Arrive { get; init; } = GuestRegistry.Arrive;
 
