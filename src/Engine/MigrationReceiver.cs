@@ -14,6 +14,9 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
     readonly ConnectionListener _listener;
     readonly ReceiverOptions _options;
     readonly ConnectionSorter _sorter;
+    readonly CancellationTokenSource _stopping = new();
+    readonly IncomingPolicy _policy;
+    readonly long _mostMemory;
     readonly List<IncomingMigration> _active = [];
     readonly List<MigrationArrival> _arrivals = [];
     int _forgotten;
@@ -25,7 +28,9 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
         Id = id;
         _options = options.Validate();
         _listener = ConnectionListener.Listen(options.Uri, backlog: 512, tls: options.Tls is { } tls ? new TlsCredentials(tls, isServer: true) : null);
-        _sorter = new ConnectionSorter(options.ToPolicy(), this, () => _listener.HasPending);
+        _mostMemory = options.MostMemory;
+        _policy = options.ToPolicy(_stopping.Token);
+        _sorter = new ConnectionSorter(_policy, this, () => _listener.HasPending);
         Rehearsal.Begin();
         Readiness.Prepare();
         new Thread(AcceptLoop) { IsBackground = true, Name = $"migration receiver {Uri}" }.Start();
@@ -117,6 +122,17 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
                 ActiveCount = ActiveCount,
                 ArrivedCount = ArrivedCount,
                 FailedCount = FailedCount,
+                WaitingCount = _policy.Room.Waiting,
+                MaxMemory = _mostMemory,
+                AllowedName = [.. _options.AllowedName],
+                MaxMigrations = _options.MaxMigrations,
+                MaxConnections = _options.MaxConnections,
+                FirstWordTimeout = _options.FirstWordTimeout,
+                IdleTimeout = _options.IdleTimeout,
+                RunTimeout = _options.RunTimeout,
+                RecoverTimeout = _options.RecoverTimeout,
+                AcceptTimeout = _options.Accept is null ? null : _options.AcceptTimeout,
+                UsesTls = _options.Tls is not null,
                 Incoming = [.. _active.Where(incoming => !incoming.IsQuestion).Select(Describe)],
                 Timestamp = WallClock.Now,
             };
@@ -141,6 +157,7 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
         _listener.Dispose();
         foreach (var incoming in active) incoming.Abort(force);
         AwaitLost();
+        _stopping.Cancel();
         _options.Stopped?.Invoke();
         _sorter.Stop(TimeSpan.FromSeconds(5));
         ReceiverRegistry.Remove(this);

@@ -126,7 +126,7 @@ sealed class Admission(int migrations, long memory, long beside = Admission.Defa
     }
 
     MigrationException Full(string more) => Refused(MigrationErrorId.DestinationRefused,
-        $"{migrations} migrations are under way here, as many as are accepted at one time{more}.");
+        $"As many migrations are under way here as are accepted at one time ({migrations}){more}.");
 
     static MigrationException Refused(MigrationErrorId id, string message) => new(id, MigrationSide.Destination, message);
 }

@@ -82,6 +82,9 @@ sealed class ArrivedConnection(IConnection connection)
         else connection.Abort();
     }
 
+    /// <summary>When it was accepted, in ticks of the stopwatch; the oldest has the least.</summary>
+    public long Start => _start;
+
     /// <summary>Since it was accepted.</summary>
     public TimeSpan Age => Stopwatch.GetElapsedTime(_start);
 

@@ -35,15 +35,27 @@ sealed record IncomingPolicy(
     public Action<Guest, Guid> Arrive { get; init; } = GuestRegistry.Arrive;
 
     /// <summary>Is asked about each guest that everything else allows: null accepts it, a text is why not. Null accepts all.</summary>
-    public Func<ArrivalRequest, string?>? Accept { get; init; }
+    public Func<ArrivalRequest, CancellationToken, string?>? Accept { get; init; }
+
+    /// <summary>How long that may take.</summary>
+    public TimeSpan AcceptTimeout { get; init; } = ReceiverOptions.DefaultAcceptTimeout;
+
+    /// <summary>The receiver is being stopped.</summary>
+    public CancellationToken Stopping { get; init; }
 
     /// <summary>Asks whether a guest may come. Throws DestinationRefused; an answer that fails is a refusal.</summary>
     public void Ask(ArrivalRequest guest)
     {
         string? reason;
+        using var time = CancellationTokenSource.CreateLinkedTokenSource(Stopping);
+        time.CancelAfter(AcceptTimeout);
         try
         {
-            reason = Accept?.Invoke(guest);
+            reason = Accept?.Invoke(guest, time.Token);
+        }
+        catch (OperationCanceledException) when (time.IsCancellationRequested)
+        {
+            reason = Stopping.IsCancellationRequested ? "The receiver is being stopped." : $"Whether it may come was not decided within {AcceptTimeout.TotalSeconds:0.###} s.";
         }
 #pragma warning disable CA1031 // Whatever keeps it from an answer, the guest was not accepted.
         catch (Exception e)

@@ -37,6 +37,7 @@ sealed class Newcomers(int most, TimeSpan least, Func<ArrivedConnection, bool> i
             if (keeps(oldest)) continue;
             oldest.IsEvicted = true;
             leaves = oldest;
+            return false;
         }
         return false;
     }
@@ -49,6 +50,6 @@ sealed class Newcomers(int most, TimeSpan least, Func<ArrivedConnection, bool> i
     static ArrivedConnection Oldest(List<ArrivedConnection> newcomers)
     {
         var strangers = newcomers.FindAll(one => !one.IsExpected);
-        return (strangers.Count > 0 ? strangers : newcomers).GroupBy(one => one.Host).MaxBy(group => group.Count())!.MaxBy(one => one.Age)!;
+        return (strangers.Count > 0 ? strangers : newcomers).GroupBy(one => one.Host).MaxBy(group => group.Count())!.MinBy(one => one.Start)!;
     }
 }
