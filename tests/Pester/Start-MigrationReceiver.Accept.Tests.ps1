@@ -47,7 +47,7 @@ Describe 'Start-MigrationReceiver -AcceptScript' {
         @{ Why = 'when it gives $null'; Script = { $null }; Reason = "*answers ''*" }
         @{ Why = 'when it gives something else'; Script = { 1 }; Reason = "*answers '1'*" }
         @{ Why = 'when it gives more beside $true'; Script = { $true; 'But not today.' }; Reason = '*But not today.' }
-        @{ Why = 'when it ends by exit'; Script = { exit 0 }; Reason = '*gave no answer*' }
+        @{ Why = 'when it ends by exit'; Script = [scriptblock]::Create('exit 0'); Reason = '*gave no answer*' }
     ) {
         $receiver = Start-MigrationReceiver -HostName "$name-to" -AcceptScript $Script
         Confirm-Refused (Send-Guest $name $receiver) $Reason
