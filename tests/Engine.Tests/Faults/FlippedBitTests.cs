@@ -49,7 +49,7 @@ public sealed class FlippedBitTests
     {
         // The digests are of memory: a bit of a register is not seen, and the guest goes on from there.
         using var rig = new FaultRig(TimeSpan.FromSeconds(2)) { MayDiffer = true };
-        var heads = Heads(RecordBoundaries.Forward(rig.Record().Forward));
+        var heads = RecordBoundaries.Heads(RecordBoundaries.Forward(rig.Record().Forward));
         var random = new Random(part);
         for (var round = 0; round < 60; round++)
         {
@@ -67,15 +67,10 @@ public sealed class FlippedBitTests
         for (var at = 0; at < length; at++) rig.Migrate(back: new LinkFault(LinkFaultKind.Flip, at) { Bit = random.Next(8) });
     }
 
-    /// <summary>Every byte that is not deep inside a record: types, lengths, numbers, names, offsets.</summary>
-    static long[] Heads(List<long> boundaries) =>
-        [.. boundaries.SkipLast(1).SelectMany((at, i) => Enumerable.Range(0, (int)Math.Min(48, boundaries[i + 1] - at)).Select(more => at + more))];
-
     /// <summary>In the middle of the longest record, which holds pages.</summary>
     static long InAPage(FaultRig rig)
     {
-        var boundaries = RecordBoundaries.Forward(rig.Record().Forward);
-        var (length, at) = boundaries.Skip(1).Select((end, i) => (Length: end - boundaries[i], At: boundaries[i])).Max();
+        var (at, length) = RecordBoundaries.Longest(RecordBoundaries.Forward(rig.Record().Forward));
         Assert.True(length > GuestMemory.PageSize);
         return at + (length / 2);
     }

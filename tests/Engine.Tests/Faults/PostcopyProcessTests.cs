@@ -74,6 +74,27 @@ public sealed class PostcopyProcessTests
         TestGuests.RemoveAll(_options.Host);
     }
 
+    [LinuxTheory]
+    [InlineData(60)]
+    [InlineData(3)]
+    public void A_source_that_stands_for_ten_seconds_goes_on(int idleSeconds)
+    {
+        // Where the receiver has less patience, the link is broken when the source goes on, which makes it anew.
+        using var receiver = MigrationReceiver.Start(new ReceiverOptions { HostName = TestGuests.UniqueName("there"), IdleTimeout = TimeSpan.FromSeconds(idleSeconds) });
+        using var source = OtherProcess.SourceInPostcopy(receiver.Uri, isPaused: false);
+        var guest = Assert.Single(TestGuests.On(receiver.HostName));
+        source.Stop();
+        if (idleSeconds < 10) Patience.Until(() => receiver.GetState().Incoming is [{ State: MigrationStatus.PostcopyPaused }], "the pause");
+        Thread.Sleep(10_000);
+        Assert.Equal(GuestState.Running, guest.State);
+        source.Continue();
+        Patience.Until(() => receiver.ArrivedCount == 1, "the guest");
+        Assert.Same(guest, Assert.Single(TestGuests.On(receiver.HostName)));
+        TestGuests.WaitForTick(guest, guest.Ticks.Max() + 10);
+        Reference.AssertIntact(OtherEnd.PostcopyOptions, guest);
+        TestGuests.RemoveAll(receiver.HostName);
+    }
+
     [Fact]
     public void A_link_that_is_cut_ten_times_while_the_guest_runs_and_asks_for_pages()
     {
