@@ -112,7 +112,7 @@ public static class ErrorRecords
         MigrationErrorId.UnsupportedByPeer =>
             (ErrorCategory.NotImplemented, "Leave out what the other end can't do, or migrate to a PsMigrate receiver."),
         MigrationErrorId.DestinationRefused =>
-            (ErrorCategory.PermissionDenied, "See the reason. A receiver takes what its -AllowedName and -MaxMemory allow, a QEMU needs -incoming defer."),
+            (ErrorCategory.PermissionDenied, "See the reason. A receiver takes what its -AllowedName, -MaxMemory and -AcceptScript allow, a QEMU needs -incoming defer."),
         MigrationErrorId.DestinationFailed =>
             (ErrorCategory.DeviceError, "See the reason and look at the destination: Get-MigrationReceiver there, or the log of its QEMU."),
 
