@@ -10,6 +10,9 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
     // Arrivals that are remembered; the counters go on.
     const int Kept = 1000;
 
+    // When a connection could not be served: what the system lacks may be there soon.
+    static readonly TimeSpan AcceptPause = TimeSpan.FromMilliseconds(10);
+
     readonly object _lock = new();
     readonly ConnectionListener _listener;
     readonly ReceiverOptions _options;
@@ -30,7 +33,7 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
         _sorter = new ConnectionSorter(options.ToPolicy(), this, () => _listener.HasPending);
         Rehearsal.Begin();
         Readiness.Prepare();
-        new Thread(AcceptLoop) { IsBackground = true, Name = $"migration receiver {Uri}" }.Start();
+        EngineThread.Start($"migration receiver {Uri}", AcceptLoop, failed: null);
     }
 
     /// <summary>
@@ -172,26 +175,47 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
         while (true)
         {
             _slots.Wait();
-            if (_listener.Accept() is not { } connection) return;
-            var arrived = new ArrivedConnection(connection);
-            _sorter.Add(arrived);
             try
             {
-                new Thread(() => Serve(arrived)) { IsBackground = true, Name = $"incoming {Uri}" }.Start();
+                if (_listener.Accept() is not { } connection) return;
+                Serve(connection);
             }
-            catch (OutOfMemoryException)
+#pragma warning disable CA1031 // Whatever one connection did, or the system: the next may do better.
+            catch (Exception)
+#pragma warning restore CA1031
             {
-                // No thread for this one; the next may find one.
-                _sorter.Remove(arrived);
                 _slots.Release();
+                Thread.Sleep(AcceptPause);
             }
+        }
+    }
+
+    void Serve(IConnection connection)
+    {
+        var arrived = new ArrivedConnection(connection);
+        _sorter.Add(arrived);
+        try
+        {
+            EngineThread.Start($"incoming {Uri}", () => Serve(arrived), failed: null);
+        }
+        catch
+        {
+            // No thread for this one.
+            _sorter.Remove(arrived);
+            throw;
         }
     }
 
     void Serve(ArrivedConnection arrived)
     {
-        _sorter.Serve(arrived);
-        _slots.Release();
+        try
+        {
+            _sorter.Serve(arrived);
+        }
+        finally
+        {
+            _slots.Release();
+        }
     }
 
     void IArrivalLog.Begins(IncomingMigration incoming)

@@ -19,6 +19,9 @@ sealed partial class IncomingMigration
 
     volatile PostcopyStep _postcopy;
 
+    /// <summary>Whether it can ask for pages as soon as the guest is here. Any thread may ask.</summary>
+    public bool CanAsk => _arrival is OurArrival { CanAsk: true };
+
     void ReadPostcopyCommand(WireReader reader, CommandType command, int length)
     {
         switch (command, _postcopy)

@@ -132,6 +132,7 @@ sealed partial class OurArrival : Arrival
             EndPostcopy(ram);
             return;
         }
+        _requester?.End();
         ram.CheckComplete(Reader);
         var guest = Guest = MakeGuest(ram.Memory);
         if (Link.IsOneWay)

@@ -171,7 +171,7 @@ sealed partial class OutgoingMigration
 
     void Fail(RecoveryRequest request, MigrationException error)
     {
-        DropLinks();
+        EngineThread.Guard(DropLinks, failed: null);
         lock (_lock)
         {
             error.Location = _location;
@@ -275,6 +275,20 @@ sealed partial class OutgoingMigration
             };
             return error;
         }
+    }
+
+    /// <summary>
+    /// This end of a postcopy fails of itself, and nothing of the guest will come from here any more. A destination of ours is told, as of one that
+    /// is given up. What became of the guest.
+    /// </summary>
+    MigrationException LeftBehind(Exception failure)
+    {
+        EngineThread.Guard(DropLinks, failed: null);
+        var outcome = HandsOverByRun ? TellGivenUp(Longer(Parameters.SettleTimeout, ShortestQuestion)) : SettleOutcome.Unknown;
+        if (outcome == SettleOutcome.Discarded) return TakenBack();
+        if (outcome != SettleOutcome.RunsThere) return Lost($"The source failed: {failure.Message.TrimEnd('.')}.", failure, isCertain: outcome == SettleOutcome.Lost);
+        lock (_lock) _location = GuestLocation.Destination;
+        return MigrationException.From(failure, MigrationSide.Source, "The engine failed");
     }
 
     MigrationException TakenBack()

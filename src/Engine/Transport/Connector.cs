@@ -54,7 +54,7 @@ static class Connector
         var isLate = false;
         try
         {
-            using var late = new Timer(_ => Cut(), null, end.Left, Timeout.InfiniteTimeSpan);
+            using var late = EngineThread.After(end.Left, Cut);
             using var cancelled = cancel.Register(connection.Abort);
             connection.Greet(tls.HostName ?? (uri.Kind == MigrationUriKind.Tcp ? uri.Host : null));
             cancel.ThrowIfCancellationRequested();
