@@ -262,7 +262,7 @@ sealed partial class OutgoingMigration
                 _guest.PutInDoubt(_destination, _isPostcopy && HandsOverByRun ? TellGivenUp : _settle);
                 break;
             case GuestLocation.Lost:
-                _guest.LoseAtDestination(_destination);
+                _guest.LoseAtDestination(_destination, _mayRunThere);
                 GuestRegistry.TakePlaceBack(_guest);
                 break;
         }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Management.Automation;
+using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 
 namespace PsMigrate.Running;
@@ -68,6 +69,11 @@ static class MigrationReport
         + "destination wherever it needs memory that is still here. "
         + (state.Parameters.Retries == 0 ? "" : $"It goes on by itself, up to {Figures.Count(state.Parameters.Retries, "time")} in all, unless it was paused on purpose. ")
         + $"Resume-Migration -Id {state.Id} goes on.";
+
+    /// <summary>A guest that was given up in postcopy, and nobody at its destination has said that it stands.</summary>
+    public static string MayStillRun(Guest guest) =>
+        $"Guest {guest.Name} may still run at {guest.MovedTo}, which could not be told that it was given up. End it there first "
+        + "(Stop-MigrationReceiver -Force, or the end of that process): if it runs here as well, it runs twice.";
 
     /// <summary>A postcopy whose pipeline or job is over.</summary>
     public static string GoesOn(MigrationState state) =>

@@ -271,7 +271,30 @@ public sealed class SourceLinkTests
     }
 
     [Fact]
-    public void Another_receiver_at_the_address_means_that_the_guest_is_gone()
+    public void Another_receiver_at_the_address_is_refused_and_the_right_one_may_come_back()
+    {
+        using var rig = new SourceRig();
+        rig.Parameters = rig.Parameters with { MaxPostcopyBandwidth = 1 };
+        rig.Fake.CutAt(PostcopyStep.Pages);
+        rig.Start();
+        rig.Await(MigrationStatus.PostcopyPaused);
+        var right = rig.Fake.Instance;
+        rig.Fake.Instance = Guid.NewGuid();
+        foreach (var address in new[] { "tcp:127.0.0.1:1", null })
+        {
+            var error = Failing.With(MigrationErrorId.DestinationRefused, () => rig.Outgoing.Recover(address));
+            Assert.Equal((MigrationSide.Destination, GuestLocation.Destination), (error.Side, error.Location));
+            Assert.Equal((MigrationStatus.PostcopyPaused, GuestState.FinishMigrate), (rig.Outgoing.Status, rig.Guest.State));
+            Assert.Null(rig.Outgoing.Result);
+        }
+        rig.Fake.Instance = right;
+        rig.Outgoing.SetLimits(new MigrationLimits(MaxPostcopyBandwidth: 0));
+        rig.Outgoing.Recover(null);
+        rig.FinishWell();
+    }
+
+    [Fact]
+    public void Given_up_at_another_receiver_it_may_still_run_at_the_right_one()
     {
         using var rig = new SourceRig();
         rig.Parameters = rig.Parameters with { MaxPostcopyBandwidth = 1 };
@@ -279,11 +302,31 @@ public sealed class SourceLinkTests
         rig.Start();
         rig.Await(MigrationStatus.PostcopyPaused);
         rig.Fake.Instance = Guid.NewGuid();
-        // At another address it says nothing of the one that has the guest.
-        Failing.With(MigrationErrorId.DestinationRefused, () => rig.Outgoing.Recover("tcp:127.0.0.1:1"));
-        Assert.Equal(MigrationStatus.PostcopyPaused, rig.Outgoing.Status);
-        Failing.With(MigrationErrorId.GuestLost, () => rig.Outgoing.Recover(null));
+        rig.Outgoing.GiveUp();
+        Assert.True(rig.Guest.MayRunElsewhere);
+        Assert.Contains("may still run at fake", rig.Finish().Error!.Message, StringComparison.Ordinal);
+        Assert.Contains("end it there first", Failing.With(MigrationErrorId.GuestLost, () => rig.Guest.Resume()).Message, StringComparison.Ordinal);
         AssertLost(rig);
+        Assert.False(rig.Guest.MayRunElsewhere);
+    }
+
+    [Fact]
+    public void Given_up_and_told_it_runs_nowhere_else()
+    {
+        using var rig = new SourceRig();
+        rig.Parameters = rig.Parameters with { MaxPostcopyBandwidth = 1 };
+        rig.Fake.CutAt(PostcopyStep.Pages).At(PostcopyStep.Join, link =>
+        {
+            link.Answer(PostcopyStep.Join);
+            link.Say(ReturnPathMessage.Failure(MigrationErrorId.GuestLost, "given up"), ReturnPathMessage.Shut(1));
+            link.WaitForEnd();
+        }, link: 1);
+        rig.Start();
+        rig.Await(MigrationStatus.PostcopyPaused);
+        rig.Outgoing.GiveUp();
+        Assert.Equal((GuestState.Lost, false), (rig.Guest.State, rig.Guest.MayRunElsewhere));
+        AssertLost(rig);
+        Assert.DoesNotContain("end it there first", rig.Outgoing.Result!.Error!.Message, StringComparison.Ordinal);
     }
 
     [Fact]
