@@ -202,7 +202,7 @@ sealed partial class DrivenMigration : IMigrationRun
         }
         _hasAnsweredGoOver = true;
         _journal.Decide(new MigrationDecision(_phases.Elapsed, "Mode", "precopy", "postcopy",
-            $"{why}: the guest goes over before its memory. When one of the two QEMUs ends before all of it is there, what the guest did since is lost.")
+            $"{why}: the guest goes over before its memory. When one of the two QEMUs ends before all of it is there, be it the one here or the one at the destination, the guest is lost.")
         { IsWarning = true });
     }
 

@@ -56,7 +56,12 @@ static class Connector
         {
             using var late = EngineThread.After(end.Left, Cut);
             using var cancelled = cancel.Register(connection.Abort);
-            connection.Greet(tls.HostName ?? (uri.Kind == MigrationUriKind.Tcp ? uri.Host : null));
+            connection.Greet(tls.HostName switch
+            {
+                Model.TlsOptions.AnyHost => null,
+                null when uri.Kind == MigrationUriKind.Tcp => uri.Host,
+                var name => name,
+            });
             cancel.ThrowIfCancellationRequested();
             return connection;
         }

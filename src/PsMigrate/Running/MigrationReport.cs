@@ -81,7 +81,7 @@ static class MigrationReport
         + $"(Wait-Migration -Id {state.Id}, Get-MigrationState -Id {state.Id}). "
         + (state.QemuStatus is not null
             ? "QEMU does it, also when this process ends."
-            : "If this process ends before it is through, the memory that is only here is lost, and with it what the guest did since it went over.");
+            : "If this process ends before it is through, the memory that is only here is lost, and with it the guest.");
 
     /// <summary>A decision of the engine in one sentence.</summary>
     public static string Decision(MigrationState state, MigrationDecision decision) =>
