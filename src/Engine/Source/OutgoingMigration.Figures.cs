@@ -180,6 +180,7 @@ sealed partial class OutgoingMigration
                 DestinationDigest = _destinationDigest,
                 Postcopy = _postcopy,
                 LeftOut = [.. _leftOut],
+                ThrottledTime = ThrottledTime,
                 Error = _error,
             };
             var last = Snapshot(result);

@@ -45,6 +45,7 @@ sealed partial class OutgoingMigration
 #pragma warning restore CA1031
         {
             RecordFailure(e);
+            EndThrottle();
             CloseConnection();
             _guest.Unclaim(this);
         }
@@ -226,6 +227,7 @@ sealed partial class OutgoingMigration
         {
             _timer?.Dispose();
             _watchdog?.Dispose();
+            EndThrottle();
             if (_error is not null && _status != MigrationStatus.Cancelling) MoveTo(MigrationStatus.Failing);
         }
         _ram.Cleanup();

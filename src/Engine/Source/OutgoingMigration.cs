@@ -106,6 +106,7 @@ sealed partial class OutgoingMigration : IMigrationRun
     {
         CheckSupported();
         _guest.Claim(this, _uuid, _parameters.KeepSource, Holder);
+        BeginThrottleCount();
         lock (_lock) _status = MigrationStatus.Setup;
         ArmTimer(_parameters.Timeout);
         _watchdog = new Timer(_ => WatchProgress(), null, WatchPeriod, WatchPeriod);
