@@ -209,4 +209,8 @@ public enum MigrationErrorId
 
     /// <summary>One end speaks TLS, and the other does not.</summary>
     TlsNotSpoken = 64,
+
+    // Policies
+    /// <summary>A policy says what can't be: the message names the place in it.</summary>
+    InvalidPolicy = 73,
 }

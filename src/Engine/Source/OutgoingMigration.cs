@@ -133,7 +133,6 @@ sealed partial class OutgoingMigration : IMigrationRun
     {
         var what = _parameters switch
         {
-            { AutoConverge: true } => "-AutoConverge",
             { ReturnPath: false } => "a migration without return path",
             { ValidateUuid: true } => "-ValidateUuid",
             { DestinationQmp: not null, Channels: 0, Postcopy: false } when _own is not null => "-DestinationQmp without -Channels or -Postcopy",
@@ -165,9 +164,7 @@ sealed partial class OutgoingMigration : IMigrationRun
         {
             _timer?.Dispose();
             var milliseconds = Math.Clamp((long)left.TotalMilliseconds, 0, uint.MaxValue - 2);
-            _timer = new Timer(_ => Fail(new MigrationException(MigrationErrorId.Timeout, MigrationSide.Source,
-                $"The migration had not switched over after {Parameters.Timeout!.Value.TotalSeconds:0.#} s, the time allowed.")),
-                null, milliseconds, Timeout.Infinite);
+            _timer = new Timer(_ => TimeIsUp(), null, milliseconds, Timeout.Infinite);
         }
     }
 
