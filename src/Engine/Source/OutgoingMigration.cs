@@ -33,6 +33,7 @@ sealed partial class OutgoingMigration : IMigrationRun
     readonly bool _holdsDestination;
     readonly MigrationJournal _journal = new();
     static readonly TimeSpan WatchPeriod = TimeSpan.FromSeconds(1);
+    readonly WatchedTime _noProgress = new(WatchPeriod);
     // Where it goes, and how to connect there: a recovery may go elsewhere.
     string _destination;
     Func<CancellationToken, IConnection> _connect;
@@ -42,7 +43,6 @@ sealed partial class OutgoingMigration : IMigrationRun
     Timer? _timer;
     Timer? _watchdog;
     long _watchedBytes = -1;
-    long _lastProgress;
     IConnection? _connection;
     WireWriter? _writer;
     IOneWayConnection? _oneWay;
@@ -109,10 +109,10 @@ sealed partial class OutgoingMigration : IMigrationRun
         BeginThrottleCount();
         lock (_lock) _status = MigrationStatus.Setup;
         ArmTimer(_parameters.Timeout);
-        _watchdog = new Timer(_ => WatchProgress(), null, WatchPeriod, WatchPeriod);
+        _watchdog = EngineThread.Every(WatchPeriod, WatchProgress, e => Fail(MigrationException.From(e, MigrationSide.Source, "The engine failed")));
         try
         {
-            new Thread(Run) { IsBackground = true, Name = $"migration {_guest.Name}" }.Start();
+            EngineThread.Start($"migration {_guest.Name}", Run, FailWithoutEnd);
         }
         catch (OutOfMemoryException)
         {
@@ -164,7 +164,7 @@ sealed partial class OutgoingMigration : IMigrationRun
         {
             _timer?.Dispose();
             var milliseconds = Math.Clamp((long)left.TotalMilliseconds, 0, uint.MaxValue - 2);
-            _timer = new Timer(_ => TimeIsUp(), null, milliseconds, Timeout.Infinite);
+            _timer = EngineThread.After(TimeSpan.FromMilliseconds(milliseconds), TimeIsUp);
         }
     }
 
@@ -194,10 +194,11 @@ sealed partial class OutgoingMigration : IMigrationRun
             var (sent, written) = (connection.BytesSent, _writer.Position);
             if (sent == written || sent != _watchedBytes)
             {
-                (_watchedBytes, _lastProgress) = (sent, Stopwatch.GetTimestamp());
+                _watchedBytes = sent;
+                _noProgress.Restart();
                 return;
             }
-            if (Since(_lastProgress) < _parameters.AnswerTimeout) return;
+            if (_noProgress.Look() < _parameters.AnswerTimeout) return;
         }
         Fail(new MigrationException(MigrationErrorId.PeerSilent, MigrationSide.Link,
             $"The destination has taken nothing for {Parameters.AnswerTimeout.TotalSeconds:0.#} s."));
