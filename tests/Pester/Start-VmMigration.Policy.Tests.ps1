@@ -53,7 +53,7 @@ Describe 'Start-VmMigration -Policy' {
         $null = Start-VmMigration $name @link -MaxDowntime 1ms -Policy $policy -ObserveOnly -AsJob
         $null = Wait-Until { (Get-MigrationState -Name $name).Decisions | Where-Object IsObserved }
         (Get-MigrationGuest $name).ThrottlePercent | Should -Be 0
-        (Read-View '//View[ViewSelectedBy/TypeName="PsMigrate.Engine.Model.MigrationState"]//ListItem' (Get-MigrationState -Name $name)) -join "`n" | Should -BeLike '*observed only*'
+        (Read-View '//View[ViewSelectedBy/TypeName="PsMigrate.Engine.Model.MigrationState"]//ListItem[Label="Decisions"]' (Get-MigrationState -Name $name)) -join "`n" | Should -BeLike '*observed only*'
         (Stop-Migration $name).Outcome | Should -Be 'Cancelled'
     }
 
@@ -66,14 +66,14 @@ Describe 'Start-VmMigration -Policy' {
     }
 
     It 'acts as -OnTimeout says: <On>' -ForEach @(
-        @{ On = 'SwitchOver'; State = 'Completed' }
-        @{ On = 'Postcopy'; State = 'Completed' }
-        @{ On = 'Cancel'; State = 'Failed' }
+        @{ On = 'SwitchOver'; Ends = 'Completed' }
+        @{ On = 'Postcopy'; Ends = 'Completed' }
+        @{ On = 'Cancel'; Ends = 'Failed' }
     ) {
         $last = Start-VmMigration $name @link -MaxDowntime 1ms -Timeout 1.5 -OnTimeout $On -ErrorVariable failed -ErrorAction SilentlyContinue -WarningAction SilentlyContinue |
             Where-Object IsFinal
         $state = Get-MigrationState -Name $name
-        $state.State | Should -Be $State
+        $state.State | Should -Be $Ends
         if ($On -eq 'Cancel') { $failed[0].FullyQualifiedErrorId | Should -BeLike 'Timeout,*' }
         else { ($state.Decisions.Reason -join ' ') | Should -BeLike "*-OnTimeout $On*" }
     }
