@@ -175,6 +175,8 @@ public static class ErrorRecords
             (ErrorCategory.AuthenticationError, "Look at the certificate that the reason names: its authority, its dates, its names, and whom the other end lets in."),
         MigrationErrorId.TlsRequired =>
             (ErrorCategory.SecurityError, "Give -Tls and a certificate at the source too."),
+        MigrationErrorId.InvalidPolicy =>
+            (ErrorCategory.InvalidData, "docs/convergence.md has the words of policies; New-MigrationPolicy -BuiltIn gives one to begin with."),
         MigrationErrorId.TlsNotSpoken =>
             (ErrorCategory.SecurityError, "Give -Tls and a certificate at the other end too."),
         MigrationErrorId.TlsCredentialsNotFound =>

@@ -60,6 +60,16 @@ public static class Figures
                 + $"99 of 100 within {Time(figures.Latency99)}, worst {Time(figures.WorstLatency)}; all vCPUs waited at once for {Time(figures.BlockedTime)}";
     }
 
+    /// <summary>An automatic decision, in one line.</summary>
+    public static string Decision(MigrationDecision decision)
+    {
+        var who = decision.Policy.Length == 0 ? "" : $" [policy {decision.Policy}{(decision.IsObserved ? ", observed only" : "")}]";
+        return $"{decision.What} {decision.From} → {decision.To}: {decision.Reason}{who}";
+    }
+
+    /// <summary>How long each vCPU was held back, in one line.</summary>
+    public static string Throttled(IEnumerable<TimeSpan> times) => string.Join(", ", times.Select((time, cpu) => $"vCPU {cpu} {Time(time)}"));
+
     /// <summary>Any other figure, for columns.</summary>
     public static string Number(double value) => value.ToString("N1", CultureInfo.InvariantCulture);
 

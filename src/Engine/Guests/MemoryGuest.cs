@@ -15,7 +15,6 @@ public sealed partial class MemoryGuest : Guest
     readonly RateMeter _rate;
     object? _owner;
     GuestState _state = GuestState.Suspended;
-    int _throttlePercent;
     string? _movedTo;
 
     internal MemoryGuest(
@@ -117,18 +116,6 @@ public sealed partial class MemoryGuest : Guest
     public override bool IsBusy
     {
         get { lock (_lock) return _owner is not null || _faults is not null || IsReserved; }
-    }
-
-    /// <summary>How much of their time its vCPUs are held back, 0 to 99.</summary>
-    public int ThrottlePercent
-    {
-        get => _throttlePercent;
-        set
-        {
-            if (value is < 0 or > 99) throw MigrationException.Invalid($"A throttle is 0 to 99 percent, and is {value}.");
-            _throttlePercent = value;
-            foreach (var cpu in _cpus) cpu.ThrottlePercent = value;
-        }
     }
 
     internal GuestMemory Memory { get; }

@@ -12,9 +12,6 @@ sealed partial class VirtualCpu
     // What a late vCPU may make up for at once; the rest of a delay is given up, so that no burst follows a stall.
     static readonly long MaxCatchUp = Stopwatch.Frequency / 50;
 
-    // QEMU's throttle timeslice: 10 ms of running, then p / (1 - p) times that asleep.
-    static readonly long ThrottleSlice = Stopwatch.Frequency / 100;
-
     readonly RamBlock _ram;
     readonly object _gate = new();
     CpuRegisters _registers;
@@ -26,10 +23,8 @@ sealed partial class VirtualCpu
     int _running;
     // The run whose thread sleeps; one of an earlier run may sleep still while another thread is at it.
     int _asleep;
-    volatile int _throttlePercent;
     ulong _stopAtTick = ulong.MaxValue;
     long _missedTicks;
-    long _throttledTime;
     long _firstTickTime;
     long _lastTickTime;
 
@@ -54,21 +49,11 @@ sealed partial class VirtualCpu
     /// <summary>Ticks that the asked-for rate would have had and this machine could not run.</summary>
     public long MissedTicks => Interlocked.Read(ref _missedTicks);
 
-    /// <summary>How long it was held back by <see cref="ThrottlePercent"/>.</summary>
-    public TimeSpan ThrottledTime => Stopwatch.GetElapsedTime(0, Interlocked.Read(ref _throttledTime));
-
     /// <summary>When this object first had ticks done, a timestamp of <see cref="Stopwatch"/>; 0 before. With that of the other end, how long the guest was nowhere.</summary>
     public long FirstTickTime => Volatile.Read(ref _firstTickTime);
 
     /// <summary>When it last had ticks done; 0 before the first.</summary>
     public long LastTickTime => Volatile.Read(ref _lastTickTime);
-
-    /// <summary>How much of its time it is held back, 0 to 99.</summary>
-    public int ThrottlePercent
-    {
-        get => _throttlePercent;
-        set => _throttlePercent = value;
-    }
 
     /// <summary>It stands still when it has done so many ticks, until this is raised.</summary>
     public ulong StopAtTick
@@ -127,6 +112,8 @@ sealed partial class VirtualCpu
             {
                 _running = 0;
                 _faults?.Pause(Index);
+                // What it sleeps on for is no time of its own any more.
+                EndHold(_run);
             }
             _run = 0;
         }
@@ -179,7 +166,7 @@ sealed partial class VirtualCpu
         while (_run == run)
         {
             var now = Stopwatch.GetTimestamp();
-            if (_throttlePercent > 0 && now - sliceStart >= ThrottleSlice)
+            if (_throttle > 0 && now - sliceStart >= ThrottleSlice)
             {
                 paceStart += HoldBack(run, now);
                 sliceStart = Stopwatch.GetTimestamp();
@@ -233,20 +220,6 @@ sealed partial class VirtualCpu
         var now = Stopwatch.GetTimestamp();
         if (_firstTickTime == 0) Volatile.Write(ref _firstTickTime, now);
         Volatile.Write(ref _lastTickTime, now);
-    }
-
-    long HoldBack(int run, long from)
-    {
-        var percent = _throttlePercent;
-        var until = from + (ThrottleSlice * percent / (100 - percent));
-        lock (_gate)
-        {
-            for (var now = from; _run == run && now < until; now = Stopwatch.GetTimestamp())
-                Sleep(run, Math.Max(1, (int)((until - now) * 1000 / Stopwatch.Frequency)));
-        }
-        var slept = Stopwatch.GetTimestamp() - from;
-        Interlocked.Add(ref _throttledTime, slept);
-        return slept;
     }
 
     // Half a millisecond to one and a half: short against the windows in which rates are measured.

@@ -218,4 +218,8 @@ public enum MigrationErrorId
 
     /// <summary>A QEMU can't make TLS credentials of a directory.</summary>
     TlsCredentialsRefused = 72,
+
+    // Policies
+    /// <summary>A policy says what can't be: the message names the place in it.</summary>
+    InvalidPolicy = 73,
 }

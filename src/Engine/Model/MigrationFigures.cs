@@ -64,6 +64,12 @@ public sealed record MigrationDecision(TimeSpan Time, string What, string From, 
 {
     /// <summary>Whether the user should hear of it without asking: something failed, or can be lost.</summary>
     public bool IsWarning { get; init; }
+
+    /// <summary>The policy that decided it; empty for what the engine decides by itself.</summary>
+    public string Policy { get; init; } = "";
+
+    /// <summary>Whether it was recorded only, and not done.</summary>
+    public bool IsObserved { get; init; }
 }
 
 /// <summary>Why a running migration is not done yet.</summary>

@@ -78,6 +78,13 @@ public sealed record MigrationIteration
     /// <summary>How long it may take.</summary>
     public TimeSpan MaxDowntime { get; init; }
 
+    /// <summary>How long it may take by the policy, which begins lower where it says so, and never goes above MaxDowntime.</summary>
+    public TimeSpan DowntimeLimit
+    {
+        get => field == TimeSpan.Zero ? MaxDowntime : field;
+        init;
+    }
+
     /// <summary>How much the guest's vCPUs are slowed down, percent.</summary>
     public int ThrottlePercent { get; init; }
 

@@ -25,6 +25,19 @@ public enum MigrationMeans
     Qemu,
 }
 
+/// <summary>What is done when the time allowed is over.</summary>
+public enum TimeoutAction
+{
+    /// <summary>The migration fails with Timeout, and the guest stays.</summary>
+    Cancel,
+
+    /// <summary>The guest goes over before its memory. Allows postcopy.</summary>
+    Postcopy,
+
+    /// <summary>The guest is stopped and switched over, however long that takes: the one thing that may go beyond MaxDowntime.</summary>
+    SwitchOver,
+}
+
 /// <summary>What the user asks of one migration. Names follow QEMU's parameters; sizes are bytes, rates bytes per second.</summary>
 public sealed record MigrationParameters
 {
@@ -37,8 +50,19 @@ public sealed record MigrationParameters
     /// <summary>QEMU's <c>avail-switchover-bandwidth</c>, bytes/s; 0 takes the measured bandwidth.</summary>
     public long SwitchoverBandwidth { get; init; }
 
-    /// <summary>The migration fails, with the guest at the source, when it has not switched over by then; null waits for ever.</summary>
+    /// <summary>What <see cref="OnTimeout"/> says is done when it has not switched over by then; null waits for ever.</summary>
     public TimeSpan? Timeout { get; init; }
+
+    /// <summary>What is done when <see cref="Timeout"/> is over.</summary>
+    public TimeoutAction OnTimeout { get; init; }
+
+    /// <summary>
+    /// How the migration is helped to its end; null is by nothing. For guests of a QEMU only what QEMU does itself: Qemu, AutoConverge, DirtyLimit.
+    /// </summary>
+    public MigrationPolicy? Policy { get; init; }
+
+    /// <summary>What the policy decides is recorded and not done.</summary>
+    public bool ObserveOnly { get; init; }
 
     /// <summary>Hold the guest until the digests of both ends agree.</summary>
     public bool Verify { get; init; }
@@ -85,8 +109,28 @@ public sealed record MigrationParameters
     /// <summary>QEMU's capability <c>auto-converge</c>: slow the vCPUs down when memory is written faster than it is sent.</summary>
     public bool AutoConverge { get; init; }
 
-    /// <summary>QEMU's <c>max-cpu-throttle</c>, 1 to 99 percent; null takes QEMU's, 99.</summary>
+    /// <summary>
+    /// QEMU's <c>max-cpu-throttle</c>, percent, up to 99; null takes QEMU's, 99. Nothing slows the guest down further; 0 is not at all.
+    /// </summary>
     public int? MaxThrottle { get; init; }
+
+    /// <summary>QEMU's <c>cpu-throttle-initial</c>, 1 to 99 percent: the first step of auto-converge; null takes QEMU's, 20.</summary>
+    public int? ThrottleInitial { get; init; }
+
+    /// <summary>QEMU's <c>cpu-throttle-increment</c>, 1 to 99 percent: each further one; null takes QEMU's, 10.</summary>
+    public int? ThrottleIncrement { get; init; }
+
+    /// <summary>QEMU's <c>cpu-throttle-tailslow</c>: steps are no larger than is needed.</summary>
+    public bool ThrottleTailslow { get; init; }
+
+    /// <summary>
+    /// QEMU's <c>throttle-trigger-threshold</c>, 1 to 100 percent: auto-converge and dirty-limit act when more than this share of what was sent
+    /// was dirtied meanwhile; null takes QEMU's, 50.
+    /// </summary>
+    public int? ThrottleTrigger { get; init; }
+
+    /// <summary>QEMU's <c>vcpu-dirty-limit</c>, bytes/s, 1 MiB/s or more: what each vCPU may write under dirty-limit.</summary>
+    public long VcpuDirtyLimit { get; init; } = 1 << 20;
 
     /// <summary>When the guest goes over. All but Precopy need Postcopy.</summary>
     public MigrationMode Mode { get; init; }
@@ -153,6 +197,7 @@ public sealed record MigrationParameters
         CheckBandwidth(SwitchoverBandwidth, nameof(SwitchoverBandwidth));
         if (Timeout <= TimeSpan.Zero) throw MigrationException.Invalid($"Timeout must be longer than 0, and is {Timeout}.");
         CheckQemu();
+        CheckPolicy();
         Tls?.Validate();
         QemuTls?.Validate(DestinationQmp is not null);
         CheckPositive(ConnectTimeout, nameof(ConnectTimeout));
@@ -174,7 +219,7 @@ public sealed record MigrationParameters
     {
         CheckBandwidth(MaxPostcopyBandwidth, nameof(MaxPostcopyBandwidth));
         CheckRange(Channels, 0, 255, nameof(Channels));
-        CheckRange(MaxThrottle ?? 99, 1, 99, nameof(MaxThrottle));
+        CheckThrottle();
         var (least, most) = Compression == MigrationCompression.Zstd ? (FastestZstd, 20) : (0, 9);
         CheckRange(CompressionLevel ?? 0, least, most, nameof(CompressionLevel));
         if (XbzrleCacheSize != 0 && (XbzrleCacheSize < 4096 || !long.IsPow2(XbzrleCacheSize)))
@@ -189,6 +234,37 @@ public sealed record MigrationParameters
         if (Postcopy && Verify)
             throw MigrationException.Invalid("Postcopy and Verify exclude each other: a guest that runs on can't be compared with what it was.");
         if (PostcopyPreempt && !Postcopy) throw MigrationException.Invalid("PostcopyPreempt needs Postcopy.");
+    }
+
+    void CheckThrottle()
+    {
+        CheckRange(MaxThrottle ?? 99, AutoConverge ? 1 : 0, 99, nameof(MaxThrottle));
+        CheckRange(ThrottleInitial ?? 20, 1, 99, nameof(ThrottleInitial));
+        CheckRange(ThrottleIncrement ?? 10, 1, 99, nameof(ThrottleIncrement));
+        CheckRange(ThrottleTrigger ?? 50, 1, 100, nameof(ThrottleTrigger));
+        if (ThrottleInitial > MaxThrottle) throw MigrationException.Invalid($"ThrottleInitial is {ThrottleInitial}, above MaxThrottle, {MaxThrottle}.");
+        if (VcpuDirtyLimit < 1 << 20) throw MigrationException.Invalid($"VcpuDirtyLimit must be 1 MiB/s or more, and is {VcpuDirtyLimit} bytes/s.");
+    }
+
+    void CheckPolicy()
+    {
+        if (!Enum.IsDefined(OnTimeout)) throw MigrationException.Invalid($"OnTimeout is Cancel, Postcopy or SwitchOver, and not {OnTimeout}.");
+        if (OnTimeout != TimeoutAction.Cancel && Timeout is null) throw MigrationException.Invalid("OnTimeout needs Timeout: when.");
+        if (OnTimeout == TimeoutAction.Postcopy && !Postcopy) throw MigrationException.Invalid("OnTimeout Postcopy needs Postcopy.");
+        if (ObserveOnly && EffectivePolicy is null) throw MigrationException.Invalid("ObserveOnly needs a Policy that decides something.");
+        EffectivePolicy?.Validate();
+    }
+
+    /// <summary>The policy with what AutoConverge adds to it; null where it would decide nothing.</summary>
+    internal MigrationPolicy? EffectivePolicy
+    {
+        get
+        {
+            var policy = Policy ?? BuiltInPolicies.Qemu;
+            if (AutoConverge && !policy.Has(PolicyActionKind.AutoConverge))
+                policy = Policy is null ? BuiltInPolicies.AutoConverge : policy with { Rules = [.. policy.Rules, .. BuiltInPolicies.AutoConverge.Rules] };
+            return policy is { Rules.Length: 0, StartDowntime: 1 } ? null : policy;
+        }
     }
 
     static readonly Version OldestPeer = new(7, 2);

@@ -57,6 +57,9 @@ public sealed record MigrationResult
     /// <summary>What it cost the guest to run before its memory was there, as the destination tells; null without postcopy, or not told.</summary>
     public PostcopyFigures? Postcopy { get; init; }
 
+    /// <summary>How long each vCPU was held back meanwhile; empty where nobody counts that, as of the guests of a QEMU.</summary>
+    public TimeSpan[] ThrottledTime { get; init; } = [];
+
     /// <summary>Digest of RAM at the source when the guest stopped; only with Verify.</summary>
     public string? SourceDigest { get; init; }
 

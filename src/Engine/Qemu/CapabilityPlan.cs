@@ -37,7 +37,8 @@ static class CapabilityPlan
             throw QemuFeatures.NoParameter("avail-switchover-bandwidth", present.Identity.Version, MigrationSide.Source);
         if (asked.Postcopy) to.Set("max-postcopy-bandwidth", known.Number("max-postcopy-bandwidth"), asked.MaxPostcopyBandwidth);
         if (asked.Xbzrle && asked.XbzrleCacheSize > 0) to.Set("xbzrle-cache-size", known.Number("xbzrle-cache-size"), asked.XbzrleCacheSize);
-        if (asked.AutoConverge) Throttle(asked, known, to);
+        if (Throttles(asked)) Throttle(asked, known, to);
+        if (Limits(asked)) to.Set("vcpu-dirty-limit", known.Number("vcpu-dirty-limit"), asked.VcpuDirtyLimit >> 20);
         Channels(asked, known, to);
         return settings;
     }
@@ -71,8 +72,13 @@ static class CapabilityPlan
         if (asked.PauseBeforeSwitchover) yield return "pause-before-switchover";
         if (asked.ValidateUuid) yield return "validate-uuid";
         if (asked.Xbzrle) yield return "xbzrle";
-        if (asked.AutoConverge) yield return "auto-converge";
+        if (Throttles(asked)) yield return "auto-converge";
+        if (Limits(asked)) yield return "dirty-limit";
     }
+
+    static bool Throttles(MigrationParameters asked) => asked.EffectivePolicy?.Has(PolicyActionKind.AutoConverge) == true;
+
+    static bool Limits(MigrationParameters asked) => asked.EffectivePolicy?.Has(PolicyActionKind.DirtyLimit) == true;
 
     static EndSettings Capabilities(IEnumerable<string> wanted, EndPresent present, MigrationSide side)
     {
@@ -92,9 +98,13 @@ static class CapabilityPlan
 
     static void Throttle(MigrationParameters asked, QemuParameters known, EndSettings to)
     {
+        if (asked.ThrottleInitial is { } first) to.Set("cpu-throttle-initial", known.Number("cpu-throttle-initial"), first);
+        if (asked.ThrottleIncrement is { } step) to.Set("cpu-throttle-increment", known.Number("cpu-throttle-increment"), step);
+        if (asked.ThrottleTrigger is { } trigger) to.Set("throttle-trigger-threshold", known.Number("throttle-trigger-threshold"), trigger);
+        if (asked.ThrottleTailslow) to.Set("cpu-throttle-tailslow", known.Flag("cpu-throttle-tailslow"), true);
         if (asked.MaxThrottle is not { } most) return;
         // QEMU takes no maximum below the first step.
-        if (known.Number("cpu-throttle-initial") is { } initial && initial > most)
+        if (asked.ThrottleInitial is null && known.Number("cpu-throttle-initial") is { } initial && initial > most)
             to.Set("cpu-throttle-initial", initial, most, "QEMU's first step must not be above the maximum asked for.");
         to.Set("max-cpu-throttle", known.Number("max-cpu-throttle"), most);
     }

@@ -30,6 +30,9 @@ sealed partial class DrivenMigration
         if (_parameters.KeepSource)
             throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
                 $"Guest {_guest.Name} is a QEMU's: what stays there afterwards is QEMU's affair, and -KeepSource can't be kept.");
+        if (_parameters.ObserveOnly || _parameters.EffectivePolicy?.IsOfQemu == false)
+            throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
+                $"Guest {_guest.Name} is a QEMU's, which decides by itself: of policies it has Qemu, AutoConverge and DirtyLimit, and -ObserveOnly can't be kept.");
         if (_parameters.Peer != PeerKind.Unknown || _parameters.PeerVersion is not null)
             throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
                 $"Guest {_guest.Name} is a QEMU's, which sends it in its own way, whatever is at the destination: -PeerVersion can't be kept.");

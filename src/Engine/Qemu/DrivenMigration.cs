@@ -132,7 +132,9 @@ sealed partial class DrivenMigration : IMigrationRun
     /// Lets go on what waits before its switch-over (migrate-continue); of one that still sends, raises downtime-limit so far that it
     /// switches over now.
     /// </summary>
-    public void Complete()
+    public void Complete() => Complete("Complete-Migration was called");
+
+    void Complete(string because)
     {
         var status = Status;
         if (!DrivenPhases.IsBeforeSwitchover(status) && status != MigrationStatus.PreSwitchover)
@@ -147,7 +149,7 @@ sealed partial class DrivenMigration : IMigrationRun
         {
             if (_hasSettings) Set(Unlimited());
         }
-        Decide("downtime-limit", $"{_parameters.MaxDowntime.TotalMilliseconds:0} ms", $"{LongestDowntime} ms", "Complete-Migration was called: it switches over now.");
+        Decide("downtime-limit", $"{_parameters.MaxDowntime.TotalMilliseconds:0} ms", $"{LongestDowntime} ms", $"{because}: it switches over now.");
     }
 
     public void SetLimits(MigrationLimits limits)
@@ -174,7 +176,9 @@ sealed partial class DrivenMigration : IMigrationRun
         lock (_lock) _parameters = changed;
     }
 
-    public void SwitchToPostcopy()
+    public void SwitchToPostcopy() => SwitchToPostcopy("Switch-Migration was called");
+
+    void SwitchToPostcopy(string because)
     {
         lock (_lock)
         {
@@ -185,7 +189,7 @@ sealed partial class DrivenMigration : IMigrationRun
             if (_error is not null) throw DrivenErrors.State("The migration is being given up, and can't go over to postcopy any more.");
             _isPostcopyAsked = true;
         }
-        GoOver("Switch-Migration was called");
+        GoOver(because);
     }
 
     /// <summary>migrate-start-postcopy. The caller has checked that it may be, and said so to those who would cancel. Throws InvalidState.</summary>
@@ -243,7 +247,7 @@ sealed partial class DrivenMigration : IMigrationRun
         {
             _timer?.Dispose();
             if (Result is not null) return;
-            _timer = EngineThread.After(TimeSpan.FromMilliseconds(Math.Clamp((long)left.TotalMilliseconds, 0, uint.MaxValue - 2)), GiveUp);
+            _timer = EngineThread.After(TimeSpan.FromMilliseconds(Math.Clamp((long)left.TotalMilliseconds, 0, uint.MaxValue - 2)), TimeIsUp);
         }
     }
 

@@ -64,6 +64,11 @@ sealed class EndSettings
         if (reason is not null) _unasked.Add(new(parameter, from?.ToString(CultureInfo.InvariantCulture) ?? "", to.ToString(CultureInfo.InvariantCulture), reason));
     }
 
+    public void Set(string parameter, bool? from, bool to)
+    {
+        if (from != to) _parameters.Add((parameter, to));
+    }
+
     public void Set(string parameter, string? from, string to)
     {
         if (from != to) _parameters.Add((parameter, to));

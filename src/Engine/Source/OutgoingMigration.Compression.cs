@@ -25,7 +25,7 @@ sealed partial class OutgoingMigration
         var number = _encoders.Length;
         var mixesPlain = plan.Peer == PeerKind.PsMigrate;
         var encoder = new ChannelEncoder(
-            NewEncoder(), _parameters.Means, mixesPlain, () => plan.ShareOf(Parameters.MaxBandwidth),
+            NewEncoder(), _parameters.Means, mixesPlain, () => plan.ShareOf(BandwidthLimit),
             (compresses, reason) => DecideCompression(number, compresses, mixesPlain, reason));
         _encoders = [.. _encoders, encoder];
         return encoder;

@@ -96,7 +96,8 @@ sealed partial class OutgoingMigration
             Bandwidth = _window.Bandwidth,
             EstimatedDowntime = result is null ? _estimate : null,
             MaxDowntime = _parameters.MaxDowntime,
-            ThrottlePercent = _guest.ThrottlePercent,
+            DowntimeLimit = DowntimeLimit,
+            ThrottlePercent = result is null ? _guest.ThrottlePercent : 0,
             SetupTime = _setupTime,
             TotalTime = elapsed,
             DowntimeParts = result is { State: not MigrationStatus.Completed, Downtime.Ticks: 0 } ? null : result?.DowntimeParts,
@@ -126,7 +127,7 @@ sealed partial class OutgoingMigration
                 : Forecast.Percent(_phases.Elapsed, left, _percent);
             _percent = percent ?? _percent;
             var (bottleneck, advice) = BottleneckRule.Explain(new BottleneckInput(
-                _status, _pass, _window.Bandwidth, _isPostcopy ? _parameters.MaxPostcopyBandwidth : _parameters.MaxBandwidth, _dirtyRate, _ram.PendingEstimate, threshold, _estimate,
+                _status, _pass, _window.Bandwidth, _isPostcopy ? _parameters.MaxPostcopyBandwidth : BandwidthLimit, _dirtyRate, _ram.PendingEstimate, threshold, _estimate,
                 _parameters.MaxDowntime, _waitsForDestination && _status == MigrationStatus.Device));
             return new MigrationState
             {
@@ -182,6 +183,7 @@ sealed partial class OutgoingMigration
                 DestinationStateDigest = _destinationStateDigest,
                 Postcopy = _postcopy,
                 LeftOut = [.. _leftOut],
+                ThrottledTime = ThrottledTime,
                 Error = _error,
             };
             var last = Snapshot(result);

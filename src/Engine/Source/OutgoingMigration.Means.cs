@@ -100,7 +100,7 @@ sealed partial class OutgoingMigration
     /// </summary>
     void ChooseInFirstPass()
     {
-        if (_pass != 1 || !ChoosesDifferences || _ram.UsesDifferences || !BottleneckRule.IsCapped(_window.Bandwidth, Parameters.MaxBandwidth)) return;
+        if (_pass != 1 || !ChoosesDifferences || _ram.UsesDifferences || !BottleneckRule.IsCapped(_window.Bandwidth, BandwidthLimit)) return;
         var (again, left) = _ram.Peek();
         Choose(again, left, isOver: false);
     }
@@ -109,7 +109,7 @@ sealed partial class OutgoingMigration
     {
         var parameters = Parameters;
         var input = new MeansInput(
-            _pass, isOver, Since(_meansBegin, PagesSoFar()), _window.Bandwidth, _bestBandwidth, parameters.MaxBandwidth, _dirtyRate ?? 0, dirty,
+            _pass, isOver, Since(_meansBegin, PagesSoFar()), _window.Bandwidth, _bestBandwidth, BandwidthLimit, _dirtyRate ?? 0, dirty,
             left, Threshold(), _guest.MemorySize, parameters.XbzrleCacheSize, parameters.Xbzrle, _ram.UsesDifferences, _meansPasses, _failures);
         if (MeansRule.Choose(input) is not { } choice) return;
         if (choice.UseDifferences) BeginDifferences(choice);

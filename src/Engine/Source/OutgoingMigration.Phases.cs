@@ -144,6 +144,7 @@ sealed partial class OutgoingMigration
         ChooseSparse();
         _machine.Prepare();
         BeginPass();
+        BeginPolicy();
         _setupTime = _phases.Elapsed;
     }
 
@@ -180,7 +181,7 @@ sealed partial class OutgoingMigration
     {
         if (_completeRequested)
         {
-            Decide("Switch over", $"{_ram.PendingEstimate} bytes left", "now", "Complete-Migration was called.");
+            Decide("Switch over", $"{_ram.PendingEstimate} bytes left", "now", _completeBecause ?? "Complete-Migration was called.");
             AwaitReady?.Invoke();
             return true;
         }
@@ -191,18 +192,22 @@ sealed partial class OutgoingMigration
         AwaitReady?.Invoke();
         var pending = _ram.PendingExact();
         // Nothing was sent since the last look (the threshold rose meanwhile): that is no pass.
-        if (SentPages > _passPages) EndPass();
+        if (SentPages > _passPages)
+        {
+            EndPass();
+            AskPolicyAfterPass(pending);
+        }
         if (SwitchoverRule.MaySwitchOver(pending, Threshold())) return CatchUp();
         JudgeWait(pending);
         return false;
     }
 
-    long Threshold() => SwitchoverRule.Threshold(Carried, Parameters.SwitchoverBandwidth, Parameters.MaxDowntime);
+    long Threshold() => SwitchoverRule.Threshold(Carried, Parameters.SwitchoverBandwidth, DowntimeLimit);
 
     /// <summary>5.2: qemu_savevm_state_iterate, within what this window still allows.</summary>
     void Iterate()
     {
-        var budget = _window.Budget(SentBytes, Parameters.MaxBandwidth);
+        var budget = _window.Budget(SentBytes, BandwidthLimit);
         if (budget <= 0) return;
         _ram.Section.WriteBare(_writer!, RecordType.SectionPart);
         _ram.SaveIterate(_writer!, budget);
@@ -213,12 +218,18 @@ sealed partial class OutgoingMigration
     /// <summary>7: migration_update_counters, and the sleep of migration_rate_limit.</summary>
     void UpdateCounters()
     {
-        if (_window.Update(SentBytes, SentPages)) ChooseInFirstPass();
+        if (_window.Update(SentBytes, SentPages)) EndWindow();
         ApplyCacheSize();
-        if (_window.Budget(SentBytes, Parameters.MaxBandwidth) > 0) return;
+        if (_window.Budget(SentBytes, BandwidthLimit) > 0) return;
         // Ends early when the migration is stopped.
         _stop.Token.WaitHandle.WaitOne((int)Math.Ceiling(_window.Left.TotalMilliseconds));
-        if (_window.Update(SentBytes, SentPages)) ChooseInFirstPass();
+        if (_window.Update(SentBytes, SentPages)) EndWindow();
+    }
+
+    void EndWindow()
+    {
+        ChooseInFirstPass();
+        AskPolicyInWindow();
     }
 
     /// <summary>Keeps the first error; of a broken connection the reason that the destination gave, if it gave one.</summary>
@@ -241,6 +252,7 @@ sealed partial class OutgoingMigration
     {
         if (_isFinished) return;
         _isFinished = true;
+        Surely(EndThrottle);
         Surely(StopClocks);
         Surely(_ram.Cleanup);
         Surely(PlaceGuest);

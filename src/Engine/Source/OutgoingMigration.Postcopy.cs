@@ -74,6 +74,7 @@ sealed partial class OutgoingMigration
     string? PostcopyReason => _parameters.Mode switch
     {
         _ when _isPostcopyRequested => "Switch-Migration was called.",
+        _ when _postcopyBecause is { } because => because,
         MigrationMode.Postcopy => "-Mode Postcopy.",
         MigrationMode.Hybrid when _pass > _parameters.PostcopyAfter => $"-Mode Hybrid, and {(_pass == 2 ? "1 pass has" : $"{_pass - 1} passes have")} ended.",
         _ => null,

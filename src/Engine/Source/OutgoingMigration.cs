@@ -106,6 +106,7 @@ sealed partial class OutgoingMigration : IMigrationRun
     {
         CheckSupported();
         _guest.Claim(this, _uuid, _parameters.KeepSource, Holder);
+        BeginThrottleCount();
         lock (_lock) _status = MigrationStatus.Setup;
         ArmTimer(_parameters.Timeout);
         _watchdog = EngineThread.Every(WatchPeriod, WatchProgress, e => Fail(MigrationException.From(e, MigrationSide.Source, "The engine failed")));
@@ -132,7 +133,6 @@ sealed partial class OutgoingMigration : IMigrationRun
     {
         var what = _parameters switch
         {
-            { AutoConverge: true } => "-AutoConverge",
             { ReturnPath: false } => "a migration without return path",
             { ValidateUuid: true } => "-ValidateUuid",
             { DestinationQmp: not null, Channels: 0, Postcopy: false } when _own is not null => "-DestinationQmp without -Channels or -Postcopy",
@@ -164,8 +164,7 @@ sealed partial class OutgoingMigration : IMigrationRun
         {
             _timer?.Dispose();
             var milliseconds = Math.Clamp((long)left.TotalMilliseconds, 0, uint.MaxValue - 2);
-            _timer = EngineThread.After(TimeSpan.FromMilliseconds(milliseconds), () => Fail(new MigrationException(MigrationErrorId.Timeout, MigrationSide.Source,
-                $"The migration had not switched over after {Parameters.Timeout!.Value.TotalSeconds:0.#} s, the time allowed.")));
+            _timer = EngineThread.After(TimeSpan.FromMilliseconds(milliseconds), TimeIsUp);
         }
     }
 

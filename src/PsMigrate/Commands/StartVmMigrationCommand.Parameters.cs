@@ -61,9 +61,8 @@ public sealed partial class StartVmMigrationCommand
     public long MaxBandwidth { get; set; }
 
     /// <summary>How long a migration may take.</summary>
-    [Parameter(HelpMessage = "A migration that has not switched over by then is given up, and the guest stays: a TimeSpan, text such as "
-            + "5m, or a number of seconds. "
-        + "Without end by default.")]
+    [Parameter(HelpMessage = "When a migration that has not switched over is given up, and the guest stays, unless -OnTimeout says otherwise: a "
+        + "TimeSpan, text such as 5m, or a number of seconds. Without end by default.")]
     [Duration(BareNumber.Seconds)]
     public TimeSpan? Timeout { get; set; }
 
@@ -114,7 +113,7 @@ public sealed partial class StartVmMigrationCommand
             MaxBandwidth = MaxBandwidth, Timeout = Timeout, Verify = Verify, KeepSource = KeepSource,
             PauseBeforeSwitchover = PauseBeforeSwitchover, Means = Means, Format = Format, Tls = _tls,
         };
-        parameters = WithPostcopy(WithQemu(parameters));
+        parameters = WithPolicy(WithPostcopy(WithQemu(parameters)));
         // Not given is the engine's default, which is written down only there.
         if (MaxDowntime is { } downtime) parameters = parameters with { MaxDowntime = downtime };
         return ConnectTimeout is { } connect ? parameters with { ConnectTimeout = connect } : parameters;

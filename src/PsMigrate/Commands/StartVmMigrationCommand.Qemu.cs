@@ -50,16 +50,6 @@ public sealed partial class StartVmMigrationCommand
     [Alias("xbzrle-cache-size")]
     public long XbzrleCacheSize { get; set; }
 
-    /// <summary>Slow the guest down.</summary>
-    [Parameter(HelpMessage = "Slow the vCPUs down step by step when memory is written faster than it is sent.")]
-    [Alias("auto-converge")]
-    public SwitchParameter AutoConverge { get; set; }
-
-    /// <summary>But not more than so much.</summary>
-    [Parameter(HelpMessage = "How much they may be slowed down at most, 1 to 99 percent. 99 by default.")]
-    [Alias("max-cpu-throttle")]
-    public int? MaxThrottle { get; set; }
-
     /// <summary>No way back.</summary>
     [Parameter(HelpMessage = "Do without the way back, on which the destination says that it has all: the source then calls a migration "
         + "completed that failed there.")]
@@ -73,7 +63,7 @@ public sealed partial class StartVmMigrationCommand
     MigrationParameters WithQemu(MigrationParameters parameters) => (PeerVersion is null ? parameters : parameters.WithPeer(PeerVersion)) with
     {
         DestinationQmp = DestinationQmp, Channels = Channels, Compression = Compression, CompressionLevel = CompressionLevel, Xbzrle = Xbzrle,
-        XbzrleCacheSize = XbzrleCacheSize, AutoConverge = AutoConverge, MaxThrottle = MaxThrottle,
+        XbzrleCacheSize = XbzrleCacheSize,
         ReturnPath = !NoReturnPath, ValidateUuid = ValidateUuid,
     };
 
@@ -87,7 +77,7 @@ public sealed partial class StartVmMigrationCommand
             yield return $"it goes over {Figures.Count(parameters.Channels, "channel")}"
                 + (parameters.Compression == MigrationCompression.None ? "" : $", compressed with {parameters.Compression.ToString().ToLowerInvariant()}");
         if (parameters.Xbzrle) yield return "pages that were sent before go as differences";
-        if (parameters.AutoConverge) yield return $"its vCPUs may be slowed down by up to {parameters.MaxThrottle ?? 99} %";
+        foreach (var way in PolicyWays(parameters)) yield return way;
         foreach (var way in PostcopyWays(parameters)) yield return way;
         if (!parameters.ReturnPath) yield return "the destination can't say whether it has all";
     }

@@ -103,7 +103,7 @@ public sealed partial class StartVmMigrationCommand : EngineCmdlet, IDisposable
             : guest.MeasuredDirtyRate > 0 ? $"running, writing {Figures.Rate(guest.MeasuredDirtyRate)}" : "running";
         var limits = new List<string> { $"it may stand still for {Figures.Time(parameters.MaxDowntime)}" };
         limits.Add(parameters.MaxBandwidth == 0 ? "bandwidth is not limited" : $"at most {Figures.Rate(parameters.MaxBandwidth)} are sent");
-        if (parameters.Timeout is { } timeout) limits.Add($"it is given up after {Figures.Time(timeout)}");
+        if (parameters.Timeout is { } timeout) limits.Add(TimeoutWay(parameters.OnTimeout, timeout));
         if (parameters.PauseBeforeSwitchover) limits.Add("it waits for Complete-Migration before it switches over");
         limits.AddRange(Ways(guest, parameters));
         if (Protection(parameters) is { } protection) limits.Add(protection);

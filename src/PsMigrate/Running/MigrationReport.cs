@@ -86,5 +86,5 @@ static class MigrationReport
     /// <summary>A decision of the engine in one sentence.</summary>
     public static string Decision(MigrationState state, MigrationDecision decision) =>
         $"Migration {state.Id} of guest {state.Name}, {Figures.Time(decision.Time)}: "
-        + $"{decision.What} {decision.From} → {decision.To}: {decision.Reason}";
+        + $"{Figures.Decision(decision)}";
 }

@@ -125,7 +125,7 @@ public sealed class PrecopyTests
         {
             var rows = new TheoryData<string, string>();
             foreach (var binary in QemuBinaries.All.DefaultIfEmpty("none"))
-                foreach (var way in new[] { "channels", "zlib", "xbzrle", "auto-converge", "no-return-path" }) rows.Add(binary, way);
+                foreach (var way in new[] { "channels", "zlib", "xbzrle", "auto-converge", "policy", "no-return-path" }) rows.Add(binary, way);
             return rows;
         }
     }
@@ -142,6 +142,10 @@ public sealed class PrecopyTests
             "zlib" => parameters with { Channels = 2, Compression = MigrationCompression.Zlib, CompressionLevel = 1 },
             "xbzrle" => parameters with { Xbzrle = true, XbzrleCacheSize = 16 << 20 },
             "auto-converge" => parameters with { AutoConverge = true, MaxThrottle = 10 },
+            "policy" => parameters with
+            {
+                Policy = MigrationPolicy.Find("AutoConverge"), MaxThrottle = 50, ThrottleInitial = 40, ThrottleIncrement = 5, ThrottleTrigger = 30, ThrottleTailslow = true,
+            },
             _ => parameters with { ReturnPath = false },
         };
         var migration = pair.Start(parameters);

@@ -57,6 +57,25 @@ public sealed class CapabilityPlanTests
     }
 
     [Fact]
+    public void A_policy_that_QEMU_has_is_its_capability_with_its_parameters()
+    {
+        var asked = new MigrationParameters
+        {
+            Policy = MigrationPolicy.Find("AutoConverge"), ThrottleInitial = 30, ThrottleIncrement = 5, ThrottleTrigger = 60, ThrottleTailslow = true, MaxThrottle = 70,
+            MaxBandwidth = 134217728, ReturnPath = false,
+        };
+        var source = CapabilityPlan.ForSource(asked, Present());
+        Assert.Contains("""{"capability":"auto-converge","state":true}""", source.Capabilities!.ToJsonString(), StringComparison.Ordinal);
+        Assert.Equal("""{"cpu-throttle-initial":30,"cpu-throttle-increment":5,"throttle-trigger-threshold":60,"cpu-throttle-tailslow":true,"max-cpu-throttle":70}""",
+            source.Parameters!.ToJsonString());
+        var limited = new MigrationParameters { Policy = MigrationPolicy.Find("DirtyLimit"), VcpuDirtyLimit = 50 << 20, MaxBandwidth = 134217728, ReturnPath = false };
+        Assert.Contains("dirty-limit", Refused(limited, Present()).Message, StringComparison.Ordinal);
+        source = CapabilityPlan.ForSource(limited, Present(names: [.. Names, "dirty-limit"]));
+        Assert.Contains("""{"capability":"dirty-limit","state":true}""", source.Capabilities!.ToJsonString(), StringComparison.Ordinal);
+        Assert.Equal("""{"vcpu-dirty-limit":50}""", source.Parameters!.ToJsonString());
+    }
+
+    [Fact]
     public void What_a_QEMU_does_not_have_is_named_with_the_release_that_has_it()
     {
         var switchover = Refused(new() { SwitchoverBandwidth = 5 }, Present());

@@ -1,0 +1,112 @@
+using PsMigrate.Engine.Convergence;
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+
+namespace PsMigrate.Engine.Source;
+
+/// <summary>What the policy is told, and what of its decisions is done. It is asked at the end of each pass, and in each window.</summary>
+sealed partial class OutgoingMigration
+{
+    PolicyEngine? _policy;
+    // What the policy has set, for the threads that show it; null where it says nothing, or is only observed.
+    TimeSpan? _policyDowntime;
+    long? _policyBandwidth;
+    // Until the next pass ends, the user's limit counts.
+    bool _mayUseMaxDowntime;
+    string _policyName = "";
+    volatile string? _postcopyBecause;
+
+    /// <summary>How long the guest may stand still by the policy; never longer than the user allows.</summary>
+    TimeSpan DowntimeLimit
+    {
+        get
+        {
+            lock (_lock)
+                return _policyDowntime is { } own && own < _parameters.MaxDowntime && !_mayUseMaxDowntime ? own : _parameters.MaxDowntime;
+        }
+    }
+
+    /// <summary>What may be sent, bytes/s; 0 is no limit. Never more than the user allows.</summary>
+    long BandwidthLimit
+    {
+        get
+        {
+            lock (_lock)
+                return _policyBandwidth is not { } own ? _parameters.MaxBandwidth
+                    : _parameters.MaxBandwidth == 0 ? own : Math.Min(own, _parameters.MaxBandwidth);
+        }
+    }
+
+    /// <summary>3: the first pass is about to begin.</summary>
+    void BeginPolicy()
+    {
+        var parameters = Parameters;
+        if (parameters.EffectivePolicy is not { } policy) return;
+        _policyName = policy.Name;
+        _policy = new PolicyEngine(policy, _guest.Cpus.Count, PolicyBounds.Of(parameters));
+        _policy.Begin(_phases.Elapsed, SentBytes);
+        if (policy.StartDowntime < 1)
+            Tell("DowntimeLimit", Milliseconds(parameters.MaxDowntime), Milliseconds(_policy.DowntimeLimit), "The policy begins with a share of MaxDowntime.", parameters);
+        ApplyPolicy(parameters);
+    }
+
+    /// <summary>5.1: a pass has ended, and so much is left. Throws when the policy cancels.</summary>
+    void AskPolicyAfterPass(long pending)
+    {
+        if (_policy is null) return;
+        lock (_lock) _mayUseMaxDowntime = false;
+        AskPolicy(_pass - 1, isPassEnd: true, pending, _estimate);
+        ThrowIfStopped();
+    }
+
+    /// <summary>7: in between.</summary>
+    void AskPolicyInWindow()
+    {
+        if (_policy is null) return;
+        var pending = _ram.PendingEstimate;
+        var estimate = _dirtyRate is null ? null : SwitchoverRule.EstimatedDowntime(pending, Carried, Parameters.SwitchoverBandwidth);
+        AskPolicy(_pass, isPassEnd: false, pending, estimate);
+    }
+
+    void AskPolicy(int pass, bool isPassEnd, long pending, TimeSpan? estimate)
+    {
+        var parameters = Parameters;
+        var input = new PolicyInput(
+            _phases.Elapsed, pass, isPassEnd, pending, _dirtyRate, Carried, Threshold(), estimate, _dirtyFound * GuestMemory.PageSize, SentBytes,
+            [.. _guest.Ticks.Select(ticks => ticks * GuestMemory.PageSize)]);
+        foreach (var decision in _policy!.Decide(input, PolicyBounds.Of(parameters)))
+        {
+            Tell(decision.What, decision.From, decision.To, decision.Reason, parameters);
+            if (!parameters.ObserveOnly) Obey(decision);
+        }
+        ApplyPolicy(parameters);
+    }
+
+    void Obey(PolicyDecision decision)
+    {
+        switch (decision.Order)
+        {
+            case PolicyOrder.SwitchOver:
+                lock (_lock) _mayUseMaxDowntime = true;
+                break;
+            case PolicyOrder.SwitchToPostcopy:
+                _postcopyBecause = $"Policy {_policyName}: {decision.Reason}";
+                break;
+            case PolicyOrder.Cancel:
+                Cancel(wait: false);
+                break;
+        }
+    }
+
+    void ApplyPolicy(MigrationParameters parameters)
+    {
+        if (parameters.ObserveOnly) return;
+        lock (_lock) (_policyDowntime, _policyBandwidth) = (_policy!.DowntimeLimit, _policy.Bandwidth == parameters.MaxBandwidth ? null : _policy.Bandwidth);
+        for (var cpu = 0; cpu < _policy.Throttles.Count; cpu++) _guest.ThrottleForMigration(cpu, _policy.Throttles[cpu]);
+    }
+
+    void Tell(string what, string from, string to, string reason, MigrationParameters parameters) =>
+        _journal.Decide(new MigrationDecision(_phases.Elapsed, what, from, to, reason) { Policy = _policyName, IsObserved = parameters.ObserveOnly });
+
+    static string Milliseconds(TimeSpan time) => FormattableString.Invariant($"{time.TotalMilliseconds:0.#} ms");
+}
