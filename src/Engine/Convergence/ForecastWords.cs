@@ -6,8 +6,8 @@ namespace PsMigrate.Engine.Convergence;
 /// <summary>A forecast's reasons and assumptions in words. Pure.</summary>
 static class ForecastWords
 {
-    // Of the bandwidth what the guest dirties when passes hardly shrink.
-    const double Hopeless = 0.9;
+    // What is always left fits so many times the downtime allowed: then that is what is short, and else the link.
+    const double CloseBy = 3;
 
     /// <summary>What takes the time; where it does not end, what keeps it from that.</summary>
     public static MigrationBottleneck Bottleneck(PrecopyScenario asked, SimulatedPrecopy run)
@@ -16,11 +16,10 @@ static class ForecastWords
         if (run.Converged)
             return isCapped ? MigrationBottleneck.BandwidthCapped : run.Passes.Count <= 2 ? MigrationBottleneck.FirstPass : MigrationBottleneck.None;
         if (isCapped && PrecopySimulation.Run(asked with { MaxBandwidth = 0 }).Converged) return MigrationBottleneck.BandwidthCapped;
-        return DirtyRate(run) >= Hopeless * run.Bandwidth ? MigrationBottleneck.DirtyRateExceedsBandwidth : MigrationBottleneck.DowntimeBudgetTooSmall;
+        return run.Passes is [.., var last] && run.LeastRemaining <= CloseBy * last.Threshold
+            ? MigrationBottleneck.DowntimeBudgetTooSmall
+            : MigrationBottleneck.DirtyRateExceedsBandwidth;
     }
-
-    static double DirtyRate(SimulatedPrecopy run) =>
-        run.Passes is [.., var last] && last.Duration > TimeSpan.Zero ? last.Remaining / last.Duration.TotalSeconds : 0;
 
     /// <summary>What is taken for granted.</summary>
     public static IEnumerable<string> Assumptions(ForecastRequest request, PrecopyScenario asked)

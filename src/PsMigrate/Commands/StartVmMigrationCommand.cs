@@ -82,7 +82,8 @@ public sealed partial class StartVmMigrationCommand : EngineCmdlet, IDisposable
         if (_requests.Exists(request => request.Guest == guest))
             throw new MigrationException(MigrationErrorId.GuestBusy, MigrationSide.User,
                 $"Guest {guest.Name} is to be migrated twice at once.");
-        if (ShouldProcess(Intention(guest, destination), Intention(guest, destination) + " Go on?", "Migrate a guest"))
+        var intention = Intention(guest, destination) + Outlook(guest, destination);
+        if (ShouldProcess(intention, intention + " Go on?", "Migrate a guest"))
             _requests.Add(new MigrationRequest(guest, destination, Parameters()));
     }
 

@@ -66,7 +66,7 @@ public sealed class ForecasterTests
     [Fact]
     public void A_working_set_that_does_not_fit_is_for_want_of_downtime()
     {
-        var forecast = Forecast(Curves.Growing(256, 1.5), bandwidth: 100, downtime: 5);
+        var forecast = Forecast(Curves.Random(256, 40, 10_000), bandwidth: 100, downtime: 300);
         Assert.Equal(ForecastVerdict.ConvergesWith, forecast.Verdict);
         Assert.Equal(MigrationBottleneck.DowntimeBudgetTooSmall, forecast.Bottleneck);
     }
@@ -74,8 +74,8 @@ public sealed class ForecasterTests
     [Fact]
     public void Nothing_helps_a_guest_that_writes_beyond_all_measure()
     {
-        var curve = Curves.From(_ => 100_000, 100_000);
-        var forecast = Forecaster.Forecast(Request(curve, 1, 0, 300) with { AllowsPostcopy = false });
+        var curve = Curves.From(_ => 10_000, 10_000);
+        var forecast = Forecaster.Forecast(Request(curve, 40, 0, 300) with { AllowsPostcopy = false });
         Assert.Equal(ForecastVerdict.WillNotConverge, forecast.Verdict);
         Assert.Empty(forecast.Levers);
     }
