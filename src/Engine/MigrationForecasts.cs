@@ -20,11 +20,10 @@ public static class MigrationForecasts
     /// <param name="guest">The guest.</param>
     /// <param name="destination">Where it would go.</param>
     /// <param name="parameters">What would be asked for.</param>
-    /// <param name="curve">What it dirties.</param>
-    /// <param name="duration">How long that was measured.</param>
+    /// <param name="measured">What it dirties, as a curve.</param>
     /// <param name="bandwidth">What the link carries, bytes/s; null takes what is remembered, else the limit.</param>
     public static MigrationForecast Make(
-        Guest guest, MigrationUri destination, MigrationParameters parameters, DirtyCurve curve, TimeSpan duration, double? bandwidth = null)
+        Guest guest, MigrationUri destination, MigrationParameters parameters, GuestDirtyRate measured, double? bandwidth = null)
     {
         parameters.Validate();
         if (bandwidth <= 0) throw MigrationException.Invalid($"A link that carries {bandwidth} bytes per second carries no guest.");
@@ -36,7 +35,7 @@ public static class MigrationForecasts
         var isAdaptive = guest.Kind == GuestKind.InMemory && parameters.Peer != PeerKind.Qemu && HasWayBack(destination);
         return Forecaster.Forecast(new ForecastRequest
         {
-            Name = guest.Name, HostName = guest.Host, Destination = destination.ToString(), Curve = curve, Duration = duration,
+            Name = guest.Name, HostName = guest.Host, Destination = destination.ToString(), Curve = measured.Curve ?? throw MigrationException.Invalid($"Of guest {guest.Name} no curve was measured."), Duration = measured.Duration,
             Bandwidth = known, Parameters = parameters, Sender = isOurs ? SenderModel.Ours : SenderModel.Qemu,
             IsAdaptive = isAdaptive, SparseShare = isAdaptive ? SparseShare((MemoryGuest)guest) : 1, AllowsPostcopy = HasWayBack(destination),
         });

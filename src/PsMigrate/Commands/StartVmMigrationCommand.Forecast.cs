@@ -29,11 +29,12 @@ public sealed partial class StartVmMigrationCommand
         if (Promise is { } promise) return $" Forecast: {promise}.";
         try
         {
-            using var measurement = new CurveMeasurement(guest, ForecastTime);
-            DirtyCurve? curve;
-            while ((curve = measurement.TryFinish(Tick)) is null)
+            using var measurement = guest.MeasureDirtyRate(new DirtyRateOptions { Duration = ForecastTime });
+            GuestDirtyRate? rate;
+            while ((rate = measurement.TryFinish(Tick)) is null)
                 if (Stopping) return "";
-            return $" {ForecastText.Sentence(MigrationForecasts.Make(guest, destination, parameters, curve, ForecastTime))}";
+            measurement.Dispose();
+            return $" {ForecastText.Sentence(MigrationForecasts.Make(guest, destination, parameters, rate))}";
         }
         catch (MigrationException error)
         {

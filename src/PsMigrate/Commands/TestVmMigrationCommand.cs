@@ -15,7 +15,7 @@ public sealed class TestVmMigrationCommand : GuestActionCmdlet, IDisposable
 {
     static readonly TimeSpan Step = TimeSpan.FromMilliseconds(10);
 
-    readonly List<(CurveMeasurement Measurement, Guest Guest, MigrationUri Destination)> _running = [];
+    readonly List<(DirtyRateMeasurement Measurement, MigrationUri Destination)> _running = [];
 
     /// <summary>Where they would go.</summary>
     [Parameter(Mandatory = true, Position = 1, ValueFromPipelineByPropertyName = true,
@@ -76,8 +76,8 @@ public sealed class TestVmMigrationCommand : GuestActionCmdlet, IDisposable
             if (!MigrationForecasts.IsLinkKnown(destination, Parameters(), Given))
                 throw Invalid($"Nobody knows what the link to {destination} carries: give -Bandwidth, or a -MaxBandwidth that it surely "
                     + "carries, or migrate there once.");
-            if (_running.Any(one => one.Guest == guest)) return;
-            _running.Add((new CurveMeasurement(guest, Duration), guest, destination));
+            if (_running.Any(one => one.Measurement.Guest == guest)) return;
+            _running.Add((guest.MeasureDirtyRate(new DirtyRateOptions { Duration = Duration }), destination));
         });
     }
 
@@ -95,25 +95,26 @@ public sealed class TestVmMigrationCommand : GuestActionCmdlet, IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var (measurement, _, _) in _running) measurement.Dispose();
+        foreach (var (measurement, _) in _running) measurement.Dispose();
     }
 
-    bool IsOver((CurveMeasurement Measurement, Guest Guest, MigrationUri Destination) one, TimeSpan wait)
+    bool IsOver((DirtyRateMeasurement Measurement, MigrationUri Destination) one, TimeSpan wait)
     {
-        DirtyCurve? curve = null;
-        if (Try(one.Guest.Name, () => curve = one.Measurement.TryFinish(wait)) && curve is null) return false;
+        var guest = one.Measurement.Guest;
+        GuestDirtyRate? rate = null;
+        if (Try(guest.Name, () => rate = one.Measurement.TryFinish(wait)) && rate is null) return false;
         _running.Remove(one);
         one.Measurement.Dispose();
-        if (curve is null) return true;
+        if (rate is null) return true;
         MigrationForecast? forecast = null;
-        Try(one.Guest.Name, () => forecast = MigrationForecasts.Make(one.Guest, one.Destination, Parameters(), curve, one.Measurement.Duration, Given));
+        Try(guest.Name, () => forecast = MigrationForecasts.Make(guest, one.Destination, Parameters(), rate, Given));
         if (forecast is not null) WriteObject(forecast);
         return true;
     }
 
-    static MigrationException Invalid(string message) => new(MigrationErrorId.InvalidParameter, MigrationSide.User, message);
-
     double? Given => Bandwidth > 0 ? Bandwidth : null;
+
+    static MigrationException Invalid(string message) => new(MigrationErrorId.InvalidParameter, MigrationSide.User, message);
 
     MigrationParameters Parameters()
     {

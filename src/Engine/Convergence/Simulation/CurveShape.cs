@@ -14,6 +14,8 @@ sealed class CurveShape
     // A doubling that adds so much more is as good as straight.
     const double Straight = 0.999;
 
+    const double NotOnlyWritten = 1.05;
+
     readonly double[] _seconds;
     readonly double[] _bytes;
     readonly double _most;
@@ -25,8 +27,10 @@ sealed class CurveShape
         _bytes = [.. points.Select((point, i) => Math.Clamp(point.Bytes * Factor(points, i, bound), 0, curve.TotalBytes))];
         // Noise must not make a longer interval dirty less.
         for (var i = 1; i < _bytes.Length; i++) _bytes[i] = Math.Max(_bytes[i], _bytes[i - 1]);
-        // What is written becomes memory in use.
-        _most = Math.Max(Math.Min(curve.UsedBytes, curve.TotalBytes), _bytes.LastOrDefault());
+        // Where hardly more is in use than was written, what is written next comes into use.
+        var written = _bytes.LastOrDefault();
+        _most = curve.UsedBytes > NotOnlyWritten * written ? Math.Min(curve.UsedBytes, curve.TotalBytes) : curve.TotalBytes;
+        _most = Math.Max(_most, written);
     }
 
     /// <summary>Distinct bytes dirtied within so many seconds.</summary>

@@ -10,7 +10,7 @@ sealed class SweptMemory
 
     readonly PrecopyScenario _scenario;
     readonly CurveShape _curve;
-    readonly double _cellSize;
+    readonly double _mostInCell;
     readonly Cell[] _cells = new Cell[Cells];
     int _at;
     bool _isEntered;
@@ -20,10 +20,11 @@ sealed class SweptMemory
     {
         _scenario = scenario;
         _curve = new CurveShape(scenario.Curve, scenario.Bound);
-        _cellSize = scenario.Curve.UsedBytes / (double)Cells;
+        _mostInCell = scenario.Curve.TotalBytes / (double)Cells;
         _lastSync = now;
-        Array.Fill(_cells, new Cell { Known = _cellSize, Since = now });
-        Known = _cellSize * Cells;
+        // What was never written takes no time; what is written before its turn goes in it.
+        Array.Fill(_cells, new Cell { Known = scenario.Curve.UsedBytes / (double)Cells, Since = now });
+        Known = scenario.Curve.UsedBytes;
     }
 
     /// <summary>What is known to be dirty and has not gone.</summary>
@@ -70,7 +71,7 @@ sealed class SweptMemory
         {
             ref var cell = ref _cells[i];
             var dirtied = Dirtied(now - cell.Since);
-            if (i == _at && _isEntered) (cell.Known, cell.Since) = (Math.Min(_cellSize, cell.Known + dirtied), now);
+            if (i == _at && _isEntered) (cell.Known, cell.Since) = (Math.Min(_mostInCell, cell.Known + dirtied), now);
             else if (cell.WasSent) cell.Known = Math.Max(cell.Known, dirtied);
             if (cell.Known < 1) cell.Known = 0;
             Known += cell.Known;
@@ -98,7 +99,7 @@ sealed class SweptMemory
         }
         if (cell.WasSent)
         {
-            var known = Math.Min(_cellSize, Math.Max(cell.Known, Dirtied(now - cell.Since)));
+            var known = Math.Min(_mostInCell, Math.Max(cell.Known, Dirtied(now - cell.Since)));
             Known += known - cell.Known;
             cell.Known = known;
         }
@@ -116,7 +117,7 @@ sealed class SweptMemory
         _at = (_at + 1) % Cells;
     }
 
-    double Dirtied(double seconds) => Math.Min(_cellSize, _curve.Bytes(seconds * (1 - _scenario.Throttle)) / Cells);
+    double Dirtied(double seconds) => Math.Min(_mostInCell, _curve.Bytes(seconds * (1 - _scenario.Throttle)) / Cells);
 
     struct Cell
     {
