@@ -31,7 +31,7 @@ static class ForecastWords
         var curve = request.Curve;
         yield return string.Create(culture, $"{Size(curve.UsedBytes)} of {Size(curve.TotalBytes)} may hold something")
             + (curve.ZeroShare is { } zero ? string.Create(culture, $", {100 * zero:0} % of that zeros.") : "; how much of that is zeros was not looked at.");
-        if (asked.Differences != DifferencesUse.Never)
+        if (asked.Differences != DifferencesUse.Never && asked.Shares.Again < asked.Shares.Fresh)
             yield return string.Create(culture, $"A page that goes again as what changed in it takes {100 * asked.Shares.Again:0.#} % of its size.");
         if (asked.Shares.Fresh < 1) yield return string.Create(culture, $"Pages that are not zero take {100 * asked.Shares.Fresh:0.#} % of their size on the link.");
         if (asked.MaxBandwidth > 0) yield return "The limit holds while the guest runs; the last pages go as fast as the link carries them.";

@@ -3,7 +3,6 @@ using PsMigrate.Engine;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Transport;
-using PsMigrate.Running;
 
 namespace PsMigrate.Commands;
 

@@ -1,9 +1,9 @@
 using PsMigrate.Engine.Model;
 
-namespace PsMigrate.Running;
+namespace PsMigrate;
 
 /// <summary>A forecast in a sentence.</summary>
-static class ForecastText
+public static class ForecastText
 {
     /// <summary>How it would go, with its numbers.</summary>
     public static string Sentence(MigrationForecast forecast)
