@@ -168,6 +168,12 @@ public static class ErrorRecords
             (ErrorCategory.SecurityError, "Give -Tls and a certificate at the source too."),
         MigrationErrorId.TlsNotSpoken =>
             (ErrorCategory.SecurityError, "Give -Tls and a certificate at the other end too."),
+        MigrationErrorId.TlsCredentialsNotFound =>
+            (ErrorCategory.ObjectNotFound, "Start the QEMU with -object tls-creds-x509,id=…, or give -TlsDirectory, of which it is made for the migration."),
+        MigrationErrorId.TlsCredentialsUnfit =>
+            (ErrorCategory.InvalidArgument, "Name a tls-creds-x509 object with endpoint=client at the source and endpoint=server at the destination."),
+        MigrationErrorId.TlsCredentialsRefused =>
+            (ErrorCategory.AuthenticationError, "See QEMU's reason. Its process has to be able to read the directory on its own machine, with ca-cert.pem and the certificate and key of its end."),
     };
 #pragma warning restore CS8524
 }

@@ -50,19 +50,24 @@ sealed partial class OurArrival : Arrival
         if (!StreamConstants.MachineNone.StartsWith(machine, StringComparison.Ordinal))
             throw Reader.Error(MigrationErrorId.WrongMachine, $"The guest is of a machine '{Printable.Text(machine)}', and ours are '{StreamConstants.MachineNone}'.");
         Policy.Check(_announced);
-        Expect(Policy.IdleTimeout);
-        try
-        {
-            _memory.Reserve((StreamConstants.RamSection, _announced.MemorySize));
-        }
-        catch (MigrationException e) when (e.Side == MigrationSide.User)
-        {
-            throw Reader.Error(e.Id, e.Message);
-        }
+        Admit(_memory, Request(machine), (StreamConstants.RamSection, _announced.MemorySize));
         if (_announced.Verify) RamDigest.WarmUp();
         MakeThreads();
         Link.Send(ReturnPathMessage.Accepted);
     }
+
+    ArrivalRequest Request(string machine) => new()
+    {
+        Name = Name,
+        Uuid = _announced.Uuid,
+        MemorySize = _announced.MemorySize,
+        ProcessorCount = _announced.ProcessorCount,
+        MachineType = machine,
+        Peer = Link.Connection.Peer,
+        TlsSubject = Link.Connection.PeerSubject,
+        // Before that version it is not told whether there are any.
+        Channels = Link.Extension >= Handshake.AnnouncedChannelsVersion ? _announced.Channels : null,
+    };
 
     // While the guest still runs at its source: to make one thread takes longer than all else that is done here before it runs.
     void MakeThreads()
@@ -133,6 +138,9 @@ sealed partial class OurArrival : Arrival
             return;
         }
         ram.CheckComplete(Reader);
+        // Before it counts this migration.
+        var state = _announced.Verify && Link.Extension >= Handshake.StateDigestVersion
+            ? StateDigest.Compute(_announced, [.. _cpus, _timer, _counter], _wantsToRun) : [];
         var guest = Guest = MakeGuest(ram.Memory);
         if (Link.IsOneWay)
         {
@@ -141,7 +149,7 @@ sealed partial class OurArrival : Arrival
         }
         // The source has nothing to say meanwhile.
         Expect(null);
-        SayReady(_announced.Verify ? Convert.FromHexString(RamDigest.Compute(ram.Memory)) : null);
+        SayReady(_announced.Verify ? [.. Convert.FromHexString(RamDigest.Compute(ram.Memory)), .. state] : null);
         AwaitRun(() => Policy.Arrive(guest, Migration));
         Expect(null);
         Start(guest);

@@ -9,8 +9,11 @@ namespace PsMigrate.Engine.Guests;
 /// </summary>
 static class RamDigest
 {
+    /// <summary>Bytes.</summary>
+    public const int Size = 16;
+
     const int ChunkSize = RamBlock.PagesPerChunk * GuestMemory.PageSize;
-    const int HashSize = 16;
+    const int HashSize = Size;
 
     // Chunks whose hashes are kept at a time, 1 GiB: the room for them does not grow with the guest.
     const int Window = 4096;

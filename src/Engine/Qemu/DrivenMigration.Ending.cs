@@ -30,7 +30,8 @@ sealed partial class DrivenMigration
         {
             if (end.Status == MigrationStatus.Failed)
             {
-                var failure = DrivenErrors.Failed(end.ErrorDescription, _far?.AwaitEnd(ShortWait).Trouble);
+                var word = _far?.AwaitEnd(ShortWait);
+                var failure = DrivenErrors.Failed(end.ErrorDescription, word?.Trouble, _sourceTls is not null && word is { IsUntouched: true });
                 failure.Phase = _lastPhase;
                 RecordFailure(failure);
             }

@@ -159,6 +159,7 @@ sealed partial class DrivenMigration
     void LetGo()
     {
         _timer?.Dispose();
+        RestoreTls();
         _events?.Dispose();
         _far?.Dispose();
         if (_isOwnConnection) _qmp.Dispose();

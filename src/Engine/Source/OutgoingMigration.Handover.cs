@@ -75,12 +75,21 @@ sealed partial class OutgoingMigration
         }
     }
 
+    /// <summary>That of RAM, and behind it that of vCPUs and devices, from an end that gives one.</summary>
     void CompareDigests(ReadOnlySpan<byte> theirs)
     {
-        _destinationDigest = Convert.ToHexStringLower(theirs);
-        if (_destinationDigest != _sourceDigest)
+        var ram = Math.Min(theirs.Length, RamDigest.Size);
+        _destinationDigest = Convert.ToHexStringLower(theirs[..ram]);
+        if (_givesStateDigest) _destinationStateDigest = Convert.ToHexStringLower(theirs[ram..]);
+        Compare("memories", _sourceDigest!, _destinationDigest);
+        if (_destinationStateDigest is { } state) Compare("states of vCPUs and devices", _sourceStateDigest!, state);
+    }
+
+    static void Compare(string what, string source, string destination)
+    {
+        if (source != destination)
             throw new MigrationException(MigrationErrorId.VerifyMismatch, MigrationSide.Link,
-                $"The memories differ: source {_sourceDigest}, destination {_destinationDigest}. The guest was not handed over.");
+                $"The {what} differ: source {source}, destination {(destination.Length == 0 ? "none" : destination)}. The guest was not handed over.");
     }
 
     SettleOutcome AskDestination(TimeSpan within) => Settlement.Ask(_connect, _uuid, _instance, within);

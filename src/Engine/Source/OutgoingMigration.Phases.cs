@@ -105,6 +105,7 @@ sealed partial class OutgoingMigration
         {
             _own.IsForQemu = _peer == PeerKind.Qemu;
             _ram.SendsRuns = !_own.IsForQemu && Handshake.AgreedVersion(answer) >= Handshake.RunVersion;
+            _givesStateDigest = !_own.IsForQemu && Handshake.AgreedVersion(answer) >= Handshake.StateDigestVersion;
             _announcesChannels = !_own.IsForQemu && Handshake.AgreedVersion(answer) >= Handshake.AnnouncedChannelsVersion;
         }
         CheckPeer();
@@ -135,6 +136,8 @@ sealed partial class OutgoingMigration
     void Announce(OwnMachineState own)
     {
         if (_parameters.Verify) RamDigest.WarmUp();
+        if (_parameters.Verify && !_givesStateDigest && _oneWay is null)
+            Decide("Verify", "memory, vCPUs and devices", "memory", "The destination is of an older release, which gives a digest of memory alone.");
         // Nobody will ask after a migration that went into a file.
         own.WriteAnnouncement(_writer!, _oneWay is null ? _uuid : Guid.Empty, _parameters.Verify, AnnouncedChannels);
         _writer!.Flush();

@@ -77,7 +77,7 @@ sealed partial class OutgoingMigration
     void AwaitRecovery(MigrationException lost)
     {
         // The reason may be on its way.
-        if (_returnPath is { } back && back.WaitEnded(ReasonTime) && back.HasGivenUp)
+        if (_returnPath is { } back && back.WaitEnded(ReasonTime) && HasGivenUp(back))
         {
             DropLinks();
             throw Lost($"The destination gave up: {(back.Failure ?? lost).Message}", back.Failure ?? lost, isCertain: HandsOverByRun);
@@ -89,6 +89,12 @@ sealed partial class OutgoingMigration
             if (TryRecover(request)) return;
         EndGivenUp(lost);
     }
+
+    /// <summary>
+    /// Whether the destination has said that its guest is lost. One of ours always says why: SHUT with an error alone is a word that was
+    /// damaged on its way, and it is asked for it again.
+    /// </summary>
+    bool HasGivenUp(ReturnPath back) => HandsOverByRun ? back.Failure is not null : back.HasGivenUp;
 
     /// <summary>Whether the last word of a destination that was sent everything has come, although the link broke.</summary>
     bool TryEndThere()
@@ -200,7 +206,7 @@ sealed partial class OutgoingMigration
         {
             AgreeOnMissing(request);
         }
-        catch (MigrationException e) when (HandsOverByRun && _returnPath.WaitEnded(ReasonTime) && _returnPath.HasGivenUp)
+        catch (MigrationException e) when (HandsOverByRun && _returnPath.WaitEnded(ReasonTime) && HasGivenUp(_returnPath))
         {
             throw Lost($"The destination had given up: {(_returnPath.Failure ?? e).Message}", e, isCertain: true);
         }

@@ -21,9 +21,8 @@ public sealed partial class StartVmMigrationCommand
         : GetVariableValue("WhatIfPreference") is true;
 
     /// <summary>With -WhatIf, how it would go, where the link is known: the guest is measured for a second, and nothing is connected.</summary>
-    string Outlook(Guest guest, MigrationUri destination)
+    string Outlook(Guest guest, MigrationUri destination, MigrationParameters parameters)
     {
-        var parameters = Parameters();
         if (!IsWhatIf || guest.Kind == GuestKind.Captured || !MigrationForecasts.IsLinkKnown(destination, parameters)) return "";
         if (Promise is { } promise) return $" Forecast: {promise}.";
         try
