@@ -64,8 +64,14 @@ static class Forecaster
         var converged = all.Where(one => one.Converged).ToArray();
         var state = TimeSpan.FromSeconds(asked.Sender.DeviceState / asked.Bandwidth);
         var least = (converged.Min(one => one.FinalRam) * (1 - FinalSpread)) + TimeSpan.FromSeconds(asked.Sender.LeastOverhead);
-        var most = (converged.Max(one => one.FinalRam) * (1 + FinalSpread)) + TimeSpan.FromSeconds(asked.Sender.MostOverhead) + state;
+        var most = (converged.Max(one => Slowest(one, asked)) * (1 + FinalSpread)) + TimeSpan.FromSeconds(asked.Sender.MostOverhead) + state;
         var value = most - least <= 2 * plain.Downtime && plain.Downtime >= least && plain.Downtime <= most ? plain.Downtime : (least + most) / 2;
         return new ForecastTime(value, least, most);
+    }
+
+    static TimeSpan Slowest(SimulatedPrecopy run, PrecopyScenario asked)
+    {
+        var busy = TimeSpan.FromSeconds(run.FinalPages / asked.Sender.LeastFinalPages);
+        return run.FinalRam > busy ? run.FinalRam : busy;
     }
 }

@@ -26,7 +26,7 @@ public sealed class PrecopySimulationTests
         var slow = Run(Curves.Idle(256), bandwidth: 64, cap: 0);
         var capped = Run(Curves.Idle(256), bandwidth: 4096, cap: 64);
         Assert.InRange(slow.Downtime.TotalMilliseconds, 200, 301);
-        Assert.InRange(capped.Downtime.TotalMilliseconds, 0.5, 10);
+        Assert.InRange(capped.Downtime.TotalMilliseconds, 0.5, 30);
     }
 
     [Theory]
@@ -125,7 +125,7 @@ public sealed class PrecopySimulationTests
         var sender = SenderModel.Ours with { LooksAgain = looksAgain, Setup = 0, Synchronisation = 0 };
         var run = PrecopySimulation.Run(Scenario(Curves.Random(Memory, Memory, rate), bandwidth / Mebibyte, cap, downtime * 1000) with { Sender = sender });
         Assert.True(run.Converged);
-        var sent = run.Bytes - (run.FinalRam.TotalSeconds * bandwidth) - sender.DeviceState;
+        var sent = run.Bytes - run.FinalPages - sender.DeviceState;
         Assert.InRange(run.Passes[0].Remaining / (first / Rounds), 0.93, 1.07);
         Assert.InRange((run.TotalTime - run.Downtime).TotalSeconds / (time / Rounds), 0.93, 1.07);
         Assert.InRange(sent / (bytes / Rounds), 0.93, 1.07);

@@ -73,6 +73,9 @@ sealed record SimulatedPrecopy
     /// <summary>Of that, the last pages.</summary>
     public required TimeSpan FinalRam { get; init; }
 
+    /// <summary>How much that is, bytes of pages.</summary>
+    public required double FinalPages { get; init; }
+
     /// <summary>Over the link.</summary>
     public required double Bytes { get; init; }
 

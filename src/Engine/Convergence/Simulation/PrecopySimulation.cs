@@ -61,7 +61,7 @@ sealed class PrecopySimulation
             Iterate();
             EndStep();
         }
-        return Result(converged: false, downtime: 0, finalRam: 0);
+        return Result(converged: false, downtime: 0, finalRam: 0, finalPages: 0);
     }
 
     double Threshold => SwitchoverRule.Threshold(Math.Max(_bandwidth, _pageBandwidth), _scenario.SwitchoverBandwidth, _scenario.MaxDowntime);
@@ -159,28 +159,30 @@ sealed class PrecopySimulation
     /// <summary>5.3: what is left goes as fast as the link carries it.</summary>
     SimulatedPrecopy SwitchOver()
     {
-        var finalRam = 0.0;
+        double finalRam = 0, finalPages = 0;
         for (var cells = 0; cells < 10_000 && _memory.Next(_now) is { Left: > 0 } next; cells++)
         {
             var (wire, seconds) = Cost(next.IsFirst, next.IsKept);
             _memory.Send(next.Left);
             _bytes += next.Left * wire;
-            finalRam += next.Left * seconds;
+            finalRam += next.Left * Math.Max(seconds, 1 / _scenario.Sender.FinalPages);
+            finalPages += next.Left;
         }
         var sender = _scenario.Sender;
         _bytes += sender.DeviceState;
         var downtime = finalRam + sender.Overhead + (sender.DeviceState / _scenario.Bandwidth);
         _now += downtime + sender.Finish;
-        return Result(converged: true, downtime, finalRam);
+        return Result(converged: true, downtime, finalRam, finalPages);
     }
 
-    SimulatedPrecopy Result(bool converged, double downtime, double finalRam) => new()
+    SimulatedPrecopy Result(bool converged, double downtime, double finalRam, double finalPages) => new()
     {
         Converged = converged,
         Passes = _passes,
         TotalTime = TimeSpan.FromSeconds(_now),
         Downtime = TimeSpan.FromSeconds(downtime),
         FinalRam = TimeSpan.FromSeconds(finalRam),
+        FinalPages = finalPages,
         Bytes = _bytes,
         Bandwidth = _bandwidth,
         LeastRemaining = double.IsFinite(_leastRemaining) ? _leastRemaining : _memory.Known,
