@@ -8,8 +8,9 @@ namespace PsMigrate.Engine.Convergence;
 /// </summary>
 static class Forecaster
 {
-    // What is left at the end differs by so much from one migration to the next, for it depends on the moment.
-    const double FinalSpread = 0.3;
+    // What is left at the end differs from one migration to the next, for it depends on the moment: it may be so little, or so much more.
+    const double LeastLeft = 0.4;
+    const double MostLeft = 1.3;
 
     // A machine and a link are never quite the same twice.
     const double TimeSpread = 0.03;
@@ -63,8 +64,8 @@ static class Forecaster
     {
         var converged = all.Where(one => one.Converged).ToArray();
         var state = TimeSpan.FromSeconds(asked.Sender.DeviceState / asked.Bandwidth);
-        var least = (converged.Min(one => one.FinalRam) * (1 - FinalSpread)) + TimeSpan.FromSeconds(asked.Sender.LeastOverhead);
-        var most = (converged.Max(one => Slowest(one, asked)) * (1 + FinalSpread)) + TimeSpan.FromSeconds(asked.Sender.MostOverhead) + state;
+        var least = (converged.Min(one => one.FinalRam) * LeastLeft) + TimeSpan.FromSeconds(asked.Sender.LeastOverhead);
+        var most = (converged.Max(one => Slowest(one, asked)) * MostLeft) + TimeSpan.FromSeconds(asked.Sender.MostOverhead) + state;
         var value = most - least <= 2 * plain.Downtime && plain.Downtime >= least && plain.Downtime <= most ? plain.Downtime : (least + most) / 2;
         return new ForecastTime(value, least, most);
     }

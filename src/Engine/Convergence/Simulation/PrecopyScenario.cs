@@ -70,7 +70,7 @@ sealed record SimulatedPrecopy
     /// <summary>How long the guest stood.</summary>
     public required TimeSpan Downtime { get; init; }
 
-    /// <summary>Of that, the last pages.</summary>
+    /// <summary>Of that, the last pages, if both ends handle them as fast as the link carries them.</summary>
     public required TimeSpan FinalRam { get; init; }
 
     /// <summary>How much that is, bytes of pages.</summary>

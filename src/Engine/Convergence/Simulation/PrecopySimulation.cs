@@ -165,12 +165,12 @@ sealed class PrecopySimulation
             var (wire, seconds) = Cost(next.IsFirst, next.IsKept);
             _memory.Send(next.Left);
             _bytes += next.Left * wire;
-            finalRam += next.Left * Math.Max(seconds, 1 / _scenario.Sender.FinalPages);
+            finalRam += next.Left * seconds;
             finalPages += next.Left;
         }
         var sender = _scenario.Sender;
         _bytes += sender.DeviceState;
-        var downtime = finalRam + sender.Overhead + (sender.DeviceState / _scenario.Bandwidth);
+        var downtime = Math.Max(finalRam, finalPages / sender.FinalPages) + sender.Overhead + (sender.DeviceState / _scenario.Bandwidth);
         _now += downtime + sender.Finish;
         return Result(converged: true, downtime, finalRam, finalPages);
     }
