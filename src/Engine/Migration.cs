@@ -81,6 +81,7 @@ public sealed class Migration
         if (parameters is { Tls: null, QemuTls: null }) return;
         if (destination.Kind is not (MigrationUriKind.Tcp or MigrationUriKind.Unix))
             throw MigrationException.Invalid($"TLS is for what goes over a socket, and {destination} is none.");
+        CheckTlsHost(destination, parameters);
         if (parameters.QemuTls is { HostName: null } && destination.Kind == MigrationUriKind.Unix)
             throw MigrationException.Invalid($"{destination} names no host, and a QEMU wants to know for which one the destination's certificate is: give -TlsHostName.");
         if (parameters.Tls is not null && guest is QemuGuest)
@@ -196,9 +197,19 @@ public sealed class Migration
     static Func<CancellationToken, IConnection> TlsConnector(MigrationUri destination, TlsCredentials tls, TimeSpan timeout) =>
         cancel => Transport.Connector.ConnectTls(destination, tls, timeout, cancel);
 
+    /// <summary>
+    /// A path is no name that a certificate could be for: whoever has one of the authority would do as the destination. Throws InvalidParameter; else
+    /// null.
+    /// </summary>
+    static Func<CancellationToken, IConnection>? CheckTlsHost(MigrationUri destination, MigrationParameters parameters) =>
+        destination.Kind == MigrationUriKind.Unix && parameters.Tls is { HostName: null, AuthorizedSubject: ["*"] }
+            ? throw MigrationException.Invalid($"{destination} names no host that the certificate of the destination has to be for: give -TlsHostName, or -AuthorizedSubject, or "
+                + "-TlsHostName '*' for whatever a trusted authority has signed.")
+            : null;
+
     static Func<CancellationToken, IConnection> ConnectorForRecovery(string address, MigrationParameters parameters) =>
         MigrationUri.Parse(address) is { Kind: MigrationUriKind.Tcp or MigrationUriKind.Unix or MigrationUriKind.Local } uri
-            ? Connector(uri, parameters)
+            ? CheckTlsHost(uri, parameters) ?? Connector(uri, parameters)
             : throw new MigrationException(MigrationErrorId.InvalidUri, MigrationSide.User, $"Nothing can go on at {address}: that has no way back.");
 
     /// <summary>What is in this process needs nobody to say what it is.</summary>

@@ -137,6 +137,7 @@ sealed partial class OurArrival : Arrival
             EndPostcopy(ram);
             return;
         }
+        _requester?.End();
         ram.CheckComplete(Reader);
         // Before it counts this migration.
         var state = _announced.Verify && Link.Extension >= Handshake.StateDigestVersion

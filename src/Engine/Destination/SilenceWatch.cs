@@ -14,7 +14,7 @@ sealed class SilenceWatch : IDisposable
     readonly Action _cut;
     readonly Timer _timer;
     readonly Lock _lock = new();
-    readonly WatchedTime _silence = new(Period);
+    WatchedTime _silence = new(Period);
     Allowance _allowed;
     long _heardBytes;
     volatile bool _hasCut;
@@ -27,7 +27,7 @@ sealed class SilenceWatch : IDisposable
     {
         (_heard, _cut) = (heard, cut);
         _allowed = new Allowance(firstWord, IsReset: false);
-        _timer = new Timer(_ => Check(), null, Period, Period);
+        _timer = EngineThread.Every(Period, Check, _ => _cut());
     }
 
     /// <summary>Whether it has cut the connection.</summary>

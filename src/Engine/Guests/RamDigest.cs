@@ -41,7 +41,7 @@ static class RamDigest
     public static void WarmUp()
     {
         if (Interlocked.Exchange(ref _isWarm, 1) != 0) return;
-        ThreadPool.UnsafeQueueUserWorkItem(static _ =>
+        Task.Run(static () =>
         {
             // More calls than the runtime needs to take a method for a busy one, and for its loops as well.
             var bytes = new byte[ChunkSize];
@@ -52,7 +52,7 @@ static class RamDigest
                 _ = bytes.AsSpan(0, bytes.Length - 1).ContainsAnyExcept((byte)0);
                 XxHash128.Hash(bytes, hash);
             }
-        }, null);
+        });
     }
 
     static void AppendBlock(XxHash128 total, RamBlock block)

@@ -21,6 +21,18 @@ public sealed record MigrationResult
     /// <summary>When it ended, UTC.</summary>
     public required DateTime Timestamp { get; init; }
 
+    /// <summary>Of a migration that can tell nothing else of itself.</summary>
+    internal static MigrationResult Failed(int id, string name, string destination, MigrationException error) => new()
+    {
+        Id = id,
+        Name = name,
+        State = MigrationStatus.Failed,
+        Location = error.Location ?? GuestLocation.InDoubt,
+        Destination = destination,
+        Timestamp = WallClock.Now,
+        Error = error,
+    };
+
     /// <summary>Passes over memory.</summary>
     public int Iterations { get; init; }
 

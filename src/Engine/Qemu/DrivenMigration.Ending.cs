@@ -50,6 +50,21 @@ sealed partial class DrivenMigration
                 _guest.PutInDoubt(_destination.ToString(), Settle);
                 break;
         }
+        if (end?.Status == MigrationStatus.Completed) AwaitRunState();
+    }
+
+    /// <summary>QEMU says completed a moment before its run state is postmigrate; whoever is told that it has ended finds that.</summary>
+    void AwaitRunState()
+    {
+        try
+        {
+            for (var clock = System.Diagnostics.Stopwatch.StartNew(); !_qmp.IsClosed && RunState() == QemuRunState.FinishMigrate && clock.Elapsed < ShortWait;)
+                Thread.Sleep(10);
+        }
+        catch (MigrationException)
+        {
+            // It can't be asked any more, and it has told how it ended.
+        }
     }
 
     // A destination that fails closes the link first, and says so or ends a moment later.

@@ -41,8 +41,11 @@ sealed partial class OutgoingMigration
             if (_runError is not null) throw _runError;
             _returnPath.Wait(Parameters.AnswerTimeout, ReturnPathType.Running, _endResume);
         }
-        catch (MigrationException e)
+#pragma warning disable CA1031 // Whatever it is, only the destination can say who has the guest.
+        catch (Exception thrown)
+#pragma warning restore CA1031
         {
+            var e = MigrationException.From(thrown, MigrationSide.Source, "The handover failed");
             // In postcopy a link that was lost is one to be made anew, whoever has the guest; but for one that was never taken.
             var outcome = _returnPath.Failure is null ? SettleAfterRun(e) : SettleOutcome.Discarded;
             if (outcome == SettleOutcome.Discarded) TakeBack();
@@ -68,10 +71,11 @@ sealed partial class OutgoingMigration
             CommandRecord.Write(_writer!, CommandType.Run);
             _writer!.Flush();
         }
-        catch (MigrationException e)
+#pragma warning disable CA1031 // Whether RUN has arrived is for the destination to say.
+        catch (Exception e)
+#pragma warning restore CA1031
         {
-            // Whether RUN has arrived is for the destination to say.
-            _runError = e;
+            _runError = MigrationException.From(e, MigrationSide.Source, "RUN could not be sent");
         }
     }
 

@@ -12,6 +12,7 @@ namespace PsMigrate.Engine.Source;
 sealed partial class OutgoingMigration
 {
     GuestLocation _location = GuestLocation.Source;
+    bool _isFinished;
 
     void Run()
     {
@@ -34,7 +35,7 @@ sealed partial class OutgoingMigration
         catch (Exception e)
 #pragma warning restore CA1031
         {
-            RecordFailure(IsLeftBehind ? Lost($"The source failed: {e.Message}", e) : e);
+            RecordFailure(IsLeftBehind ? LeftBehind(e) : e);
         }
         try
         {
@@ -45,10 +46,23 @@ sealed partial class OutgoingMigration
 #pragma warning restore CA1031
         {
             RecordFailure(e);
-            CloseConnection();
-            _guest.Unclaim(this);
         }
+        // Of a phase that could not even be entered.
+        Finish();
         Publish();
+    }
+
+    /// <summary>One of the things that have to be done at the end, whatever becomes of the others.</summary>
+    void Surely(Action work) => EngineThread.Guard(work, RecordFailure);
+
+    /// <summary>What it could not even tell of itself: whoever waits learns that it is over.</summary>
+    void FailWithoutEnd(Exception e)
+    {
+        var error = MigrationException.From(e, MigrationSide.Source, "The engine failed");
+        error.Location = _location;
+        Finish();
+        lock (_lock) _status = MigrationStatus.Failed;
+        _journal.EndWith(MigrationResult.Failed(Id, _guest.Name, _destination, error));
     }
 
     /// <summary>0: the connections. A destination of QEMU is silent until it has seen the header, and with channels until it has all of them.</summary>
@@ -225,13 +239,28 @@ sealed partial class OutgoingMigration
     /// <summary>8: migration_iteration_finish. Log off, connection closed, guest where it belongs.</summary>
     void Finish()
     {
+        if (_isFinished) return;
+        _isFinished = true;
+        Surely(StopClocks);
+        Surely(_ram.Cleanup);
+        Surely(PlaceGuest);
+        Surely(CloseConnection);
+        _guest.Unclaim(this);
+        if (_location == GuestLocation.Destination && _error is null && !_parameters.KeepSource) GuestRegistry.Remove(_guest);
+    }
+
+    void StopClocks()
+    {
         lock (_lock)
         {
             _timer?.Dispose();
             _watchdog?.Dispose();
             if (_error is not null && _status != MigrationStatus.Cancelling) MoveTo(MigrationStatus.Failing);
         }
-        _ram.Cleanup();
+    }
+
+    void PlaceGuest()
+    {
         switch (_location)
         {
             case GuestLocation.Source:
@@ -245,13 +274,10 @@ sealed partial class OutgoingMigration
                 _guest.PutInDoubt(_destination, _isPostcopy && HandsOverByRun ? TellGivenUp : _settle);
                 break;
             case GuestLocation.Lost:
-                _guest.LoseAtDestination(_destination);
+                _guest.LoseAtDestination(_destination, _mayRunThere);
                 GuestRegistry.TakePlaceBack(_guest);
                 break;
         }
-        CloseConnection();
-        _guest.Unclaim(this);
-        if (_location == GuestLocation.Destination && _error is null && !_parameters.KeepSource) GuestRegistry.Remove(_guest);
     }
 
     /// <summary>In peace when the destination has said its last word, which also means that nobody else reads; else at once.</summary>

@@ -87,8 +87,15 @@ sealed class NetworkRig : IDisposable
 
     public void Dispose()
     {
-        if (Rig.Outgoing?.Status == MigrationStatus.PostcopyPaused) Rig.Outgoing.GiveUp();
-        Rig.Dispose();
-        Network.Dispose();
+        try
+        {
+            if (Rig.Outgoing?.Status == MigrationStatus.PostcopyPaused) Rig.Outgoing.GiveUp();
+            Rig.Dispose();
+        }
+        finally
+        {
+            // Namespaces outlive the process.
+            Network.Dispose();
+        }
     }
 }

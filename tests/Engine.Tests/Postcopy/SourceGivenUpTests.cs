@@ -77,6 +77,42 @@ public sealed class SourceGivenUpTests
     }
 
     [Fact]
+    public void Given_up_at_another_receiver_it_may_still_run_at_the_right_one()
+    {
+        using var rig = new SourceRig();
+        rig.Parameters = rig.Parameters with { MaxPostcopyBandwidth = 1 };
+        rig.Fake.CutAt(PostcopyStep.Pages);
+        rig.Start();
+        rig.Await(MigrationStatus.PostcopyPaused);
+        rig.Fake.Instance = Guid.NewGuid();
+        rig.Outgoing.GiveUp();
+        Assert.True(rig.Guest.MayRunElsewhere);
+        Assert.Contains("may still run at fake", rig.Finish().Error!.Message, StringComparison.Ordinal);
+        Assert.Contains("end it there first", Failing.With(MigrationErrorId.GuestLost, () => rig.Guest.Resume()).Message, StringComparison.Ordinal);
+        rig.AssertLost();
+        Assert.False(rig.Guest.MayRunElsewhere);
+    }
+
+    [Fact]
+    public void Given_up_and_told_it_runs_nowhere_else()
+    {
+        using var rig = new SourceRig();
+        rig.Parameters = rig.Parameters with { MaxPostcopyBandwidth = 1 };
+        rig.Fake.CutAt(PostcopyStep.Pages).At(PostcopyStep.Join, link =>
+        {
+            link.Answer(PostcopyStep.Join);
+            link.Say(ReturnPathMessage.Failure(MigrationErrorId.GuestLost, "given up"), ReturnPathMessage.Shut(1));
+            link.WaitForEnd();
+        }, link: 1);
+        rig.Start();
+        rig.Await(MigrationStatus.PostcopyPaused);
+        rig.Outgoing.GiveUp();
+        Assert.Equal((GuestState.Lost, false), (rig.Guest.State, rig.Guest.MayRunElsewhere));
+        rig.AssertLost();
+        Assert.DoesNotContain("end it there first", rig.Outgoing.Result!.Error!.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Given_up_when_it_is_whole_there_it_has_completed()
     {
         using var rig = new SourceRig();

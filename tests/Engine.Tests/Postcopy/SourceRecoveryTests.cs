@@ -116,19 +116,26 @@ public sealed class SourceRecoveryTests
     }
 
     [Fact]
-    public void Another_receiver_at_the_address_means_that_the_guest_is_gone()
+    public void Another_receiver_at_the_address_is_refused_and_the_right_one_may_come_back()
     {
         using var rig = new SourceRig();
         rig.Parameters = rig.Parameters with { MaxPostcopyBandwidth = 1 };
         rig.Fake.CutAt(PostcopyStep.Pages);
         rig.Start();
         rig.Await(MigrationStatus.PostcopyPaused);
+        var right = rig.Fake.Instance;
         rig.Fake.Instance = Guid.NewGuid();
-        // At another address it says nothing of the one that has the guest.
-        Failing.With(MigrationErrorId.DestinationRefused, () => rig.Outgoing.Recover("tcp:127.0.0.1:1"));
-        Assert.Equal(MigrationStatus.PostcopyPaused, rig.Outgoing.Status);
-        Failing.With(MigrationErrorId.GuestLost, () => rig.Outgoing.Recover(null));
-        rig.AssertLost();
+        foreach (var address in new[] { "tcp:127.0.0.1:1", null })
+        {
+            var error = Failing.With(MigrationErrorId.DestinationRefused, () => rig.Outgoing.Recover(address));
+            Assert.Equal((MigrationSide.Destination, GuestLocation.Destination), (error.Side, error.Location));
+            Assert.Equal((MigrationStatus.PostcopyPaused, GuestState.FinishMigrate), (rig.Outgoing.Status, rig.Guest.State));
+            Assert.Null(rig.Outgoing.Result);
+        }
+        rig.Fake.Instance = right;
+        rig.Outgoing.SetLimits(new MigrationLimits(MaxPostcopyBandwidth: 0));
+        rig.Outgoing.Recover(null);
+        rig.FinishWell();
     }
 
     [Fact]
