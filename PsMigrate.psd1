@@ -12,8 +12,8 @@
     CompatiblePSEditions = @('Core')
 
     FormatsToProcess     = @(
-        'PsMigrate.Guests.Format.ps1xml', 'PsMigrate.Migrations.Format.ps1xml', 'PsMigrate.Receivers.Format.ps1xml',
-        'PsMigrate.Streams.Format.ps1xml', 'PsMigrate.Policies.Format.ps1xml')
+        'PsMigrate.Guests.Format.ps1xml', 'PsMigrate.Migrations.Format.ps1xml', 'PsMigrate.Forecasts.Format.ps1xml',
+        'PsMigrate.Receivers.Format.ps1xml', 'PsMigrate.Streams.Format.ps1xml', 'PsMigrate.Policies.Format.ps1xml')
     TypesToProcess       = @('PsMigrate.Types.ps1xml')
 
     # Explicit, so that PowerShell can load the module by a command's name without opening the assembly.
@@ -28,6 +28,7 @@
         'Connect-MigrationGuest'
         'Disconnect-MigrationGuest'
         'Measure-GuestDirtyRate'
+        'Test-VmMigration'
         'New-MigrationPolicy'
         'Start-VmMigration'
         'Get-MigrationState'

@@ -20,7 +20,7 @@ static class Program
         new ZerosQuestion(), new CompressionQuestion(), new DirtyingQuestion(), new BusyQuestion(), new MixedQuestion(), new LocalQuestion(),
         new BitmapQuestion(),
         new DirtyLogQuestion(), new PostcopyCheckQuestion(), new RatesQuestion(), new HostedQuestion(), new XbzrleQuestion(), new LargeQuestion(),
-        new SwitchoverQuestion(), new TlsQuestion(),
+        new SwitchoverQuestion(), new TlsQuestion(), new ForecastQuestion(),
     ];
 
     static int Main(string[] args)

@@ -70,6 +70,17 @@ public static class Figures
     /// <summary>How long each vCPU was held back, in one line.</summary>
     public static string Throttled(IEnumerable<TimeSpan> times) => string.Join(", ", times.Select((time, cpu) => $"vCPU {cpu} {Time(time)}"));
 
+    /// <summary>A line for each point of a curve, for example <c>100 ms: 9.8 MB (9.1 MB to 10.4 MB in 32 windows)</c>.</summary>
+    public static string Curve(DirtyCurve? curve) => string.Join('\n', (curve?.Points ?? []).Select(point =>
+        $"{Time(point.Interval)}: {Size(point.Bytes)}{(point.Samples == 1 ? "" : $" ({Size(point.LeastBytes)} to {Size(point.MostBytes)} in {point.Samples} windows)")}"));
+
+    /// <summary>The working set in megabytes; only that it is more than what was seen, where that is all there is to say.</summary>
+    public static string WorkingSet(GuestDirtyRate rate) =>
+        rate.WorkingSet is { } bytes ? Megabytes(bytes) : $"> {Megabytes(rate.WrittenBytes)}";
+
+    /// <summary>A share of 0 to 1, for example <c>12.5 %</c>.</summary>
+    public static string Percent(double share) => string.Create(CultureInfo.InvariantCulture, $"{share * 100:0.#} %");
+
     /// <summary>Any other figure, for columns.</summary>
     public static string Number(double value) => value.ToString("N1", CultureInfo.InvariantCulture);
 

@@ -110,12 +110,6 @@ public abstract partial class Guest
     /// </summary>
     public abstract void Resume(bool force = false);
 
-    /// <summary>
-    /// Begins to measure how fast it dirties memory. Throws InvalidParameter, GuestBusy, UnsupportedByGuest, RequiresKvm,
-    /// UnsupportedByQemu.
-    /// </summary>
-    public abstract DirtyRateMeasurement MeasureDirtyRate(DirtyRateOptions options);
-
     /// <summary>Gives up what is held for it. Throws GuestBusy.</summary>
     internal abstract void Remove();
 

@@ -41,16 +41,28 @@ public sealed record GuestDirtyRate
     /// <summary>How it was measured.</summary>
     public DirtyRateMode Mode { get; init; }
 
-    /// <summary>For how long it was measured: a little longer than asked, where that is known.</summary>
+    /// <summary>For how long <see cref="DirtyRate"/> was measured: the longest interval of the curve.</summary>
     public TimeSpan Duration { get; init; }
 
     /// <summary>Bytes per second: pages that were written at least once, times the size of a page.</summary>
     public double DirtyRate { get; init; }
 
-    /// <summary>Of each vCPU; empty where that is not known (all modes but DirtyRing).</summary>
+    /// <summary>Of each vCPU; empty where that is not known (PageSampling, DirtyBitmap of a QEMU).</summary>
     public VcpuDirtyRate[] Vcpus { get; init; } = [];
 
-    /// <summary>QEMU's own figures; null where no QEMU measured.</summary>
+    /// <summary>Distinct memory dirtied against the interval; null where it was not measured.</summary>
+    public DirtyCurve? Curve { get; init; }
+
+    /// <summary>Distinct pages that were dirtied in the longest interval, bytes: what of the writable working set was seen.</summary>
+    public long WrittenBytes { get; init; }
+
+    /// <summary>
+    /// The writable working set, bytes: where the curve ends, when it has flattened so far that a good half of that was seen. Null while
+    /// it still rises too steeply to say.
+    /// </summary>
+    public long? WorkingSet { get; init; }
+
+    /// <summary>QEMU's own figures, of the longest interval; null where no QEMU measured.</summary>
     public QemuDirtyRate? Qemu { get; init; }
 
     /// <summary>When it was known.</summary>

@@ -165,6 +165,9 @@ public sealed record MigrationParameters
     /// <summary>How a guest of ours is written to <c>file:</c> and <c>exec:</c>.</summary>
     public GuestFileFormat Format { get; init; }
 
+    /// <summary>What a forecast promised, for the result to show beside what came; null where there was none.</summary>
+    public MigrationPromise? Promise { get; init; }
+
     /// <summary>With whom and as whom this end speaks TLS, over tcp: and unix: and for guests of this process; null is plain.</summary>
     public TlsOptions? Tls { get; init; }
 

@@ -54,6 +54,9 @@ public sealed record MigrationResult
     /// <summary>How long it stood still.</summary>
     public TimeSpan Downtime => DowntimeParts.Total;
 
+    /// <summary>What a forecast promised; null where none was made.</summary>
+    public MigrationPromise? Promised { get; init; }
+
     /// <summary>What it cost the guest to run before its memory was there, as the destination tells; null without postcopy, or not told.</summary>
     public PostcopyFigures? Postcopy { get; init; }
 

@@ -186,6 +186,7 @@ sealed partial class DrivenMigration
                 TotalTime = _info.TotalTime is { Ticks: > 0 } time ? time : _phases.Elapsed,
                 SetupTime = _info.SetupTime ?? TimeSpan.Zero,
                 MaxDowntime = _parameters.MaxDowntime,
+                Promised = _parameters.Promise,
                 DowntimeParts = Downtime(),
                 Error = _error,
             };

@@ -1,66 +1,66 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
+using System.Diagnostics;
+using PsMigrate.Engine.Convergence;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
-using PsMigrate.Engine.Qmp;
 
 namespace PsMigrate.Engine.Qemu;
 
-/// <summary>A dirty rate that a QEMU measures: it is asked until it knows.</summary>
-sealed class QemuDirtyRateMeasurement(QemuGuest guest, DirtyRateMode mode, TimeSpan duration, JsonObject asked)
+/// <summary>
+/// The dirty curve of a QEMU's guest. QEMU measures one interval at a time and looks at the guest at its beginning and its end only, so
+/// they are measured one after another, each at another time of the guest's.
+/// </summary>
+sealed class QemuDirtyRateMeasurement(
+    QemuGuest guest, TimeSpan duration, TimeSpan[] intervals, QemuDirtyRateInterval first, Func<TimeSpan, QemuDirtyRateInterval> next)
     : DirtyRateMeasurement(guest, duration)
 {
-    const double Mebibyte = 1 << 20;
+    readonly List<GuestDirtyRate> _measured = [];
+    QemuDirtyRateInterval _running = first;
 
-    // Comparing the samples of a large guest takes a while after the time is over.
-    static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
-
-    // Whoever waits may want to stop.
-    static readonly TimeSpan Limit = TimeSpan.FromMilliseconds(500);
-
-    readonly JsonObject? _unit = asked["calc-time-unit"] is { } unit ? new() { ["calc-time-unit"] = unit.DeepClone() } : null;
-
-    private protected override GuestDirtyRate? Collect(TimeSpan wait)
+    /// <summary>
+    /// What is measured in so much time: each interval twice as long as the one before, and the last one as long as is left, half again as
+    /// long or longer.
+    /// </summary>
+    /// <param name="duration">Of all of them.</param>
+    /// <param name="shortest">What the QEMU can measure.</param>
+    public static TimeSpan[] Split(TimeSpan duration, TimeSpan shortest)
     {
-        if (Ask() is { } answer && answer.Text("status") == "measured") return Result(answer);
-        if (Clock.Elapsed > Duration + Patience)
-            throw new MigrationException(MigrationErrorId.QmpTimeout, MigrationSide.Link,
-                $"QEMU at {guest.Uri} had not measured the dirty rate of guest {guest.Name} {Patience.TotalSeconds:0} s after its time was over.");
-        Thread.Sleep(wait);
-        return null;
+        List<TimeSpan> intervals = [];
+        for (var next = shortest; duration >= 2.5 * next; next *= 2)
+        {
+            intervals.Add(next);
+            duration -= next;
+        }
+        return [.. intervals, duration];
     }
 
-    JsonElement? Ask()
+    /// <inheritdoc/>
+    public override GuestDirtyRate? TryFinish(TimeSpan wait)
     {
-        try
+        for (var clock = Stopwatch.StartNew(); ; _running = next(intervals[_measured.Count]))
         {
-            return guest.Qmp.Execute("query-dirty-rate", _unit?.DeepClone().AsObject(), Limit);
-        }
-        catch (MigrationException error) when (error.Id == MigrationErrorId.QmpTimeout && !guest.Qmp.IsClosed)
-        {
-            return null;
+            var left = wait - clock.Elapsed;
+            if (_running.TryFinish(left < TimeSpan.Zero ? TimeSpan.Zero : left) is not { } rate) return null;
+            _measured.Add(rate);
+            if (_measured.Count == intervals.Length) return Result(rate);
         }
     }
 
-    GuestDirtyRate Result(JsonElement answer)
+    GuestDirtyRate Result(GuestDirtyRate longest)
     {
-        if (answer.Number("dirty-rate") is not { } rate)
-            throw new MigrationException(MigrationErrorId.QmpProtocolError, MigrationSide.Link,
-                $"QEMU at {guest.Uri} has measured a dirty rate and does not tell it.");
-        return new()
+        var curve = new DirtyCurve
         {
-            Name = guest.Name, Host = guest.Host, Mode = mode, Duration = Time(answer), DirtyRate = Math.Max(0, rate) * Mebibyte,
-            Vcpus = [.. answer.Field("vcpu-dirty-rate").Items().Select(Vcpu).OfType<VcpuDirtyRate>()],
-            Qemu = new("measured", rate, answer.Number("start-time") ?? 0, answer.Number("calc-time") ?? 0,
-                answer.Text("calc-time-unit") ?? "second", answer.Number("sample-pages") ?? 0, answer.Text("mode") ?? ""),
+            Points = [.. _measured.Select(PointOf).OrderBy(point => point.Interval)],
+            TotalBytes = guest.MemorySize, UsedBytes = guest.MemorySize,
+        };
+        return longest with
+        {
+            Curve = curve, WrittenBytes = (long)PointOf(longest).Bytes, WorkingSet = (long?)new DirtyCurveReading(curve).WorkingSet,
         };
     }
 
-    // In milliseconds QEMU tells how long it really was; in seconds that would say less than what was asked.
-    TimeSpan Time(JsonElement answer) => (_unit is null ? null : answer.Milliseconds("calc-time")) ?? Duration;
-
-    static VcpuDirtyRate? Vcpu(JsonElement from) =>
-        from.Number("id") is { } id and >= 0 and <= int.MaxValue && from.Number("dirty-rate") is { } rate
-            ? new((int)id, Math.Max(0, rate) * Mebibyte)
-            : null;
+    DirtyCurvePoint PointOf(GuestDirtyRate rate)
+    {
+        var bytes = Math.Min(guest.MemorySize, rate.DirtyRate * rate.Duration.TotalSeconds);
+        return new(rate.Duration, bytes, bytes, bytes, 1);
+    }
 }

@@ -13,28 +13,24 @@ public sealed partial class QemuGuest
     static readonly Version HasModes = new(6, 2);
     static readonly Version CountsMilliseconds = new(8, 2);
 
+    // MIN_CALC_TIME_MS, and before that MIN_FETCH_DIRTYRATE_TIME_SEC.
+    static readonly TimeSpan ShortestInterval = TimeSpan.FromMilliseconds(50);
+    static readonly TimeSpan ShortestInSeconds = TimeSpan.FromSeconds(1);
+
     /// <summary>
-    /// Has QEMU begin to measure. Throws InvalidParameter, RequiresKvm, UnsupportedByQemu, GuestBusy where QEMU measures already, or
-    /// a migration of ours reads the dirty log that this would, and what QMP throws.
+    /// Has QEMU begin to measure the first of several intervals. Throws InvalidParameter, RequiresKvm, UnsupportedByQemu, GuestBusy where
+    /// QEMU measures already, or a migration of ours reads the dirty log that this would, and what QMP throws.
     /// </summary>
-    public override DirtyRateMeasurement MeasureDirtyRate(DirtyRateOptions options)
+    public DirtyRateMeasurement MeasureDirtyRate(DirtyRateOptions options)
     {
         options.Validate();
-        var mode = options.Mode ?? DirtyRateMode.PageSampling;
         Require(MeasuresDirtyRate, "Measuring a dirty rate");
-        var arguments = Time(options.Duration);
-        if (options.SamplePages is { } pages)
-        {
-            Require(TakesSamplePages, "SamplePages");
-            arguments["sample-pages"] = pages;
-        }
-        if (mode != DirtyRateMode.PageSampling)
-        {
-            CheckLog(mode);
-            arguments["mode"] = NameOf(mode);
-        }
-        Begin(arguments);
-        return new QemuDirtyRateMeasurement(this, mode, options.Duration, arguments);
+        if (options.SamplePages is not null) Require(TakesSamplePages, "SamplePages");
+        if (options.Mode is DirtyRateMode.DirtyBitmap or DirtyRateMode.DirtyRing) CheckLog(options.Mode.Value);
+        CheckTime(options.Duration);
+        var intervals = QemuDirtyRateMeasurement.Split(options.Duration, QemuVersion < CountsMilliseconds ? ShortestInSeconds : ShortestInterval);
+        var first = BeginBest(options, intervals[0]);
+        return new QemuDirtyRateMeasurement(this, options.Duration, intervals, first, interval => Begin(first.Mode, options, interval));
     }
 
     /// <summary>page-sampling, dirty-bitmap or dirty-ring.</summary>
@@ -45,13 +41,12 @@ public sealed partial class QemuGuest
         _ => "page-sampling",
     };
 
-    // Whole seconds need no unit, so that all versions understand them.
-    JsonObject Time(TimeSpan duration)
+    void CheckTime(TimeSpan duration)
     {
-        if (duration.Ticks % TimeSpan.TicksPerSecond == 0) return new() { ["calc-time"] = (long)duration.TotalSeconds };
-        Require(CountsMilliseconds, "A time that is not whole seconds");
-        return new() { ["calc-time"] = (long)duration.TotalMilliseconds, ["calc-time-unit"] = "millisecond" };
+        if (!IsWholeSeconds(duration)) Require(CountsMilliseconds, "A time that is not whole seconds");
     }
+
+    static bool IsWholeSeconds(TimeSpan duration) => duration.Ticks % TimeSpan.TicksPerSecond == 0;
 
     // Asked for them on TCG, 7.2 dies of a segmentation fault, and later ones count nothing.
     void CheckLog(DirtyRateMode mode)
@@ -66,8 +61,32 @@ public sealed partial class QemuGuest
                 $"Guest {Name} is being migrated, which reads the dirty log that mode {mode} would count in.");
     }
 
-    void Begin(JsonObject arguments)
+    /// <summary>The mode that was asked for; else the best that QEMU has: with a dirty ring it refuses the bitmap, and without one the ring.</summary>
+    QemuDirtyRateInterval BeginBest(DirtyRateOptions options, TimeSpan interval)
     {
+        if (options.Mode is { } asked) return Begin(asked, options, interval);
+        if (options.SamplePages is null && QemuVersion >= HasModes && Accelerator == Kvm && !IsBusy)
+            foreach (var mode in (ReadOnlySpan<DirtyRateMode>)[DirtyRateMode.DirtyBitmap, DirtyRateMode.DirtyRing])
+                if (TryBegin(mode, options, interval) is { } begun) return begun;
+        return Begin(DirtyRateMode.PageSampling, options, interval);
+    }
+
+    QemuDirtyRateInterval? TryBegin(DirtyRateMode mode, DirtyRateOptions options, TimeSpan interval)
+    {
+        try
+        {
+            return Begin(mode, options, interval);
+        }
+        catch (MigrationException error) when (error.Id == MigrationErrorId.QemuRefused)
+        {
+            return null;
+        }
+    }
+
+    QemuDirtyRateInterval Begin(DirtyRateMode mode, DirtyRateOptions options, TimeSpan interval)
+    {
+        if (mode != DirtyRateMode.PageSampling) CheckLog(mode);
+        var arguments = Arguments(mode, options.SamplePages, interval);
         try
         {
             Qmp.Execute("calc-dirty-rate", arguments);
@@ -78,6 +97,18 @@ public sealed partial class QemuGuest
             throw new MigrationException(MigrationErrorId.GuestBusy, MigrationSide.User,
                 $"The dirty rate of guest {Name} is being measured already.", error);
         }
+        return new QemuDirtyRateInterval(this, mode, interval, arguments);
+    }
+
+    // Whole seconds need no unit, and sampling no mode, so that all versions understand them.
+    static JsonObject Arguments(DirtyRateMode mode, int? samplePages, TimeSpan interval)
+    {
+        var isWhole = IsWholeSeconds(interval);
+        var arguments = new JsonObject { ["calc-time"] = (long)(isWhole ? interval.TotalSeconds : interval.TotalMilliseconds) };
+        if (!isWhole) arguments["calc-time-unit"] = "millisecond";
+        if (samplePages is { } pages) arguments["sample-pages"] = pages;
+        if (mode != DirtyRateMode.PageSampling) arguments["mode"] = NameOf(mode);
+        return arguments;
     }
 
     void Require(Version since, string what)

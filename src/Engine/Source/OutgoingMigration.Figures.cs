@@ -175,6 +175,7 @@ sealed partial class OutgoingMigration
                 TotalTime = _phases.Elapsed,
                 SetupTime = _setupTime,
                 MaxDowntime = _parameters.MaxDowntime,
+                Promised = _parameters.Promise,
                 // A guest that stood anyway was not kept from anything.
                 DowntimeParts = _guestRan ? _downtime.Parts : DowntimeParts.Zero,
                 SourceDigest = _sourceDigest,

@@ -22,7 +22,7 @@ public sealed partial class StartVmMigrationCommand
     public string[] Name { get; set; } = [];
 
     /// <summary>The host on which to look for the names.</summary>
-    [Parameter(ParameterSetName = ByName, HelpMessage = "Only guests on this host; wildcards are allowed. All hosts by default.")]
+    [Parameter(ParameterSetName = ByName, ValueFromPipelineByPropertyName = true, HelpMessage = "Only guests on this host; wildcards are allowed. All hosts by default.")]
     [SupportsWildcards]
     [ValidateNotNullOrEmpty]
     [ArgumentCompleter(typeof(HostNameCompleter))]
@@ -46,7 +46,7 @@ public sealed partial class StartVmMigrationCommand
     public string Destination { get; set; } = "";
 
     /// <summary>How long a guest may stand still.</summary>
-    [Parameter(HelpMessage = "How long a guest may stand still: a TimeSpan, text such as 300ms, or a number of milliseconds; 1 ms to "
+    [Parameter(ValueFromPipelineByPropertyName = true, HelpMessage = "How long a guest may stand still: a TimeSpan, text such as 300ms, or a number of milliseconds; 1 ms to "
             + "2000 s. "
         + "300 ms by default.")]
     [Duration(BareNumber.Milliseconds)]
@@ -54,7 +54,7 @@ public sealed partial class StartVmMigrationCommand
     public TimeSpan? MaxDowntime { get; set; }
 
     /// <summary>What the link may carry.</summary>
-    [Parameter(HelpMessage = "Most bytes per second to send for each guest: a number (100MB), or text such as 100MB/s or 1Gbit/s. No "
+    [Parameter(ValueFromPipelineByPropertyName = true, HelpMessage = "Most bytes per second to send for each guest: a number (100MB), or text such as 100MB/s or 1Gbit/s. No "
             + "limit by default.")]
     [Size(IsRate = true)]
     [Alias("max-bandwidth")]
@@ -111,7 +111,7 @@ public sealed partial class StartVmMigrationCommand
         var parameters = new MigrationParameters
         {
             MaxBandwidth = MaxBandwidth, Timeout = Timeout, Verify = Verify, KeepSource = KeepSource,
-            PauseBeforeSwitchover = PauseBeforeSwitchover, Means = Means, Format = Format, Tls = _tls,
+            PauseBeforeSwitchover = PauseBeforeSwitchover, Means = Means, Format = Format, Tls = _tls, Promise = Promise,
         };
         parameters = WithPolicy(WithPostcopy(WithQemu(parameters)));
         // Not given is the engine's default, which is written down only there.

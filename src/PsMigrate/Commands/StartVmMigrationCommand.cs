@@ -83,7 +83,7 @@ public sealed partial class StartVmMigrationCommand : EngineCmdlet, IDisposable
             throw new MigrationException(MigrationErrorId.GuestBusy, MigrationSide.User,
                 $"Guest {guest.Name} is to be migrated twice at once.");
         var parameters = WithTls(guest, Parameters());
-        var intention = Intention(guest, destination, parameters);
+        var intention = Intention(guest, destination, parameters) + Outlook(guest, destination, parameters);
         if (ShouldProcess(intention, intention + " Go on?", "Migrate a guest")) _requests.Add(new MigrationRequest(guest, destination, parameters));
     }
 

@@ -18,6 +18,7 @@ public sealed partial class ArrowTests
         ["Qmp"] = ["Transport", "Model"],
         ["VmState"] = ["Protocol", "Guests", "Model"],
         ["Ram"] = ["Transport", "Protocol", "Guests", "Model"],
+        ["Measuring"] = ["Ram", "Guests", "Convergence", "Model"],
         ["Streams"] = ["VmState", "Ram", "Transport", "Protocol", "Guests", "Model"],
         ["Files"] = ["Ram", "VmState", "Transport", "Protocol", "Guests", "Model"],
         ["Source"] = ["Qmp", "Ram", "VmState", "Transport", "Protocol", "Guests", "Convergence", "Journal", "Model"],
@@ -87,7 +88,7 @@ public sealed partial class ArrowTests
             .SelectMany(line => Namespace().Matches(Text().Replace(line, "\"\"")).Select(match => (match.Groups[1].Value, line.Trim())));
 
     /// <summary>In a using, in full, or shortened by the namespaces that all share (some of which are names of members too).</summary>
-    [GeneratedRegex(@"(?:\bEngine\.(?=\w+(?:\.[A-Z]|;))|(?<![\w.])(?!Ram|Source|Destination)(?=\w+\.[A-Z]))(Model|Journal|Convergence|Guests|Protocol|Transport|Qmp|VmState|Ram|Streams|Files|Source|Destination|Qemu)\b")]
+    [GeneratedRegex(@"(?:\bEngine\.(?=\w+(?:\.[A-Z]|;))|(?<![\w.])(?!Ram|Source|Destination)(?=\w+\.[A-Z]))(Model|Journal|Convergence|Guests|Protocol|Transport|Qmp|VmState|Ram|Measuring|Streams|Files|Source|Destination|Qemu)\b")]
     private static partial Regex Namespace();
 
     [GeneratedRegex(@"^ +(\w+) --> (\w+)\r?$", RegexOptions.Multiline)]

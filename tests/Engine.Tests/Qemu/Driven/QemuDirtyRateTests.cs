@@ -11,9 +11,11 @@ namespace PsMigrate.Engine.Tests.Qemu.Driven;
 public sealed class QemuDirtyRateTests : IDisposable
 {
     static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
+    static readonly TimeSpan Fifty = TimeSpan.FromMilliseconds(50);
 
     readonly List<FakeQemu> _qemus = [];
     readonly List<QemuGuest> _guests = [];
+    readonly List<JsonObject> _asked = [];
     JsonObject? _calc;
     JsonObject? _query;
 
@@ -42,7 +44,7 @@ public sealed class QemuDirtyRateTests : IDisposable
     public void Whole_seconds_are_asked_as_all_versions_know_them()
     {
         var guest = Guest(7, 2, kvm: false, """{"status":"measured","dirty-rate":-3,"mode":"page-sampling","start-time":7,"calc-time":1,"sample-pages":600}""");
-        var rate = Measure(guest, new() { SamplePages = 600 });
+        var rate = Measure(guest, new() { Duration = Second, SamplePages = 600 });
         Assert.Equal("""{"calc-time":1,"sample-pages":600}""", _calc!.ToJsonString());
         Assert.Empty(_query!);
         Assert.Equal((0.0, Second, "second"), (rate.DirtyRate, rate.Duration, rate.Qemu!.CalcTimeUnit));
@@ -79,7 +81,8 @@ public sealed class QemuDirtyRateTests : IDisposable
         var guest = Guest(8, 2, kvm: true, """{"status":"measured","dirty-rate":1}""");
         guest.Claim(this);
         Failing.With(MigrationErrorId.GuestBusy, () => guest.MeasureDirtyRate(new() { Mode = DirtyRateMode.DirtyBitmap }));
-        Assert.Equal(1 << 20, Measure(guest, new()).DirtyRate);
+        Assert.Equal(1 << 20, Measure(guest, new() { Duration = Fifty }).DirtyRate);
+        Assert.False(_calc!.ContainsKey("mode"));
         guest.Unclaim(this);
     }
 
@@ -134,6 +137,78 @@ public sealed class QemuDirtyRateTests : IDisposable
         Failing.With(MigrationErrorId.QmpProtocolError, () => Measure(guest, new() { Duration = TimeSpan.FromMilliseconds(50) }));
     }
 
+    [Theory]
+    [InlineData(7, 1, "1")]
+    [InlineData(7, 2, "2")]
+    [InlineData(7, 3, "1 2")]
+    [InlineData(7, 4, "1 3")]
+    [InlineData(7, 6, "1 2 3")]
+    [InlineData(7, 15, "1 2 4 8")]
+    [InlineData(9, 1, "50 100 200 650")]
+    [InlineData(9, 0.05, "50")]
+    [InlineData(9, 3, "50 100 200 400 800 1450")]
+    public void A_time_is_shared_out_to_intervals_of_which_each_is_twice_as_long(int major, double duration, string intervals)
+    {
+        var shortest = major < 8 ? Second : Fifty;
+        var split = QemuDirtyRateMeasurement.Split(TimeSpan.FromSeconds(duration), shortest);
+        Assert.Equal(intervals, string.Join(' ', split.Select(one => major < 8 ? one.TotalSeconds : one.TotalMilliseconds)));
+        Assert.Equal(TimeSpan.FromSeconds(duration), split.Aggregate((a, b) => a + b));
+    }
+
+    [Fact]
+    public void A_curve_is_measured_one_interval_after_another()
+    {
+        var guest = Guest(8, 2, kvm: false, "{}");
+        long[] rates = [40, 35, 30, 12];
+        _qemus[0].Server.Commands["query-dirty-rate"] = arguments => JsonNode.Parse(
+            $$"""{"status":"measured","dirty-rate":{{rates[_asked.Count - 1]}},"calc-time":{{_calc!["calc-time"]!.GetValue<long>() + 1}},"calc-time-unit":"millisecond"}""");
+        var rate = Measure(guest, new() { Duration = Second });
+        Assert.Equal([50, 100, 200, 650], _asked.Select(asked => asked["calc-time"]!.GetValue<long>()));
+        var curve = rate.Curve!;
+        Assert.Equal([51, 101, 201, 651], curve.Points.Select(point => point.Interval.TotalMilliseconds));
+        Assert.Equal(rates.Zip([0.051, 0.101, 0.201, 0.651], (each, time) => each * (1 << 20) * time), curve.Points.Select(point => point.Bytes), (a, b) => Math.Abs(a - b) < 1);
+        Assert.Equal((guest.MemorySize, guest.MemorySize, null, null, null),
+            (curve.TotalBytes, curve.UsedBytes, curve.ZeroShare, curve.CompressedShare, curve.DeltaShare));
+        // The figures of the longest.
+        Assert.Equal((12.0 * (1 << 20), 651.0, 12L), (rate.DirtyRate, rate.Duration.TotalMilliseconds, rate.Qemu!.DirtyRate));
+        Assert.Equal((long)curve.Points[^1].Bytes, rate.WrittenBytes);
+        Assert.NotNull(rate.WorkingSet);
+    }
+
+    [Fact]
+    public void More_than_the_memory_is_never_dirtied()
+    {
+        var guest = Guest(8, 2, kvm: false, """{"status":"measured","dirty-rate":1000000}""");
+        var rate = Measure(guest, new() { Duration = Fifty });
+        Assert.Equal((guest.MemorySize, 1), (rate.WrittenBytes, rate.Curve!.Points.Length));
+    }
+
+    [Theory]
+    [InlineData(DirtyRateMode.DirtyBitmap, "")]
+    [InlineData(DirtyRateMode.DirtyRing, "dirty-bitmap")]
+    [InlineData(DirtyRateMode.PageSampling, "dirty-bitmap dirty-ring")]
+    public void On_KVM_the_best_mode_is_taken_that_QEMU_does_not_refuse(DirtyRateMode expected, string refused)
+    {
+        var guest = Guest(8, 2, kvm: true, """{"status":"measured","dirty-rate":1}""");
+        _qemus[0].Server.Commands["calc-dirty-rate"] = arguments =>
+        {
+            _asked.Add(arguments.DeepClone().AsObject());
+            var mode = _asked[^1]["mode"]?.GetValue<string>();
+            return mode is not null && refused.Split(' ').Contains(mode) ? throw new QmpRefusal($"mode {mode} is not enabled") : new JsonObject();
+        };
+        Assert.Equal(expected, Measure(guest, new() { Duration = 3 * Fifty }).Mode);
+        // Once it is known, no other one is tried.
+        Assert.Equal(refused.Length == 0 ? 2 : refused.Split(' ').Length + 2, _asked.Count);
+        Assert.Equal(_asked[^1]["mode"]?.GetValue<string>(), _asked[^2]["mode"]?.GetValue<string>());
+    }
+
+    [Fact]
+    public void Who_asks_for_sampled_pages_gets_them_on_KVM_too()
+    {
+        var guest = Guest(8, 2, kvm: true, """{"status":"measured","dirty-rate":1}""");
+        Assert.Equal(DirtyRateMode.PageSampling, Measure(guest, new() { Duration = Fifty, SamplePages = 1024 }).Mode);
+    }
+
     QemuGuest Guest(int major, int minor, bool kvm, string answer)
     {
         var qemu = new FakeQemu(major, minor) { IsKvm = kvm };
@@ -141,6 +216,7 @@ public sealed class QemuDirtyRateTests : IDisposable
         qemu.Server.Commands["calc-dirty-rate"] = arguments =>
         {
             _calc = arguments.DeepClone().AsObject();
+            _asked.Add(_calc);
             return new JsonObject();
         };
         qemu.Server.Commands["query-dirty-rate"] = arguments =>

@@ -1,0 +1,45 @@
+using PsMigrate.Engine.Model;
+
+namespace PsMigrate.Engine.Convergence;
+
+/// <summary>When a simulated sender keeps pages and sends differences of them: <see cref="MeansRule"/> in figures of a whole pass. Pure.</summary>
+sealed class DifferencesModel(PrecopyScenario scenario)
+{
+    // As in MeansRule.
+    const double BusyShare = 0.3;
+    const double LeastGain = 0.05;
+
+    /// <summary>Whether they are in use.</summary>
+    public bool AreUsed { get; private set; }
+
+    /// <summary>In the first pass, once a window: only where a limit binds.</summary>
+    public void LookInFirstPass(SweptMemory memory, double now, double bandwidth, double threshold)
+    {
+        if (AreUsed || scenario.Differences != DifferencesUse.Adaptive || !BottleneckRule.IsCapped(bandwidth, scenario.MaxBandwidth)) return;
+        var (again, left) = memory.Peek(now);
+        if (again > threshold && left <= MeansRule.MostCache && Pays(isCapped: true)) Begin(memory);
+    }
+
+    /// <summary>After each pass.</summary>
+    public void LookAfterPass(SweptMemory memory, double dirty, double dirtyRate, double bandwidth, double threshold, bool isFirst)
+    {
+        if (AreUsed || dirty <= threshold) return;
+        if (scenario.Differences == DifferencesUse.Asked && isFirst) Begin(memory);
+        if (scenario.Differences != DifferencesUse.Adaptive) return;
+        var isCapped = BottleneckRule.IsCapped(bandwidth, scenario.MaxBandwidth);
+        if ((isCapped || dirtyRate >= BusyShare * bandwidth) && Pays(isCapped)) Begin(memory);
+    }
+
+    void Begin(SweptMemory memory)
+    {
+        AreUsed = true;
+        memory.KeepsPages = true;
+    }
+
+    /// <summary>Under a limit the looking costs no time; else it must take less than what it saves.</summary>
+    bool Pays(bool isCapped)
+    {
+        var saved = scenario.Shares.Fresh - scenario.Shares.Again;
+        return isCapped ? saved >= LeastGain : saved / scenario.Bandwidth >= 1 / scenario.Sender.SmallPages;
+    }
+}

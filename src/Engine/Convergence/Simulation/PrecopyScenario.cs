@@ -1,0 +1,87 @@
+using PsMigrate.Engine.Model;
+
+namespace PsMigrate.Engine.Convergence;
+
+/// <summary>What a page takes on the wire, as a share of its size.</summary>
+/// <param name="Zero">Of the memory in use what is zero, and goes as a few bytes.</param>
+/// <param name="Fresh">A page that is not zero.</param>
+/// <param name="Again">One that went before, as a difference.</param>
+readonly record struct WireShares(double Zero, double Fresh, double Again)
+{
+    public static WireShares Whole { get; } = new(0, 1, 1);
+}
+
+/// <summary>A precopy to be gone through in virtual time. Bandwidths in bytes/s.</summary>
+sealed record PrecopyScenario
+{
+    /// <summary>What the guest dirties.</summary>
+    public required DirtyCurve Curve { get; init; }
+
+    /// <summary>Which figures of it.</summary>
+    public CurveBound Bound { get; init; }
+
+    /// <summary>What the link carries.</summary>
+    public required double Bandwidth { get; init; }
+
+    /// <summary>What may be sent while the guest runs; 0 is no limit. What is sent while it stands is not limited, as in QEMU.</summary>
+    public long MaxBandwidth { get; init; }
+
+    /// <summary>What the threshold is made of instead of the measured bandwidth; 0 takes that.</summary>
+    public long SwitchoverBandwidth { get; init; }
+
+    /// <summary>How long the guest may stand.</summary>
+    public required TimeSpan MaxDowntime { get; init; }
+
+    /// <summary>Who sends.</summary>
+    public SenderModel Sender { get; init; } = SenderModel.Ours;
+
+    /// <summary>What pages take.</summary>
+    public WireShares Shares { get; init; } = WireShares.Whole;
+
+    /// <summary>When differences are sent.</summary>
+    public DifferencesUse Differences { get; init; }
+
+    /// <summary>Whether what the link carries is counted in pages where they go as a few bytes.</summary>
+    public bool CountsPages { get; init; }
+
+    /// <summary>By how much the guest is slowed, 0 to 0.99.</summary>
+    public double Throttle { get; init; }
+}
+
+/// <summary>A pass of a simulated precopy.</summary>
+/// <param name="Duration">How long.</param>
+/// <param name="Bytes">What went over the link.</param>
+/// <param name="Remaining">Bytes of pages that were dirty after it.</param>
+/// <param name="Threshold">What might have been left.</param>
+readonly record struct SimulatedPass(TimeSpan Duration, double Bytes, double Remaining, double Threshold);
+
+/// <summary>How a simulated precopy went.</summary>
+sealed record SimulatedPrecopy
+{
+    /// <summary>Whether it switched over.</summary>
+    public required bool Converged { get; init; }
+
+    /// <summary>Its passes; the rest that goes while the guest stands is none.</summary>
+    public required IReadOnlyList<SimulatedPass> Passes { get; init; }
+
+    /// <summary>From start to end; until it was given up where it did not converge.</summary>
+    public required TimeSpan TotalTime { get; init; }
+
+    /// <summary>How long the guest stood.</summary>
+    public required TimeSpan Downtime { get; init; }
+
+    /// <summary>Of that, the last pages, if both ends handle them as fast as the link carries them.</summary>
+    public required TimeSpan FinalRam { get; init; }
+
+    /// <summary>How much that is, bytes of pages.</summary>
+    public required double FinalPages { get; init; }
+
+    /// <summary>Over the link.</summary>
+    public required double Bytes { get; init; }
+
+    /// <summary>Of the last window, bytes/s.</summary>
+    public required double Bandwidth { get; init; }
+
+    /// <summary>The least that was left after a pass, bytes of pages.</summary>
+    public required double LeastRemaining { get; init; }
+}

@@ -1,0 +1,129 @@
+namespace PsMigrate.Engine.Convergence;
+
+/// <summary>
+/// The memory that a sender goes through round and round, in cells that are written alike: what is known to be dirty in each, and since when
+/// it may be dirty without being known. Times in seconds, sizes in bytes of pages. Pure.
+/// </summary>
+sealed class SweptMemory
+{
+    const int Cells = 256;
+
+    readonly PrecopyScenario _scenario;
+    readonly CurveShape _curve;
+    readonly double _mostInCell;
+    readonly Cell[] _cells = new Cell[Cells];
+    int _at;
+    bool _isEntered;
+    double _lastSync;
+
+    public SweptMemory(PrecopyScenario scenario, double now)
+    {
+        _scenario = scenario;
+        _curve = new CurveShape(scenario.Curve, scenario.Bound);
+        _mostInCell = scenario.Curve.TotalBytes / (double)Cells;
+        _lastSync = now;
+        // What was never written takes no time; what is written before its turn goes in it.
+        Array.Fill(_cells, new Cell { Known = scenario.Curve.UsedBytes / (double)Cells, Since = now });
+        Known = scenario.Curve.UsedBytes;
+    }
+
+    /// <summary>What is known to be dirty and has not gone.</summary>
+    public double Known { get; private set; }
+
+    /// <summary>Whether what goes is kept, to send differences of it later.</summary>
+    public bool KeepsPages { get; set; }
+
+    /// <summary>How much of what is known goes first, as it is in one cell; 0 when nothing is known. Enters the cell.</summary>
+    public (double Left, bool IsFirst, bool IsKept) Next(double now)
+    {
+        for (var tries = 0; tries <= Cells; tries++)
+        {
+            ref var cell = ref _cells[_at];
+            if (cell.Known > 0)
+            {
+                if (!_isEntered) Enter(ref cell, now);
+                return (cell.Known, !cell.WasSent, cell.IsKept);
+            }
+            Leave(ref cell);
+        }
+        Known = 0;
+        return default;
+    }
+
+    /// <summary>So much of it went.</summary>
+    public void Send(double bytes)
+    {
+        ref var cell = ref _cells[_at];
+        bytes = Math.Min(bytes, cell.Known);
+        cell.Known -= bytes;
+        Known = Math.Max(0, Known - bytes);
+        if (cell.Known >= 1) return;
+        Known = Math.Max(0, Known - cell.Known);
+        cell.Known = 0;
+        Leave(ref cell);
+    }
+
+    /// <summary>The dirty log is read.</summary>
+    public void Synchronise(double now)
+    {
+        Known = 0;
+        for (var i = 0; i < Cells; i++)
+        {
+            ref var cell = ref _cells[i];
+            var dirtied = Dirtied(now - cell.Since);
+            if (i == _at && _isEntered) (cell.Known, cell.Since) = (Math.Min(_mostInCell, cell.Known + dirtied), now);
+            else if (cell.WasSent) cell.Known = Math.Max(cell.Known, dirtied);
+            if (cell.Known < 1) cell.Known = 0;
+            Known += cell.Known;
+        }
+        _lastSync = now;
+    }
+
+    /// <summary>Of what went, how much was written since; and what never went.</summary>
+    public (double Again, double Left) Peek(double now)
+    {
+        double again = 0, left = 0;
+        foreach (ref var cell in _cells.AsSpan())
+            if (cell.WasSent) again += Dirtied(now - cell.Since);
+            else left += cell.Known;
+        return (again, left);
+    }
+
+    void Enter(ref Cell cell, double now)
+    {
+        _isEntered = true;
+        if (!_scenario.Sender.LooksAgain)
+        {
+            cell.Since = _lastSync;
+            return;
+        }
+        if (cell.WasSent)
+        {
+            var known = Math.Min(_mostInCell, Math.Max(cell.Known, Dirtied(now - cell.Since)));
+            Known += known - cell.Known;
+            cell.Known = known;
+        }
+        cell.Since = now;
+    }
+
+    void Leave(ref Cell cell)
+    {
+        if (_isEntered)
+        {
+            cell.WasSent = true;
+            cell.IsKept = KeepsPages;
+        }
+        _isEntered = false;
+        _at = (_at + 1) % Cells;
+    }
+
+    double Dirtied(double seconds) => Math.Min(_mostInCell, _curve.Bytes(seconds * (1 - _scenario.Throttle)) / Cells);
+
+    struct Cell
+    {
+        public double Known;
+        public double Since;
+        public bool WasSent;
+        public bool IsKept;
+    }
+}

@@ -1,0 +1,59 @@
+using PsMigrate.Engine.Convergence;
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Ram;
+using PsMigrate.Engine.Transport;
+
+namespace PsMigrate.Engine;
+
+/// <summary>Forecasts of migrations that have not begun. Nothing is sent, and no guest is changed.</summary>
+public static class MigrationForecasts
+{
+    /// <summary>Whether enough is known of the link: <paramref name="bandwidth"/>, an earlier migration to there, or a limit.</summary>
+    public static bool IsLinkKnown(MigrationUri destination, MigrationParameters parameters, double? bandwidth = null) =>
+        LinkMemory.Find(destination, parameters, bandwidth) is not null;
+
+    /// <summary>
+    /// How a migration would go. Throws InvalidParameter where nothing is known of the link, or a parameter is outside its range; and
+    /// GuestBusy and its kin where its pages can't be looked at.
+    /// </summary>
+    /// <param name="guest">The guest.</param>
+    /// <param name="destination">Where it would go.</param>
+    /// <param name="parameters">What would be asked for.</param>
+    /// <param name="measured">What it dirties, as a curve.</param>
+    /// <param name="bandwidth">What the link carries, bytes/s; null takes what is remembered, else the limit.</param>
+    public static MigrationForecast Make(
+        Guest guest, MigrationUri destination, MigrationParameters parameters, GuestDirtyRate measured, double? bandwidth = null)
+    {
+        parameters.Validate();
+        if (bandwidth <= 0) throw MigrationException.Invalid($"A link that carries {bandwidth} bytes per second carries no guest.");
+        var known = LinkMemory.Find(destination, parameters, bandwidth)
+            ?? throw MigrationException.Invalid($"Nobody knows what the link to {destination} carries: give -Bandwidth, or a -MaxBandwidth that it surely carries, "
+                + "or migrate there once.");
+        var isOurs = guest is MemoryGuest;
+        // What a receiver is, is told only by a connection; a PsMigrate receiver is taken for granted unless the user says otherwise.
+        var isAdaptive = guest.Kind == GuestKind.InMemory && parameters.Peer != PeerKind.Qemu && HasWayBack(destination);
+        return Forecaster.Forecast(new ForecastRequest
+        {
+            Name = guest.Name, HostName = guest.Host, Destination = destination.ToString(), Curve = measured.Curve ?? throw MigrationException.Invalid($"Of guest {guest.Name} no curve was measured."), Duration = measured.Duration,
+            Bandwidth = known, Parameters = parameters, Sender = isOurs ? SenderModel.Ours : SenderModel.Qemu,
+            IsAdaptive = isAdaptive, SparseShare = isAdaptive ? SparseShare((MemoryGuest)guest) : 1, AllowsPostcopy = HasWayBack(destination),
+        });
+    }
+
+    static bool HasWayBack(MigrationUri destination) => destination.Kind is MigrationUriKind.Tcp or MigrationUriKind.Unix or MigrationUriKind.Local;
+
+    static double SparseShare(MemoryGuest guest)
+    {
+        var owner = new object();
+        guest.Claim(owner, Guid.Empty, keepsSource: true);
+        try
+        {
+            return SparseSample.Share(guest.Memory);
+        }
+        finally
+        {
+            guest.Unclaim(owner);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+using System.Management.Automation;
+using PsMigrate.Arguments;
+using PsMigrate.Completion;
+using PsMigrate.Engine;
+using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Transport;
+
+namespace PsMigrate.Commands;
+
+/// <summary>Measures guests, and tells how their migrations would go. Sends nothing and changes no guest.</summary>
+[Cmdlet(VerbsDiagnostic.Test, "VmMigration", DefaultParameterSetName = ByGuest)]
+[OutputType(typeof(MigrationForecast))]
+public sealed class TestVmMigrationCommand : GuestActionCmdlet, IDisposable
+{
+    static readonly TimeSpan Step = TimeSpan.FromMilliseconds(10);
+
+    readonly List<(DirtyRateMeasurement Measurement, MigrationUri Destination)> _running = [];
+
+    /// <summary>Where they would go.</summary>
+    [Parameter(Mandatory = true, Position = 1, ValueFromPipelineByPropertyName = true,
+        HelpMessage = "Where to, as for Start-VmMigration: local:NAME, tcp:HOST:PORT, unix:PATH, file:PATH or exec:COMMAND, or a receiver. "
+            + "Nothing is connected.")]
+    [Alias("DestinationHost", "DestinationUri")]
+    [ValidateNotNullOrEmpty]
+    [Destination]
+    [ArgumentCompleter(typeof(DestinationCompleter))]
+    public string Destination { get; set; } = "";
+
+    /// <summary>What the link carries.</summary>
+    [Parameter(HelpMessage = "What the link carries, bytes per second: a number (100MB), or text such as 100MB/s or 1Gbit/s. By default what the "
+        + "last migration of this process to the same place had, and without one the -MaxBandwidth.")]
+    [Size(IsRate = true)]
+    public long Bandwidth { get; set; }
+
+    /// <summary>What may be sent.</summary>
+    [Parameter(HelpMessage = "Most bytes per second that would be sent for each guest, as for Start-VmMigration. No limit by default.")]
+    [Size(IsRate = true)]
+    [Alias("max-bandwidth")]
+    public long MaxBandwidth { get; set; }
+
+    /// <summary>How long a guest may stand still.</summary>
+    [Parameter(HelpMessage = "How long a guest may stand still: a TimeSpan, text such as 300ms, or a number of milliseconds; 1 ms to 2000 s. "
+        + "300 ms by default.")]
+    [Duration(BareNumber.Milliseconds)]
+    [Alias("downtime-limit")]
+    public TimeSpan? MaxDowntime { get; set; }
+
+    /// <summary>How long to measure.</summary>
+    [Parameter(HelpMessage = "How long to measure what the guests write: a TimeSpan, text such as 500ms or 10s, or a number of seconds; 50 ms to "
+        + "60 s, 3 s by default. About as long as a pass over memory takes is best.")]
+    [Duration(BareNumber.Seconds)]
+    public TimeSpan Duration { get; set; } = TimeSpan.FromSeconds(3);
+
+    /// <inheritdoc/>
+    protected override void BeginProcessing()
+    {
+        try
+        {
+            Parameters().Validate();
+            new DirtyRateOptions { Duration = Duration }.Validate();
+            if (Bandwidth < 0 || (IsBound(nameof(Bandwidth)) && Bandwidth == 0)) throw Invalid("Bandwidth must be more than 0.");
+            if (IsBound(nameof(Destination))) MigrationUri.Parse(Destination);
+        }
+        catch (MigrationException error)
+        {
+            ThrowFailure(error, null);
+        }
+    }
+
+    private protected override void Process(Guest guest)
+    {
+        Try(guest.Name, () =>
+        {
+            var destination = FileLookup.Address(SessionState.Path, Destination);
+            if (!MigrationForecasts.IsLinkKnown(destination, Parameters(), Given))
+                throw Invalid($"Nobody knows what the link to {destination} carries: give -Bandwidth, or a -MaxBandwidth that it surely "
+                    + "carries, or migrate there once.");
+            if (_running.Any(one => one.Measurement.Guest == guest)) return;
+            _running.Add((guest.MeasureDirtyRate(new DirtyRateOptions { Duration = Duration }), destination));
+        });
+    }
+
+    /// <inheritdoc/>
+    protected override void EndProcessing()
+    {
+        // None waits for another: a log that is read late counts for longer.
+        while (_running.Count > 0 && !Stopping)
+        {
+            for (var i = 0; i < _running.Count;)
+                if (!IsOver(_running[i], i == 0 ? Step : TimeSpan.Zero)) i++;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var (measurement, _) in _running) measurement.Dispose();
+    }
+
+    bool IsOver((DirtyRateMeasurement Measurement, MigrationUri Destination) one, TimeSpan wait)
+    {
+        var guest = one.Measurement.Guest;
+        GuestDirtyRate? rate = null;
+        if (Try(guest.Name, () => rate = one.Measurement.TryFinish(wait)) && rate is null) return false;
+        _running.Remove(one);
+        one.Measurement.Dispose();
+        if (rate is null) return true;
+        MigrationForecast? forecast = null;
+        Try(guest.Name, () => forecast = MigrationForecasts.Make(guest, one.Destination, Parameters(), rate, Given));
+        if (forecast is not null) WriteObject(forecast);
+        return true;
+    }
+
+    double? Given => Bandwidth > 0 ? Bandwidth : null;
+
+    static MigrationException Invalid(string message) => new(MigrationErrorId.InvalidParameter, MigrationSide.User, message);
+
+    MigrationParameters Parameters()
+    {
+        var parameters = new MigrationParameters { MaxBandwidth = MaxBandwidth };
+        return MaxDowntime is { } downtime ? parameters with { MaxDowntime = downtime } : parameters;
+    }
+}

@@ -1,0 +1,145 @@
+using PsMigrate.Engine.Convergence;
+using PsMigrate.Engine.Model;
+
+namespace PsMigrate.Engine.Tests.Convergence;
+
+/// <summary>Verdict, ranges, levers and words.</summary>
+public sealed class ForecasterTests
+{
+    const double Mebibyte = 1 << 20;
+
+    [Fact]
+    public void An_idle_guest_converges_and_needs_no_lever_but_the_limit()
+    {
+        var forecast = Forecast(Curves.Idle(256), cap: 64);
+        Assert.Equal(ForecastVerdict.Converges, forecast.Verdict);
+        Assert.False(forecast.IsProbable);
+        Assert.Equal(MigrationBottleneck.BandwidthCapped, forecast.Bottleneck);
+        var lever = Assert.Single(forecast.Levers);
+        Assert.Equal(ForecastLeverKind.MaxBandwidth, lever.Kind);
+        Assert.True(lever.TotalTime < forecast.TotalTime!.Value / 2);
+        Assert.Equal(2, forecast.Passes.Length);
+        Assert.Equal(0, forecast.Passes[^1].RemainingBytes);
+    }
+
+    [Fact]
+    public void One_that_writes_too_fast_has_levers_that_make_it_end()
+    {
+        var curve = Curves.Random(256, 256, 800) with { DeltaShare = 0.02, CompressedShare = 0.3 };
+        var forecast = Forecast(curve, bandwidth: 100);
+        Assert.Equal(ForecastVerdict.ConvergesWith, forecast.Verdict);
+        Assert.Equal(MigrationBottleneck.DirtyRateExceedsBandwidth, forecast.Bottleneck);
+        Assert.Null(forecast.TotalTime);
+        Assert.Null(forecast.Downtime);
+        Assert.Null(forecast.TransferredBytes);
+        var kinds = forecast.Levers.Select(lever => lever.Kind).ToArray();
+        foreach (var kind in new[] { ForecastLeverKind.Bandwidth, ForecastLeverKind.MaxDowntime, ForecastLeverKind.Xbzrle, ForecastLeverKind.Throttle, ForecastLeverKind.Postcopy })
+            Assert.Contains(kind, kinds);
+        Assert.DoesNotContain(ForecastLeverKind.MaxBandwidth, kinds);
+    }
+
+    [Fact]
+    public void Each_lever_does_what_it_says()
+    {
+        var curve = Curves.Random(256, 256, 800);
+        var forecast = Forecast(curve, bandwidth: 100);
+        var downtime = forecast.Levers.Single(lever => lever.Kind == ForecastLeverKind.MaxDowntime);
+        Assert.Equal(ForecastVerdict.Converges, Forecast(curve, bandwidth: 100, downtime: downtime.Value).Verdict);
+        Assert.NotEqual(ForecastVerdict.Converges, Forecast(curve, bandwidth: 100, downtime: downtime.Value * 0.9).Verdict);
+        Assert.True(downtime.Downtime.TotalMilliseconds <= downtime.Value + 5);
+        var link = forecast.Levers.Single(lever => lever.Kind == ForecastLeverKind.Bandwidth);
+        Assert.Equal(ForecastVerdict.Converges, Forecast(curve, bandwidth: link.Value / Mebibyte).Verdict);
+        Assert.NotEqual(ForecastVerdict.Converges, Forecast(curve, bandwidth: link.Value * 0.9 / Mebibyte).Verdict);
+    }
+
+    [Fact]
+    public void A_limit_that_is_too_low_is_named_and_the_least_that_is_enough()
+    {
+        var curve = Curves.Random(256, 256, 400);
+        var forecast = Forecast(curve, cap: 100, bandwidth: 2000);
+        Assert.Equal(MigrationBottleneck.BandwidthCapped, forecast.Bottleneck);
+        var lever = forecast.Levers.Single(lever => lever.Kind == ForecastLeverKind.MaxBandwidth);
+        Assert.Equal(ForecastVerdict.Converges, Forecast(curve, cap: Math.Ceiling(lever.Value / Mebibyte), bandwidth: 2000).Verdict);
+        Assert.DoesNotContain(forecast.Levers, other => other.Kind == ForecastLeverKind.Bandwidth);
+    }
+
+    [Fact]
+    public void A_working_set_that_does_not_fit_is_for_want_of_downtime()
+    {
+        var forecast = Forecast(Curves.Random(256, 40, 10_000), bandwidth: 100, downtime: 300);
+        Assert.Equal(ForecastVerdict.ConvergesWith, forecast.Verdict);
+        Assert.Equal(MigrationBottleneck.DowntimeBudgetTooSmall, forecast.Bottleneck);
+    }
+
+    [Fact]
+    public void Nothing_helps_a_guest_that_writes_beyond_all_measure()
+    {
+        var curve = Curves.From(_ => 10_000, 10_000);
+        var forecast = Forecaster.Forecast(Request(curve, 40, 0, 300) with { AllowsPostcopy = false });
+        Assert.Equal(ForecastVerdict.WillNotConverge, forecast.Verdict);
+        Assert.Empty(forecast.Levers);
+    }
+
+    [Theory]
+    [InlineData(30, 300)]
+    [InlineData(60, 300)]
+    [InlineData(60, 30)]
+    [InlineData(90, 100)]
+    public void Ranges_hold_their_value_and_the_downtime_is_no_wider_than_twice_it(double rate, double downtime)
+    {
+        var curve = Curves.From(time => 256 * (1 - Math.Exp(-rate * time / 256)), 256, spread: 0.2);
+        var forecast = Forecast(curve, cap: 150, downtime: downtime);
+        Assert.Equal(ForecastVerdict.Converges, forecast.Verdict);
+        foreach (var range in new[] { forecast.TotalTime!, forecast.Downtime! })
+        {
+            Assert.True(range.Holds(range.Value));
+            Assert.True(range.Least < range.Value && range.Value < range.Most);
+        }
+        Assert.True(forecast.TransferredBytes!.Holds(forecast.TransferredBytes.Value));
+        Assert.True(forecast.Downtime!.Most - forecast.Downtime.Least <= 2 * forecast.Downtime.Value + TimeSpan.FromTicks(2));
+    }
+
+    [Fact]
+    public void It_says_probably_where_the_range_crosses_the_limit()
+    {
+        DirtyCurve Noisy(double rate) => Curves.From(time => 256 * (1 - Math.Exp(-rate * time / 256)), 256, spread: 0.5);
+        Assert.False(Forecast(Noisy(20), cap: 100).IsProbable);
+        var close = Enumerable.Range(1, 60).Select(step => Forecast(Noisy(10 * step), cap: 100)).ToArray();
+        Assert.Contains(close, one => one is { Verdict: ForecastVerdict.Converges, IsProbable: true, TotalTime.Most: null });
+        Assert.Contains(close, one => one is { Verdict: ForecastVerdict.ConvergesWith, IsProbable: true });
+    }
+
+    [Fact]
+    public void What_it_takes_for_granted_is_said()
+    {
+        var curve = Curves.Random(256, 100, 90) with { ZeroShare = 0.25, DeltaShare = 0.1 };
+        var words = Forecaster.Forecast(Request(curve, 1000, 100, 300) with { IsAdaptive = true }).Assumptions;
+        Assert.Contains(words, text => text.Contains("1000 MB/s, as given", StringComparison.Ordinal));
+        Assert.Contains(words, text => text.Contains("25 % of that zeros", StringComparison.Ordinal));
+        Assert.Contains(words, text => text.Contains("takes 10 % of its size", StringComparison.Ordinal));
+        Assert.Contains(words, text => text.Contains("The limit holds", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Figures_read_well()
+    {
+        Assert.Equal("3.2 s (2.9 to 4 s)", new ForecastTime(Ms(3200), Ms(2900), Ms(4000)).ToString());
+        Assert.Equal("3.2 s (2.9 s or more)", new ForecastTime(Ms(3200), Ms(2900), null).ToString());
+        Assert.Equal("4 ms (1 to 5.5 ms)", new ForecastTime(Ms(4), Ms(1), Ms(5.5)).ToString());
+        Assert.Equal("2 MB (1 to 3)", new ForecastBytes(2 << 20, 1 << 20, 3 << 20).ToString());
+        Assert.False(new ForecastTime(Ms(4), Ms(1), Ms(5)).Holds(Ms(6)));
+        Assert.True(new ForecastTime(Ms(4), Ms(1), null).Holds(Ms(6)));
+    }
+
+    static TimeSpan Ms(double value) => TimeSpan.FromMilliseconds(value);
+
+    static MigrationForecast Forecast(DirtyCurve curve, double bandwidth = 1000, double cap = 0, double downtime = 300) =>
+        Forecaster.Forecast(Request(curve, bandwidth, cap, downtime));
+
+    static ForecastRequest Request(DirtyCurve curve, double bandwidth, double cap, double downtime) => new()
+    {
+        Name = "guest", HostName = "local", Destination = "tcp:there:4444", Curve = curve, Duration = TimeSpan.FromSeconds(5),
+        Bandwidth = new KnownBandwidth(bandwidth * Mebibyte, bandwidth * Mebibyte * 0.95, bandwidth * Mebibyte * 1.05, BandwidthOrigin.Given, "as given"),
+        Parameters = new MigrationParameters { MaxBandwidth = (long)(cap * Mebibyte), MaxDowntime = TimeSpan.FromMilliseconds(downtime) },
+    };
+}
