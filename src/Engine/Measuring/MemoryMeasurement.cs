@@ -133,7 +133,7 @@ sealed class MemoryMeasurement : DirtyRateMeasurement
         {
             Name = _guest.Name, Host = _guest.Host, Mode = DirtyRateMode.DirtyBitmap, Duration = time,
             DirtyRate = points[^1].Bytes / time.TotalSeconds, Vcpus = [.. _guest.Cpus.Select(cpu => RateOf(cpu, time))], Curve = curve,
-            WrittenBytes = (long)points[^1].Bytes, WorkingSet = (long?)new DirtyCurveReading(curve).WorkingSet,
+            WrittenBytes = (long)points[^1].Bytes, WorkingSet = WorkingSetEstimate.Of(curve),
         };
     }
 
