@@ -1,0 +1,80 @@
+using System.Diagnostics;
+using PsMigrate.Bench.Report;
+using PsMigrate.Engine;
+using PsMigrate.Engine.Guests;
+
+namespace PsMigrate.Bench.Questions;
+
+/// <summary>
+/// What it costs a guest that writes as fast as it can to have its dirty curve measured, with the log read forty times a second, and what
+/// of that is the log's own doing.
+/// </summary>
+sealed class DirtyCurveQuestion : IQuestion
+{
+    static readonly TimeSpan Span = TimeSpan.FromSeconds(1);
+
+    public string Name => "dirtycurve";
+
+    public string Text => "a guest's own rate of random 8-byte writes while its dirty curve is measured, against when it is not";
+
+    public IEnumerable<Row> Ask(int runs)
+    {
+        foreach (var megabytes in (int[])[1024, 16])
+        {
+            var guest = GuestRegistry.Create(new GuestOptions
+            {
+                Name = $"bench-dirtycurve-{megabytes}", MemorySize = 1L << 30, WorkingSet = (long)megabytes << 20, Workload = GuestWorkload.Random,
+                DirtyRate = 0, Content = GuestContent.Random,
+            });
+            try
+            {
+                foreach (var row in Ask(guest, megabytes, runs)) yield return row;
+            }
+            finally
+            {
+                GuestRegistry.Remove(guest);
+            }
+        }
+    }
+
+    static Row[] Ask(MemoryGuest guest, int megabytes, int runs)
+    {
+        Measured(guest);
+        List<double> measured = [], logged = [], off = [];
+        for (var round = 1; round <= runs; round++)
+        {
+            off.Add(Rate(guest));
+            logged.Add(Logged(guest));
+            measured.Add(Measured(guest));
+            Progress.Show(round, runs, ("off, million writes/s", off[^1]), ("log on, not read", logged[^1]), ("measured", measured[^1]));
+        }
+        return
+        [
+            Row.OfRates($"writes to {megabytes} MiB while the dirty curve is measured", "the same guest, not measured", "million/s", measured, off, target: null),
+            Row.OfRates($"writes to {megabytes} MiB while the dirty curve is measured", "the same guest, log on and never read", "million/s", measured, logged, target: null),
+        ];
+    }
+
+    static double Logged(MemoryGuest guest)
+    {
+        guest.StartLog();
+        var rate = Rate(guest);
+        guest.StopLog();
+        return rate;
+    }
+
+    static double Measured(MemoryGuest guest)
+    {
+        // Longer than it is looked at: what comes after the last window is not the guest's.
+        using var measurement = guest.MeasureDirtyRate(new() { Duration = Span * 3 });
+        return Rate(guest);
+    }
+
+    static double Rate(MemoryGuest guest)
+    {
+        var clock = Stopwatch.StartNew();
+        var before = guest.Ticks.Sum();
+        Thread.Sleep(Span);
+        return (guest.Ticks.Sum() - before) / clock.Elapsed.TotalSeconds / 1e6;
+    }
+}
