@@ -102,6 +102,39 @@ public sealed record ReceiverState
     /// <summary>Migrations that failed.</summary>
     public int FailedCount { get; init; }
 
+    /// <summary>Guests that wait for a place, since <see cref="MaxMigrations"/> are under way.</summary>
+    public int WaitingCount { get; init; }
+
+    /// <summary>The largest guest, and all guests that are on their way at one time, in bytes.</summary>
+    public long MaxMemory { get; init; }
+
+    /// <summary>Names that are accepted, with wildcards.</summary>
+    public string[] AllowedName { get; init; } = [];
+
+    /// <summary>Migrations at one time.</summary>
+    public int MaxMigrations { get; init; }
+
+    /// <summary>Connections at one time that have not come to a guest.</summary>
+    public int MaxConnections { get; init; }
+
+    /// <summary>How long a connection may take to say who comes.</summary>
+    public TimeSpan FirstWordTimeout { get; init; }
+
+    /// <summary>How long a source may say nothing after that.</summary>
+    public TimeSpan IdleTimeout { get; init; }
+
+    /// <summary>How long a loaded guest waits for RUN.</summary>
+    public TimeSpan RunTimeout { get; init; }
+
+    /// <summary>How long a postcopy whose link broke is kept for a recovery.</summary>
+    public TimeSpan RecoverTimeout { get; init; }
+
+    /// <summary>How long the decision about each guest may take; null where none is asked for.</summary>
+    public TimeSpan? AcceptTimeout { get; init; }
+
+    /// <summary>Whether sources have to come by TLS.</summary>
+    public bool UsesTls { get; init; }
+
     /// <summary>What is under way.</summary>
     public MigrationArrival[] Incoming { get; init; } = [];
 

@@ -14,8 +14,9 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
     readonly ConnectionListener _listener;
     readonly ReceiverOptions _options;
     readonly ConnectionSorter _sorter;
-    // Connections at one time, whether they come to anything or not; more wait in the system's queue.
-    readonly SemaphoreSlim _slots = new(1024);
+    readonly CancellationTokenSource _stopping = new();
+    readonly IncomingPolicy _policy;
+    readonly long _mostMemory;
     readonly List<IncomingMigration> _active = [];
     readonly List<MigrationArrival> _arrivals = [];
     int _forgotten;
@@ -26,8 +27,10 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
     {
         Id = id;
         _options = options.Validate();
-        _listener = ConnectionListener.Listen(options.Uri, tls: options.Tls is { } tls ? new TlsCredentials(tls, isServer: true) : null);
-        _sorter = new ConnectionSorter(options.ToPolicy(), this, () => _listener.HasPending);
+        _listener = ConnectionListener.Listen(options.Uri, backlog: 512, tls: options.Tls is { } tls ? new TlsCredentials(tls, isServer: true) : null);
+        _mostMemory = options.MostMemory;
+        _policy = options.ToPolicy(_stopping.Token);
+        _sorter = new ConnectionSorter(_policy, this, () => _listener.HasPending);
         Rehearsal.Begin();
         Readiness.Prepare();
         new Thread(AcceptLoop) { IsBackground = true, Name = $"migration receiver {Uri}" }.Start();
@@ -119,6 +122,17 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
                 ActiveCount = ActiveCount,
                 ArrivedCount = ArrivedCount,
                 FailedCount = FailedCount,
+                WaitingCount = _policy.Room.Waiting,
+                MaxMemory = _mostMemory,
+                AllowedName = [.. _options.AllowedName],
+                MaxMigrations = _options.MaxMigrations,
+                MaxConnections = _options.MaxConnections,
+                FirstWordTimeout = _options.FirstWordTimeout,
+                IdleTimeout = _options.IdleTimeout,
+                RunTimeout = _options.RunTimeout,
+                RecoverTimeout = _options.RecoverTimeout,
+                AcceptTimeout = _options.Accept is null ? null : _options.AcceptTimeout,
+                UsesTls = _options.Tls is not null,
                 Incoming = [.. _active.Where(incoming => !incoming.IsQuestion).Select(Describe)],
                 Timestamp = WallClock.Now,
             };
@@ -143,6 +157,8 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
         _listener.Dispose();
         foreach (var incoming in active) incoming.Abort(force);
         AwaitLost();
+        _stopping.Cancel();
+        _options.Stopped?.Invoke();
         _sorter.Stop(TimeSpan.FromSeconds(5));
         ReceiverRegistry.Remove(this);
     }
@@ -169,29 +185,26 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
 
     void AcceptLoop()
     {
-        while (true)
+        // The others wait in the system's queue meanwhile.
+        while (_listener.Accept() is { } connection)
         {
-            _slots.Wait();
-            if (_listener.Accept() is not { } connection) return;
+            if (!_sorter.AwaitRoom())
+            {
+                connection.Dispose();
+                return;
+            }
             var arrived = new ArrivedConnection(connection);
             _sorter.Add(arrived);
             try
             {
-                new Thread(() => Serve(arrived)) { IsBackground = true, Name = $"incoming {Uri}" }.Start();
+                new Thread(() => _sorter.Serve(arrived)) { IsBackground = true, Name = $"incoming {Uri}" }.Start();
             }
             catch (OutOfMemoryException)
             {
                 // No thread for this one; the next may find one.
                 _sorter.Remove(arrived);
-                _slots.Release();
             }
         }
-    }
-
-    void Serve(ArrivedConnection arrived)
-    {
-        _sorter.Serve(arrived);
-        _slots.Release();
     }
 
     void IArrivalLog.Begins(IncomingMigration incoming)
@@ -238,8 +251,10 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
         else FailedCount++;
         _arrivals.Add(arrival);
         if (_arrivals.Count <= Kept) return;
-        _arrivals.RemoveAt(0);
-        _forgotten++;
+        // What never said who it is goes first: whoever can connect can make any number of these.
+        var oldest = Math.Max(0, _arrivals.FindIndex(one => one is { Name: "", State: MigrationStatus.Failed }));
+        if (oldest < _taken - _forgotten) _forgotten++;
+        _arrivals.RemoveAt(oldest);
     }
 
     MigrationArrival Describe(IncomingMigration incoming) => new()

@@ -11,6 +11,12 @@ public sealed record ReceiverOptions
     /// <summary>The most multifd channels of one source; QEMU's limit too, for the number of a channel is a byte.</summary>
     public const int MaxChannels = 255;
 
+    /// <summary>How many connections that have not come to a guest there may be by default: 64 sources with 15 channels each, at one moment.</summary>
+    public const int DefaultConnections = 1024;
+
+    /// <summary>How long <see cref="Accept"/> may take by default.</summary>
+    public static readonly TimeSpan DefaultAcceptTimeout = TimeSpan.FromSeconds(10);
+
     /// <summary>tcp: or unix:; port 0 takes a free one.</summary>
     public MigrationUri Uri { get; init; } = MigrationUri.Parse("tcp:127.0.0.1:0");
 
@@ -44,8 +50,28 @@ public sealed record ReceiverOptions
     /// </summary>
     public int Channels { get; init; }
 
-    /// <summary>Migrations at one time; more wait for a while, and are then refused.</summary>
+    /// <summary>
+    /// Is asked about each guest that all else allows, before any of its pages comes, and before memory is reserved for it: null accepts it,
+    /// a text is the reason for a refusal, which its source is told; so is the message of what it throws. It is called on the thread of the
+    /// connection, several at a time, no more than <see cref="MaxMigrations"/>, and has to end by throwing OperationCanceledException when its
+    /// token is cancelled: after <see cref="AcceptTimeout"/>, and when the receiver stops. Null accepts all.
+    /// </summary>
+    public Func<ArrivalRequest, CancellationToken, string?>? Accept { get; init; }
+
+    /// <summary>How long <see cref="Accept"/> may take; then the guest is refused. Its source waits so long.</summary>
+    public TimeSpan AcceptTimeout { get; init; } = DefaultAcceptTimeout;
+
+    /// <summary>Called once when the receiver stops, before it waits for what is under way; what <see cref="Accept"/> needs can go then.</summary>
+    public Action? Stopped { get; init; }
+
+    /// <summary>Migrations at one time; more wait for half of <see cref="IdleTimeout"/>, first come, first served, and are then refused.</summary>
     public int MaxMigrations { get; init; } = 64;
+
+    /// <summary>
+    /// Connections at one time that have not come to a guest: with more the oldest that is at least a second old makes room, of the address
+    /// that most of them come from. Those of migrations that are under way don't count.
+    /// </summary>
+    public int MaxConnections { get; init; } = DefaultConnections;
 
     /// <summary>How long a connection may take to say who comes.</summary>
     public TimeSpan FirstWordTimeout { get; init; } = TimeSpan.FromSeconds(10);
@@ -73,19 +99,28 @@ public sealed record ReceiverOptions
                 $"{Uri} can be reached from other machines, and the stream is neither encrypted nor authenticated. -Tls protects it; -AllowInsecure listens there all the same.");
         if (MaxMemory < 0) throw MigrationException.Invalid($"MaxMemory can't be negative, and is {MaxMemory}.");
         if (MaxMigrations < 1) throw MigrationException.Invalid($"MaxMigrations must be at least 1, and is {MaxMigrations}.");
+        if (MaxConnections < 1) throw MigrationException.Invalid($"MaxConnections must be at least 1, and is {MaxConnections}.");
         if (Channels is < 0 or > MaxChannels) throw MigrationException.Invalid($"Channels must be 0 to {MaxChannels}, and is {Channels}.");
         MigrationParameters.CheckPositive(FirstWordTimeout, nameof(FirstWordTimeout));
         MigrationParameters.CheckPositive(IdleTimeout, nameof(IdleTimeout));
         MigrationParameters.CheckPositive(RunTimeout, nameof(RunTimeout));
+        MigrationParameters.CheckPositive(AcceptTimeout, nameof(AcceptTimeout));
         if (RecoverTimeout < TimeSpan.Zero) throw MigrationException.Invalid($"RecoverTimeout can't be negative, and is {RecoverTimeout}.");
         GuestOptions.CheckName(HostName, "host");
         return this;
     }
 
-    internal IncomingPolicy ToPolicy() => new(
-        HostName, new Admission(MaxMigrations, MaxMemory == 0 ? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes : MaxMemory),
+    /// <summary>The memory of this machine where no other limit is given.</summary>
+    internal long MostMemory => MaxMemory == 0 ? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes : MaxMemory;
+
+    internal IncomingPolicy ToPolicy(CancellationToken stopping = default) => new(
+        HostName, new Admission(MaxMigrations, MostMemory),
         AllowedName, StartSuspended, FirstWordTimeout, IdleTimeout, RunTimeout, SwitchoverAck, Channels, RecoverTimeout)
     {
         RequiresTls = Tls is not null,
+        Accept = Accept,
+        AcceptTimeout = AcceptTimeout,
+        Stopping = stopping,
+        MaxConnections = MaxConnections,
     };
 }

@@ -31,7 +31,7 @@ Describe 'Complete-Migration' {
             'job' { $job | Complete-Migration }
             'record' { Get-MigrationState -Running | Where-Object { $_.Name -eq $name } | Complete-Migration }
         }
-        $state = Wait-Migration $name -Timeout 30s
+        $state = Wait-Migration $name -Timeout 60s
         $state.State | Should -Be 'Completed'
         $state.Result.Verified | Should -BeTrue
         $state.Downtime | Should -BeGreaterThan $state.Parameters.MaxDowntime
@@ -40,7 +40,7 @@ Describe 'Complete-Migration' {
 
     It 'is recorded as a decision' {
         Complete-Migration -Name $name
-        $state = Wait-Migration $name -Timeout 30s
+        $state = Wait-Migration $name -Timeout 60s
         @($state.Decisions) | Should -HaveCount 1
         $state.Decisions[0].What | Should -Be 'Switch over'
         $state.Decisions[0].Reason | Should -BeLike '*Complete-Migration*'
@@ -55,7 +55,7 @@ Describe 'Complete-Migration' {
         [System.Threading.Thread]::Sleep(50)
         $state = Complete-Migration -Name $name -PassThru
         $state.Name | Should -Be $name
-        $state = Wait-Migration $name -Timeout 30s
+        $state = Wait-Migration $name -Timeout 60s
         $state.State | Should -Be 'Completed'
         $state.DowntimeParts.Waiting.TotalMilliseconds | Should -BeGreaterThan 40
         $state.Result.SourceDigest | Should -Be $digest
@@ -100,7 +100,7 @@ Describe 'Complete-Migration of a guest of QEMU' -Skip:(-not $qemu) {
         }
         (Wait-Migration $name -Timeout 60s).State | Should -Be 'Completed'
         Invoke-TestMonitor $pair.Target 'info status' | Should -BeLike '*VM status: running*'
-        Invoke-TestMonitor $pair.Source 'info status' | Should -BeLike '*postmigrate*'
+        Wait-TestStatus $pair.Source '*postmigrate*'
     }
 
     It 'lets a migration go on that waits before its switch-over' {

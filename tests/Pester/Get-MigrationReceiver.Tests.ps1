@@ -35,7 +35,7 @@ Describe 'Get-MigrationReceiver' {
 
     It 'shows what is on its way' {
         New-MigrationGuest $name 8MB -Content Random
-        $null = Start-VmMigration $name $receiver -MaxBandwidth 1MB -AsJob
+        $null = Start-VmMigration $name $receiver -MaxBandwidth 100KB -AsJob
         $now = Wait-Until { Get-MigrationReceiver $receiver.Id | Where-Object { $_.ActiveCount -eq 1 -and $_.Incoming[0].State -eq 'Active' } }
         $now.Incoming | Should -HaveCount 1
         $now.Incoming[0].Name | Should -Be $name

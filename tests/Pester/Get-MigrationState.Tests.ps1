@@ -127,7 +127,7 @@ Describe 'Get-MigrationState' {
 
     It 'keeps the error of a migration that failed' {
         $null = Start-Endless $name @{ MaxBandwidth = 4MB; Timeout = '200ms' }
-        $state = Wait-Migration $name -Timeout 30s
+        $state = Wait-Migration $name -Timeout 60s
         $state.State | Should -Be 'Failed'
         $state.Error.Id | Should -Be 'Timeout'
         $state.Error.Location | Should -Be 'Source'

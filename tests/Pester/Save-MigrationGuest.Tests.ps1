@@ -96,7 +96,7 @@ Describe 'Save-MigrationGuest' {
     }
 
     It 'refuses a guest that was migrated away, and one that is being migrated' {
-        $job = Start-VmMigration $name "local:$name-to" -MaxBandwidth 5MB -MaxDowntime 1ms -AsJob
+        $job = Start-VmMigration $name "local:$name-to" -MaxBandwidth 100KB -MaxDowntime 1ms -AsJob
         $null = Wait-Until { (Get-MigrationState -Name $name).State -eq 'Active' }
         Save-MigrationGuest $name "$folder/busy" -ErrorVariable failed -ErrorAction SilentlyContinue
         $failed[0].FullyQualifiedErrorId | Should -BeLike 'GuestBusy,*'

@@ -31,7 +31,7 @@ Describe 'Set-Migration' {
             'job' { $job | Set-Migration -MaxDowntime 2s }
             'record' { Get-MigrationState -Running | Where-Object { $_.Name -eq $name } | Set-Migration -MaxDowntime 2s }
         }
-        (Wait-Migration $name -Timeout 30s).State | Should -Be 'Completed'
+        (Wait-Migration $name -Timeout 60s).State | Should -Be 'Completed'
         (Get-MigrationGuest $name).Host | Should -Be "$name-to"
     }
 
@@ -64,7 +64,7 @@ Describe 'Set-Migration' {
 
     It 'gives a migration a time, counted from its start' {
         Set-Migration -Name $name -Timeout 10ms
-        $state = Wait-Migration $name -Timeout 30s
+        $state = Wait-Migration $name -Timeout 60s
         $state.State | Should -Be 'Failed'
         $state.Error.Id | Should -Be 'Timeout'
         $guest.State | Should -Be 'Running'

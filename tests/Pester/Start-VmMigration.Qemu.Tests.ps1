@@ -31,9 +31,9 @@ Describe 'Start-VmMigration of a guest of QEMU' {
             $passes[-1].IsFinal | Should -BeTrue
             $passes[-1].Result.State | Should -Be 'Completed'
             $passes[-1].Result.Location | Should -Be 'Destination'
-            (Get-MigrationGuest $name).State | Should -Be 'PostMigrate'
             Invoke-TestMonitor $target 'info status' | Should -BeLike '*VM status: running*'
-            Invoke-TestMonitor $source 'info status' | Should -BeLike '*postmigrate*'
+            Wait-TestStatus $source '*postmigrate*'
+            (Get-MigrationGuest $name).State | Should -Be 'PostMigrate'
         }
 
         It 'a job that is stopped leaves it where it was' {
@@ -96,7 +96,9 @@ Describe 'Start-VmMigration of a guest of QEMU' {
                     param($name, $target)
                     Start-VmMigration $name tcp:127.0.0.1:0 -DestinationQmp $target -MaxBandwidth 20MB -MaxDowntime 1ms
                 } -ArgumentList $name, $pair.Target.Uri -Until { $args[0].Output.Count -ge 2 })
-            $output[0].Iteration | Should -Be 1
+            # The first pass, or the last of those that were over by the time that QEMU was asked.
+            $output[0].Iteration | Should -BeGreaterOrEqual 1
+            $output[1].Iteration | Should -BeGreaterThan $output[0].Iteration
             (Get-MigrationState -Name $name).State | Should -Be 'Cancelled'
             (Get-MigrationState -Name $name).Location | Should -Be 'Source'
             Invoke-TestMonitor $pair.Source 'info status' | Should -BeLike '*VM status: running*'

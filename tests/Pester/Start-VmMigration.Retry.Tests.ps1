@@ -38,7 +38,7 @@ Describe 'Start-VmMigration -Retry' {
         $state.Result.Attempts[0].Error.Id | Should -Be 'ConnectionRefused'
         $state.Result.Attempts[-1].Error | Should -BeNullOrEmpty
         (Get-MigrationGuest $name).Host | Should -Be "$name-there"
-        $null = Wait-Job $job -Timeout 30
+        $null = Wait-Job $job -Timeout 60
         $job.State | Should -Be 'Completed'
         @($job.ChildJobs + $job | Where-Object { $_.Warning.Count -gt 0 }) | Should -Not -BeNullOrEmpty
     }
@@ -87,7 +87,7 @@ Describe 'Start-VmMigration -Retry' {
         $answer = Stop-Migration $name
         $answer.Outcome | Should -Be 'Cancelled'
         $answer.Location | Should -Be 'Source'
-        $null = Wait-Job $job -Timeout 30
+        $null = Wait-Job $job -Timeout 60
         $job.State | Should -Be 'Stopped'
         (Get-MigrationGuest $name).State | Should -Be 'Running'
     }

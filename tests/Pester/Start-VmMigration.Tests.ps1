@@ -81,10 +81,13 @@ Describe 'Start-VmMigration' {
         }
 
         It 'writes each pass as it happens' {
-            New-Writer $name | Where-Object { $false }
+            # It does not end before it is told to: every page is dirty again before a pass is over.
+            New-Writer $name 16MB 400MB | Where-Object { $false }
             $seen = @{}
-            Start-VmMigration $name "local:$to" -MaxBandwidth 40MB -MaxDowntime 50ms -Means Qemu |
-                ForEach-Object { $seen[$_.Iteration] = (Get-MigrationState $_.Id).State }
+            Start-VmMigration $name "local:$to" -MaxBandwidth 40MB -MaxDowntime 1ms -Means Qemu | ForEach-Object {
+                $seen[$_.Iteration] = (Get-MigrationState $_.Id).State
+                if ($_.Iteration -eq 2) { $_ | Set-Migration -MaxDowntime 2s }
+            }
             $seen.Count | Should -BeGreaterThan 1
             $seen[1] | Should -Be 'Active'
             $seen[$seen.Count] | Should -Be 'Completed'
@@ -338,7 +341,7 @@ Describe 'Start-VmMigration' {
         }
 
         It 'while it is being migrated' {
-            $job = Start-VmMigration $name "local:$to" -MaxBandwidth 5MB -AsJob
+            $job = Start-VmMigration $name "local:$to" -MaxBandwidth 100KB -AsJob
             Start-VmMigration $name "local:$to-2" -ErrorVariable failed -ErrorAction SilentlyContinue | Should -BeNullOrEmpty
             $failed[0].FullyQualifiedErrorId | Should -BeLike 'GuestBusy,*'
             $failed[0].CategoryInfo.Category | Should -Be 'ResourceBusy'
@@ -422,17 +425,17 @@ Describe 'Start-VmMigration' {
 
         It 'ends Wait-Job, or its time does' {
             New-Writer $name | Where-Object { $false }
-            $job = Start-VmMigration $name "local:$to" -MaxBandwidth 8MB -AsJob
+            $job = Start-VmMigration $name "local:$to" -MaxBandwidth 1MB -AsJob
             $job | Wait-Job -Timeout 1 | Should -BeNullOrEmpty
             $job.State | Should -Be 'Running'
             $job.StatusMessage | Should -BeLike '*pass 1*'
             Set-Migration -Name $name -MaxBandwidth 0
-            ($job | Wait-Job -Timeout 30).State | Should -Be 'Completed'
+            ($job | Wait-Job -Timeout 60).State | Should -Be 'Completed'
         }
 
         It 'is cancelled by Stop-Job' {
             $guest = New-Writer $name
-            $job = Start-VmMigration $name "local:$to" -MaxBandwidth 5MB -AsJob
+            $job = Start-VmMigration $name "local:$to" -MaxBandwidth 100KB -AsJob
             $job | Stop-Job
             $job.State | Should -Be 'Stopped'
             $guest.State | Should -Be 'Running'
@@ -441,7 +444,7 @@ Describe 'Start-VmMigration' {
 
         It 'is cancelled by Remove-Job -Force' {
             $guest = New-Writer $name
-            Start-VmMigration $name "local:$to" -MaxBandwidth 5MB -AsJob | Remove-Job -Force
+            Start-VmMigration $name "local:$to" -MaxBandwidth 100KB -AsJob | Remove-Job -Force
             $guest.State | Should -Be 'Running'
             $guest.IsBusy | Should -BeFalse
             @(Get-MigrationState -Name $name)[-1].State | Should -Be 'Cancelled'
@@ -449,7 +452,7 @@ Describe 'Start-VmMigration' {
 
         It 'is Failed when the migration failed, and has the error' {
             $guest = New-Writer $name
-            $job = Start-VmMigration $name "local:$to" -MaxBandwidth 5MB -Timeout 200ms -AsJob | Wait-Job -Timeout 30
+            $job = Start-VmMigration $name "local:$to" -MaxBandwidth 5MB -Timeout 200ms -AsJob | Wait-Job -Timeout 60
             $job.State | Should -Be 'Failed'
             $job.Error | Should -HaveCount 1
             $job.Error[0].Exception.Id | Should -Be 'Timeout'
@@ -472,7 +475,7 @@ Describe 'Start-VmMigration' {
 
         It 'is stopped with all its children, also those that wait' {
             foreach ($i in 1..3) { New-Writer "$name-$i" 8MB 5MB | Where-Object { $false } }
-            $job = Get-MigrationGuest "$name*" | Start-VmMigration -Destination "local:$to" -MaxBandwidth 1MB -ThrottleLimit 1 -AsJob
+            $job = Get-MigrationGuest "$name*" | Start-VmMigration -Destination "local:$to" -MaxBandwidth 100KB -ThrottleLimit 1 -AsJob
             $job.ChildJobs[2].StatusMessage | Should -Be 'waits for its turn'
             $job | Stop-Job
             $job.State | Should -Be 'Stopped'
@@ -484,7 +487,7 @@ Describe 'Start-VmMigration' {
         It 'is Failed when one of several failed' {
             foreach ($i in 1..2) { New-Writer "$name-$i" 8MB 5MB | Where-Object { $false } }
             New-MigrationGuest "$name-2" 8MB -HostName $to -Suspended
-            $job = Get-MigrationGuest "$name*" -HostName local | Start-VmMigration -Destination "local:$to" -AsJob | Wait-Job -Timeout 30
+            $job = Get-MigrationGuest "$name*" -HostName local | Start-VmMigration -Destination "local:$to" -AsJob | Wait-Job -Timeout 60
             $job.State | Should -Be 'Failed'
             $job.ChildJobs.State | Should -Be @('Completed', 'Failed')
         }

@@ -23,7 +23,7 @@ Describe 'Stop-Migration' {
     }
 
     It 'cancels, and the guest goes on at the source, by <By>' -ForEach @{ By = 'name' }, @{ By = 'number' }, @{ By = 'job' }, @{ By = 'record' } {
-        $job = Start-VmMigration $name "local:$name-to" -MaxBandwidth 1MB -AsJob
+        $job = Start-VmMigration $name "local:$name-to" -MaxBandwidth 100KB -AsJob
         $answer = switch ($By) {
             'name' { Stop-Migration $name }
             'number' { Stop-Migration (Get-MigrationState -Name $name).Id }
@@ -40,7 +40,7 @@ Describe 'Stop-Migration' {
         $ticks = $guest.Ticks[0]
         $null = Wait-Until { $guest.Ticks[0] -gt $ticks }
         Get-MigrationGuest "$name*" -HostName "$name-to" | Should -BeNullOrEmpty
-        (Wait-Job $job -Timeout 10).State | Should -Be 'Stopped'
+        (Wait-Job $job -Timeout 60).State | Should -Be 'Stopped'
     }
 
     It 'cancels a migration that waits before its switch-over' {
@@ -55,13 +55,13 @@ Describe 'Stop-Migration' {
 
     It 'lets a guest that was suspended stay suspended' {
         Suspend-MigrationGuest $name
-        $null = Start-VmMigration $name "local:$name-to" -MaxBandwidth 1MB -AsJob
+        $null = Start-VmMigration $name "local:$name-to" -MaxBandwidth 100KB -AsJob
         (Stop-Migration $name).Outcome | Should -Be 'Cancelled'
         $guest.State | Should -Be 'Suspended'
     }
 
     It 'can be migrated again afterwards' {
-        $null = Start-VmMigration $name "local:$name-to" -MaxBandwidth 1MB -AsJob
+        $null = Start-VmMigration $name "local:$name-to" -MaxBandwidth 100KB -AsJob
         $null = Stop-Migration $name
         (Start-VmMigration $name "local:$name-to" -Verify)[-1].Result.Verified | Should -BeTrue
     }
@@ -77,15 +77,15 @@ Describe 'Stop-Migration' {
     }
 
     It 'does not wait with -NoWait' {
-        $null = Start-VmMigration $name "local:$name-to" -MaxBandwidth 1MB -AsJob
+        $null = Start-VmMigration $name "local:$name-to" -MaxBandwidth 100KB -AsJob
         (Stop-Migration $name -NoWait).Outcome | Should -Be 'Requested'
-        (Wait-Migration $name -Timeout 10s).State | Should -Be 'Cancelled'
+        (Wait-Migration $name -Timeout 60s).State | Should -Be 'Cancelled'
     }
 
     It 'cancels several by a pattern, and nothing that has ended' {
         New-MigrationGuest "$name-2", "$name-3" 8MB -Content Random
         $null = Start-VmMigration "$name-3" "local:$name-to"
-        $null = Start-VmMigration $name, "$name-2" "local:$name-to" -MaxBandwidth 1MB -AsJob
+        $null = Start-VmMigration $name, "$name-2" "local:$name-to" -MaxBandwidth 100KB -AsJob
         $answers = @(Stop-Migration "$name*")
         $answers.Name | Should -Be @($name, "$name-2")
         foreach ($answer in $answers) { $answer.Outcome | Should -Be 'Cancelled' }
@@ -99,7 +99,7 @@ Describe 'Stop-Migration' {
     }
 
     It 'changes nothing with -WhatIf' {
-        $null = Start-VmMigration $name "local:$name-to" -MaxBandwidth 1MB -AsJob
+        $null = Start-VmMigration $name "local:$name-to" -MaxBandwidth 100KB -AsJob
         Stop-Migration $name -WhatIf | Should -BeNullOrEmpty
         (Get-MigrationState -Name $name).State | Should -BeIn 'Setup', 'Active'
     }
@@ -127,7 +127,7 @@ Describe 'Stop-Migration -Force' {
         $state = Get-MigrationState -Name $name
         $state.Error.Id | Should -Be 'GuestLost'
         (Get-MigrationGuest $name -HostName local).State | Should -Be 'Lost'
-        $null = Wait-Job $test.Job -Timeout 30
+        $null = Wait-Job $test.Job -Timeout 60
         $test.Job.State | Should -Be 'Failed'
         Resume-MigrationGuest $name -HostName local -ErrorVariable failed -ErrorAction SilentlyContinue
         $failed[0].FullyQualifiedErrorId | Should -BeLike 'GuestLost,*'

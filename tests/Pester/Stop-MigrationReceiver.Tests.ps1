@@ -45,10 +45,10 @@ Describe 'Stop-MigrationReceiver' {
 
     It 'breaks off what is on its way, and the guest goes on at its source' {
         $guest = New-MigrationGuest $name 8MB -DirtyRate 5MB -Content Random -PassThru
-        $job = Start-VmMigration $name $receiver -MaxBandwidth 1MB -AsJob
+        $job = Start-VmMigration $name $receiver -MaxBandwidth 100KB -AsJob
         $null = Wait-Until { (Get-MigrationState -Name $name).State -eq 'Active' }
         Stop-MigrationReceiver $receiver.Id
-        (Wait-Job $job -Timeout 30).State | Should -Be 'Failed'
+        (Wait-Job $job -Timeout 60).State | Should -Be 'Failed'
         $job.Error[0].Exception.Id | Should -BeIn 'ConnectionLost', 'DestinationFailed'
         $job.Error[0].Exception.Location | Should -Be 'Source'
         $guest.State | Should -Be 'Running'
@@ -71,8 +71,8 @@ Describe 'Stop-MigrationReceiver' {
 
     Context 'A guest in postcopy' {
         BeforeEach {
-            $guest = New-MigrationGuest $name 32MB -DirtyRate 5MB -Content Random -PassThru
-            $job = Start-VmMigration $name $receiver -Postcopy -MaxBandwidth 1MB -MaxPostcopyBandwidth 1MB -AsJob
+            $guest = New-MigrationGuest $name 32MB -WorkingSet 1MB -DirtyRate 5MB -Content Random -PassThru
+            $job = Start-VmMigration $name $receiver -Postcopy -MaxBandwidth 100KB -MaxPostcopyBandwidth 100KB -AsJob
             $null = Wait-Until { (Get-MigrationState -Name $name).State -eq 'Active' }
             Switch-Migration -Name $name
             $null = Wait-Until { (Get-MigrationReceiver $receiver.Id).Incoming | Where-Object { $_.State -eq 'PostcopyActive' } }

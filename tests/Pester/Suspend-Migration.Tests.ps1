@@ -73,7 +73,7 @@ Describe 'Suspend-Migration of a guest of QEMU' -Skip:(-not $postcopy) {
         $failed = $null
         $pair = Start-TestPair -Slow
         $name = $pair.Name
-        $job = Start-VmMigration $name tcp:127.0.0.1:0 -DestinationQmp $pair.Target.Uri -MaxBandwidth 4MB -MaxDowntime 1ms -Postcopy -MaxPostcopyBandwidth 2MB -AsJob
+        $job = Start-VmMigration $name tcp:127.0.0.1:0 -DestinationQmp $pair.Target.Uri -MaxBandwidth 4MB -MaxDowntime 1ms -Postcopy -MaxPostcopyBandwidth 256KB -AsJob
         $null = Wait-Until { (Get-MigrationState -Name $name).Current.TransferredBytes -gt 1MB }
     }
 

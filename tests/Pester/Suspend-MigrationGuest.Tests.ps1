@@ -70,10 +70,11 @@ Describe 'Suspend-MigrationGuest' {
     }
 
     It 'lets a guest that is suspended while it migrates arrive suspended' {
-        $job = Start-VmMigration $name "local:$name-to" -MaxBandwidth 5MB -MaxDowntime 1ms -AsJob
+        $job = Start-VmMigration $name "local:$name-to" -MaxBandwidth 100KB -MaxDowntime 1ms -AsJob
         $null = Wait-Until { (Get-MigrationState -Name $name).State -eq 'Active' }
         Suspend-MigrationGuest $name
-        (Wait-Migration $name -Timeout 30s).State | Should -Be 'Completed'
+        Set-Migration -Name $name -MaxBandwidth 0
+        (Wait-Migration $name -Timeout 60s).State | Should -Be 'Completed'
         (Get-MigrationGuest $name -HostName "$name-to").State | Should -Be 'Suspended'
         $job | Remove-Job
     }

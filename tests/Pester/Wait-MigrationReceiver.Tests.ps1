@@ -19,7 +19,7 @@ Describe 'Wait-MigrationReceiver' {
 
     It 'gives a record of the guest that arrives' {
         $null = Start-VmMigration "$name-1" $receiver -MaxBandwidth 20MB -AsJob
-        $arrival = $receiver | Wait-MigrationReceiver -Timeout 30s
+        $arrival = $receiver | Wait-MigrationReceiver -Timeout 60s
         $arrival | Should -HaveCount 1
         $arrival | Should -BeOfType 'PsMigrate.Engine.MigrationArrival'
         $arrival.ReceiverId | Should -Be $receiver.Id
@@ -35,7 +35,7 @@ Describe 'Wait-MigrationReceiver' {
     It 'gives -Count records, each as it comes' {
         $null = Start-VmMigration "$name-1", "$name-2" $receiver -MaxBandwidth 20MB -ThrottleLimit 1 -AsJob
         $running = @{}
-        $arrivals = @(Wait-MigrationReceiver $receiver.Id -Count 2 -Timeout 30s |
+        $arrivals = @(Wait-MigrationReceiver $receiver.Id -Count 2 -Timeout 60s |
             ForEach-Object { $running[$_.Name] = @(Get-MigrationState -Name "$name*").Count; $_ })
         $arrivals.Name | Should -Be @("$name-1", "$name-2")
         $running.Count | Should -Be 2
@@ -43,16 +43,16 @@ Describe 'Wait-MigrationReceiver' {
 
     It 'gives what came before the wait, and each arrival once' {
         $null = Start-VmMigration "$name-1" $receiver
-        ($receiver | Wait-MigrationReceiver -Timeout 10s).Name | Should -Be "$name-1"
+        ($receiver | Wait-MigrationReceiver -Timeout 60s).Name | Should -Be "$name-1"
         $receiver | Wait-MigrationReceiver -Timeout 100ms -ErrorVariable failed -ErrorAction SilentlyContinue | Should -BeNullOrEmpty
         $failed[0].Exception.Id | Should -Be 'Timeout'
     }
 
     It 'gives a record of what did not arrive, with the reason' {
-        $null = Start-VmMigration "$name-1" $receiver -MaxBandwidth 1MB -AsJob
+        $null = Start-VmMigration "$name-1" $receiver -MaxBandwidth 100KB -AsJob
         $null = Wait-Until { (Get-MigrationState -Name "$name-1").State -eq 'Active' }
         $null = Stop-Migration "$name-1"
-        $arrival = $receiver | Wait-MigrationReceiver -Timeout 30s
+        $arrival = $receiver | Wait-MigrationReceiver -Timeout 60s
         $arrival.State | Should -Be 'Failed'
         $arrival.Name | Should -Be "$name-1"
         $arrival.Guest | Should -BeNullOrEmpty
@@ -64,7 +64,7 @@ Describe 'Wait-MigrationReceiver' {
         $client = [System.Net.Sockets.TcpClient]::new()
         $client.Connect('127.0.0.1', $receiver.Uri.Port)
         $client.GetStream().Write([System.Text.Encoding]::ASCII.GetBytes("GET / HTTP/1.1`r`n`r`n"))
-        $arrival = $receiver | Wait-MigrationReceiver -Timeout 30s
+        $arrival = $receiver | Wait-MigrationReceiver -Timeout 60s
         $client.Dispose()
         $arrival.State | Should -Be 'Failed'
         $arrival.Error.Id | Should -Be 'BadMagic'

@@ -25,7 +25,7 @@ function Wait-Until {
     # Waits until the condition gives something true, and gives that; throws when the time is over.
     param(
         [scriptblock] $Condition,
-        [double] $TimeoutSeconds = 30,
+        [double] $TimeoutSeconds = 60,
         [string] $What = "{$Condition}"
     )
     $clock = [System.Diagnostics.Stopwatch]::StartNew()
@@ -60,7 +60,7 @@ function Start-InRunspace {
 
 function Wait-InRunspace {
     # Waits for the end of what Start-InRunspace started and gives its output; errors that end it are thrown here.
-    param($Run, [double] $TimeoutSeconds = 30)
+    param($Run, [double] $TimeoutSeconds = 60)
     try {
         if (-not $Run.Running.AsyncWaitHandle.WaitOne([timespan]::FromSeconds($TimeoutSeconds))) {
             throw "The script in the other runspace did not end within $TimeoutSeconds s."
@@ -73,7 +73,7 @@ function Wait-InRunspace {
 
 function Stop-InRunspace {
     # Stops it as Ctrl+C does, waits until it has stopped, and gives what it had written so far.
-    param($Run, [double] $TimeoutSeconds = 30)
+    param($Run, [double] $TimeoutSeconds = 60)
     try {
         $stopping = $Run.Shell.BeginStop($null, $null)
         if (-not $stopping.AsyncWaitHandle.WaitOne([timespan]::FromSeconds($TimeoutSeconds))) {
@@ -97,7 +97,7 @@ function Close-InRunspace {
 function Invoke-WithStop {
     # Runs a script in another runspace and presses Ctrl+C, so to speak, as soon as the condition holds.
     # The condition gets the run as $args[0]: { $args[0].Output.Count -ge 2 }.
-    param([scriptblock] $Script, [scriptblock] $Until, [object[]] $ArgumentList = @(), [double] $TimeoutSeconds = 30)
+    param([scriptblock] $Script, [scriptblock] $Until, [object[]] $ArgumentList = @(), [double] $TimeoutSeconds = 60)
     $run = Start-InRunspace $Script $ArgumentList
     try { $null = Wait-Until { & $Until $run } -TimeoutSeconds $TimeoutSeconds -What "{$Until}" }
     finally { $output = Stop-InRunspace $run -TimeoutSeconds $TimeoutSeconds }

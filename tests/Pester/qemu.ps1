@@ -76,6 +76,12 @@ function Start-TestPair {
     $pair
 }
 
+function Wait-TestStatus {
+    # Until its human monitor says so of the machine: a QEMU calls its migration completed a moment before its run state follows.
+    param($Qemu, [string] $Like)
+    $null = Wait-Until { (Invoke-TestMonitor $Qemu 'info status') -like $Like } -What "the status of QEMU to be like '$Like'"
+}
+
 function Reset-TestTarget {
     # A QEMU takes in one migration, also one that is cancelled: another Target.
     param($Pair)

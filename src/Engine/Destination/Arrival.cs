@@ -69,6 +69,31 @@ abstract class Arrival(IncomingLink link, IncomingPolicy policy)
     {
     }
 
+    /// <summary>
+    /// Takes a place for the guest, asks whether it may come, and makes its memory, in that order: so no more are asked about than there are
+    /// places, and nothing is reserved for one that is refused. Throws MemoryExceeded, DestinationRefused, ConnectionLost, InvalidSize.
+    /// </summary>
+    protected GuestMemory Admit(IncomingMemory memory, ArrivalRequest guest, params (string Name, long Length)[] blocks)
+    {
+        Expect(policy.IdleTimeout);
+        memory.Admit(guest.MemorySize, () => link.Connection.HasLeft(link.HasReturnPath));
+        if (policy.Accept is not null)
+        {
+            // The source waits, and has nothing to say.
+            Expect(null);
+            policy.Ask(guest);
+        }
+        Expect(policy.IdleTimeout);
+        try
+        {
+            return memory.Reserve(blocks);
+        }
+        catch (MigrationException e) when (e.Side == MigrationSide.User)
+        {
+            throw Reader.Error(e.Id, e.Message);
+        }
+    }
+
     protected void CheckVersion(SectionHeader section, uint version)
     {
         if (section.Version != version)

@@ -9,6 +9,10 @@ sealed class ArrivedConnection(IConnection connection)
     readonly long _start = Stopwatch.GetTimestamp();
     bool _isSorted;
     bool _mayBePreempt;
+    bool _isExpected;
+    bool _isTaken;
+    bool _isEvicted;
+    IncomingMigration? _migration;
 
     public IConnection Connection => connection;
 
@@ -42,6 +46,44 @@ sealed class ArrivedConnection(IConnection connection)
         get => Volatile.Read(ref _mayBePreempt);
         set => Volatile.Write(ref _mayBePreempt, value);
     }
+
+    /// <summary>The migration whose main stream it is, or began as; null until it is known to be one.</summary>
+    public IncomingMigration? Migration
+    {
+        get => Volatile.Read(ref _migration);
+        set => Volatile.Write(ref _migration, value);
+    }
+
+    /// <summary>Whether it is a multifd channel whose main stream seems to be here.</summary>
+    public bool IsExpected
+    {
+        get => Volatile.Read(ref _isExpected);
+        set => Volatile.Write(ref _isExpected, value);
+    }
+
+    /// <summary>Whether it belongs to a migration, which looks after it.</summary>
+    public bool IsTaken
+    {
+        get => Volatile.Read(ref _isTaken);
+        set => Volatile.Write(ref _isTaken, value);
+    }
+
+    /// <summary>Whether it had to make room for others.</summary>
+    public bool IsEvicted
+    {
+        get => Volatile.Read(ref _isEvicted);
+        set => Volatile.Write(ref _isEvicted, value);
+    }
+
+    /// <summary>Cuts it, to make room for others.</summary>
+    public void Leave()
+    {
+        if (Migration is { } migration) migration.Evict(Newcomers.Evicted(this));
+        else connection.Abort();
+    }
+
+    /// <summary>When it was accepted, in ticks of the stopwatch; the oldest has the least.</summary>
+    public long Start => _start;
 
     /// <summary>Since it was accepted.</summary>
     public TimeSpan Age => Stopwatch.GetElapsedTime(_start);

@@ -31,16 +31,19 @@ sealed class CapturedArrival(IncomingLink link, IncomingPolicy policy, IncomingM
     {
         if (blocks.Length == 0) throw Reader.Error(MigrationErrorId.InvalidLength, "A machine without RAM can't be.");
         _name = Policy.NameForUnnamed();
-        Expect(Policy.IdleTimeout);
-        try
-        {
-            return memory.Reserve(blocks);
-        }
-        catch (MigrationException e) when (e.Side == MigrationSide.User)
-        {
-            throw Reader.Error(e.Id, e.Message);
-        }
+        return Admit(memory, Request(blocks), blocks);
     }
+
+    ArrivalRequest Request((string Name, long Length)[] blocks) => new()
+    {
+        Name = _name,
+        Uuid = configuration.Uuid,
+        // Each length is positive and all together were checked to fit; a sum that overflows is refused like any that is too large.
+        MemorySize = blocks.Sum(block => block.Length),
+        MachineType = configuration.Machine,
+        Peer = Link.Connection.Peer,
+        TlsSubject = Link.Connection.PeerSubject,
+    };
 
     public override void ReadFooter(SectionHeader section)
     {

@@ -30,7 +30,11 @@ sealed class ChannelPool(TimeSpan limit, Func<string, bool> isComing)
     /// <summary>A main stream has come.</summary>
     public void Join(MultifdChannels migration)
     {
-        lock (_lock) _migrations.Add(migration);
+        lock (_lock)
+        {
+            _migrations.Add(migration);
+            Monitor.PulseAll(_lock);
+        }
     }
 
     /// <summary>A main stream has told its guest's uuid, or that there is none.</summary>
@@ -59,7 +63,7 @@ sealed class ChannelPool(TimeSpan limit, Func<string, bool> isComing)
     }
 
     /// <summary>
-    /// Waits with a channel until its migration takes it; false when that one has failed meanwhile. Throws PeerSilent when no
+    /// Waits with a channel until its migration takes it; false when that one has failed meanwhile, or the channel had to leave. Throws PeerSilent when no
     /// migration comes, DestinationRefused when it comes late and more than one could own it.
     /// </summary>
     public bool Await(WaitingChannel channel)
@@ -73,8 +77,9 @@ sealed class ChannelPool(TimeSpan limit, Func<string, bool> isComing)
             {
                 for (var clock = Stopwatch.StartNew(); channel.Owner is null && !channel.IsOrphaned; Monitor.Wait(_lock, limit / 4))
                 {
-                    if (_isClosed) return false;
-                    if (Candidates(channel).Length > 0) clock.Restart();
+                    if (_isClosed || channel.Arrived.IsEvicted) return false;
+                    channel.Arrived.IsExpected = Candidates(channel).Length > 0;
+                    if (channel.Arrived.IsExpected) clock.Restart();
                     if (clock.Elapsed > limit)
                         throw new MigrationException(MigrationErrorId.PeerSilent, MigrationSide.Source, $"A multifd channel came, and within {limit.TotalSeconds:0.##} s no migration that it belongs to.");
                 }

@@ -21,9 +21,26 @@ sealed class ConnectionSorter(IncomingPolicy policy, IArrivalLog log, Func<bool>
     readonly HashSet<ArrivedConnection> _connections = [];
     readonly PostcopyLinks _postcopies = new(policy.FirstWordTimeout);
     ChannelPool? _pool;
+    Newcomers? _newcomers;
     bool _isStopped;
 
     ChannelPool Pool => LazyInitializer.EnsureInitialized(ref _pool, () => new ChannelPool(policy.FirstWordTimeout, IsComing));
+
+    Newcomers Newcomers => LazyInitializer.EnsureInitialized(ref _newcomers, () => new Newcomers(policy.MaxConnections, Newcomers.Least, IsHeld, IsKept));
+
+    /// <summary>Waits until there is room for one more. False once it is stopped.</summary>
+    public bool AwaitRoom()
+    {
+        ArrivedConnection? leaves = null;
+        lock (_lock)
+        {
+            while (!_isStopped && Newcomers.MustWait(_connections, out var wait, out leaves)) Monitor.Wait(_lock, wait);
+            if (_isStopped) return false;
+        }
+        leaves?.Leave();
+        if (leaves is not null) Pool.Wake();
+        return true;
+    }
 
     /// <summary>A connection was accepted; <see cref="Serve"/> has to follow.</summary>
     public void Add(ArrivedConnection arrived)
@@ -52,7 +69,9 @@ sealed class ConnectionSorter(IncomingPolicy policy, IArrivalLog log, Func<bool>
         try
         {
             if (arrived.Connection is TlsConnection tls) Greet(arrived, tls);
-            switch (Sort(arrived))
+            var kind = Sort(arrived);
+            if (arrived.IsEvicted) throw Newcomers.Evicted(arrived);
+            switch (kind)
             {
                 case ConnectionKind.Tls:
                     throw new MigrationException(MigrationErrorId.TlsNotSpoken, MigrationSide.Source, "The source speaks TLS, and this receiver does not.");
@@ -76,7 +95,8 @@ sealed class ConnectionSorter(IncomingPolicy policy, IArrivalLog log, Func<bool>
         catch (Exception e)
 #pragma warning restore CA1031
         {
-            if (arrived.IsSorted || !IsQuiet(arrived)) log.Refused(arrived, MigrationException.From(e, MigrationSide.Destination, "A connection failed"));
+            if (arrived.IsEvicted) log.Refused(arrived, Newcomers.Evicted(arrived));
+            else if (arrived.IsSorted || !IsQuiet(arrived)) log.Refused(arrived, MigrationException.From(e, MigrationSide.Destination, "A connection failed"));
         }
         finally
         {
@@ -91,6 +111,7 @@ sealed class ConnectionSorter(IncomingPolicy policy, IArrivalLog log, Func<bool>
         {
             _isStopped = true;
             foreach (var arrived in _connections) arrived.Connection.Abort();
+            Monitor.PulseAll(_lock);
         }
         Pool.Close();
         var until = Environment.TickCount64 + (long)wait.TotalMilliseconds;
@@ -147,6 +168,7 @@ sealed class ConnectionSorter(IncomingPolicy policy, IArrivalLog log, Func<bool>
     void ServeMain(ArrivedConnection arrived)
     {
         var incoming = new IncomingMigration(arrived.Connection, policy, new MultifdChannels(Pool, arrived, policy.Channels));
+        arrived.Migration = incoming;
         _postcopies.Join(arrived, incoming);
         log.Begins(incoming);
         try
@@ -167,6 +189,7 @@ sealed class ConnectionSorter(IncomingPolicy policy, IArrivalLog log, Func<bool>
         var reader = new WireReader(arrived.Connection.Input, MigrationSide.Source);
         var channel = new WaitingChannel(arrived, reader, InTime(arrived, () => MultifdInit.Read(reader)));
         if (Pool.Await(channel)) channel.Owner!.Serve(channel);
+        else if (arrived.IsEvicted) throw Newcomers.Evicted(arrived);
     }
 
     /// <summary>Reads what a connection has to say at first; one that does not come to it is cut. Throws PeerSilent, ConnectionLost.</summary>
@@ -192,11 +215,16 @@ sealed class ConnectionSorter(IncomingPolicy policy, IArrivalLog log, Func<bool>
     {
         lock (_lock)
         {
+            if (arrived.IsSorted || !_postcopies.MayAwait(arrived)) return false;
             if (!arrived.MayBePreempt && _connections.Count(other => other is { IsSorted: false, MayBePreempt: true } && other.Host == arrived.Host) >= MaxSilent)
                 return false;
             return _postcopies.IsAwaited(arrived);
         }
     }
+
+    /// <summary>Whether it has come to a guest, or belongs to a migration that is under way. Behind the lock.</summary>
+    bool IsHeld(ArrivedConnection arrived) =>
+        arrived.IsTaken || arrived.Migration is { IsKnown: true } || (arrived is { IsSorted: false, MayBePreempt: true } && _postcopies.MayAwait(arrived));
 
     /// <summary>Whether one that never said a word may have been a preempt channel, which is in order.</summary>
     bool IsQuiet(ArrivedConnection arrived) => _postcopies.IsAwaited(arrived) || arrived.MayBePreempt;

@@ -18,15 +18,18 @@ sealed class IncomingMemory(IncomingPolicy policy)
     /// <summary>Bytes; 0 until it is reserved.</summary>
     public long Length => Memory?.Length ?? 0;
 
-    /// <summary>Throws MemoryExceeded, DestinationRefused, InvalidSize.</summary>
-    public GuestMemory Reserve(params (string Name, long Length)[] blocks)
+    /// <summary>
+    /// Takes a place and room for so many bytes; waits for a place, unless nobody needs it any more. Throws MemoryExceeded,
+    /// DestinationRefused, ConnectionLost.
+    /// </summary>
+    public void Admit(long bytes, Func<bool>? hasLeft = null)
     {
-        // Each length is positive and all together were checked to fit; a sum that overflows is refused like any that is too large.
-        var total = blocks.Sum(block => block.Length);
-        policy.Room.Enter(total, policy.IdleTimeout / 2);
-        _admitted = total;
-        return Memory = new GuestMemory(blocks);
+        policy.Room.Enter(bytes, policy.IdleTimeout / 2, hasLeft);
+        _admitted = bytes;
     }
+
+    /// <summary>The memory, once it is admitted. Throws InvalidSize.</summary>
+    public GuestMemory Reserve(params (string Name, long Length)[] blocks) => Memory = new GuestMemory(blocks);
 
     /// <summary>Counts memory beside RAM, before it is used. Any thread. Throws MemoryExceeded.</summary>
     public void Hold(long bytes)

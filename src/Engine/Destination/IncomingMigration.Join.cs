@@ -13,6 +13,7 @@ sealed partial class IncomingMigration
     // How long one that joins waits before it cuts the link once more.
     static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(100);
 
+    volatile bool _hasJoined;
     bool _isThrough;
     int _joins;
 
@@ -58,13 +59,18 @@ sealed partial class IncomingMigration
     /// What became of a migration. The ledger forgets when many others follow; a postcopy may wait for hours, and a source that is told that
     /// nobody knows of its guest gives it up.
     /// </summary>
-    HandoverOutcome OutcomeOf(Guid id, IncomingMigration? migration) => migration switch
+    HandoverOutcome OutcomeOf(Guid id, IncomingMigration? migration)
     {
-        not null when IsBareTo(migration) => HandoverOutcome.Unknown,
-        { _postcopy: PostcopyStep.Running } => HandoverOutcome.Running,
-        _ when Postcopies.LastWords(id).Length > 0 => HandoverOutcome.Running,
-        _ => HandoverLedger.Ask(id),
-    };
+        var outcome = migration switch
+        {
+            not null when IsBareTo(migration) => HandoverOutcome.Unknown,
+            { _postcopy: PostcopyStep.Running } => HandoverOutcome.Running,
+            _ when Postcopies.LastWords(id).Length > 0 => HandoverOutcome.Running,
+            _ => HandoverLedger.Ask(id),
+        };
+        _hasJoined = outcome == HandoverOutcome.Running;
+        return outcome;
+    }
 
     /// <summary>Whether this connection came without TLS, and the migration came with it: then it has no say in that, whatever it knows.</summary>
     bool IsBareTo(IncomingMigration migration) => migration._policy.RequiresTls && !_policy.RequiresTls;
@@ -73,6 +79,7 @@ sealed partial class IncomingMigration
     {
         var migration = Postcopies.Find(id);
         if (migration is not null && IsBareTo(migration)) migration = null;
+        _hasJoined = migration is not null;
         // The main stream may be on its way to its blocks. The other end says nothing while it waits for that, and may not be cut before its answer.
         _silence.Expect(null);
         var isWelcome = migration?.AwaitPreemptible(_policy.FirstWordTimeout) == true;

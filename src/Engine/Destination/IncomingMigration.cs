@@ -23,6 +23,7 @@ sealed partial class IncomingMigration
     readonly long _start = Stopwatch.GetTimestamp();
     Arrival? _arrival;
     long _lostPages;
+    MigrationException? _evicted;
 
     /// <param name="connection">The main channel.</param>
     /// <param name="policy">What is accepted.</param>
@@ -43,6 +44,12 @@ sealed partial class IncomingMigration
     /// Completed or Failed.
     /// </summary>
     public MigrationStatus Status { get; private set; } = MigrationStatus.Setup;
+
+    /// <summary>
+    /// Whether it has come to a guest: one that is on its way, or as a question one whose migration it knows. Until then it may be anybody's.
+    /// Any thread may ask.
+    /// </summary>
+    public bool IsKnown => Status != MigrationStatus.Setup || _hasJoined;
 
     /// <summary>The guest's name, once it is known.</summary>
     public string Name => _arrival?.Name ?? "";
@@ -97,6 +104,13 @@ sealed partial class IncomingMigration
             return;
         }
         _pause.Close();
+        Cut();
+    }
+
+    /// <summary>Cuts it before it has come to a guest, to make room for others. Any thread.</summary>
+    public void Evict(MigrationException reason)
+    {
+        _evicted = reason;
         Cut();
     }
 
@@ -206,6 +220,7 @@ sealed partial class IncomingMigration
         _arrival?.GiveUp();
         Error = e switch
         {
+            _ when _evicted is not null => _evicted,
             _ when _silence.HasCut => new MigrationException(MigrationErrorId.PeerSilent, MigrationSide.Source, "The source fell silent.", e),
             // What a channel failed of is why the main channel was cut.
             _ when (_preemptError ?? _channels?.Error) is { } error => error,

@@ -28,8 +28,43 @@ sealed record IncomingPolicy(
     /// <summary>Whether its sources have proved who they are, by TLS.</summary>
     public bool RequiresTls { get; init; }
 
+    /// <summary>How many connections that have not come to a guest there may be.</summary>
+    public int MaxConnections { get; init; } = ReceiverOptions.DefaultConnections;
+
     /// <summary>Registers a guest that has arrived with a migration; throws DuplicateGuestName.</summary>
     public Action<Guest, Guid> Arrive { get; init; } = GuestRegistry.Arrive;
+
+    /// <summary>Is asked about each guest that everything else allows: null accepts it, a text is why not. Null accepts all.</summary>
+    public Func<ArrivalRequest, CancellationToken, string?>? Accept { get; init; }
+
+    /// <summary>How long that may take.</summary>
+    public TimeSpan AcceptTimeout { get; init; } = ReceiverOptions.DefaultAcceptTimeout;
+
+    /// <summary>The receiver is being stopped.</summary>
+    public CancellationToken Stopping { get; init; }
+
+    /// <summary>Asks whether a guest may come. Throws DestinationRefused; an answer that fails is a refusal.</summary>
+    public void Ask(ArrivalRequest guest)
+    {
+        string? reason;
+        using var time = CancellationTokenSource.CreateLinkedTokenSource(Stopping);
+        time.CancelAfter(AcceptTimeout);
+        try
+        {
+            reason = Accept?.Invoke(guest, time.Token);
+        }
+        catch (OperationCanceledException) when (time.IsCancellationRequested)
+        {
+            reason = Stopping.IsCancellationRequested ? "The receiver is being stopped." : $"Whether it may come was not decided within {AcceptTimeout.TotalSeconds:0.###} s.";
+        }
+#pragma warning disable CA1031 // Whatever keeps it from an answer, the guest was not accepted.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            reason = e.Message;
+        }
+        if (reason is not null) throw Refused(MigrationErrorId.DestinationRefused, reason.Length > 0 ? reason : "It is not accepted here.");
+    }
 
     /// <summary>Throws the reason why a guest is not welcome: InvalidGuestName, DestinationRefused, DuplicateGuestName.</summary>
     public void Check(GuestAnnouncement guest)

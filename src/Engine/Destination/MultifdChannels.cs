@@ -78,6 +78,7 @@ sealed class MultifdChannels(ChannelPool pool, ArrivedConnection main, int expec
     public void Take(WaitingChannel waiting)
     {
         waiting.Owner = this;
+        waiting.Arrived.IsTaken = true;
         _channels = [.. _channels, new Channel(waiting, new MultifdLoader(waiting.Reader, _barrier.Join(), () => _ram(), _hold))];
     }
 

@@ -50,19 +50,24 @@ sealed partial class OurArrival : Arrival
         if (!StreamConstants.MachineNone.StartsWith(machine, StringComparison.Ordinal))
             throw Reader.Error(MigrationErrorId.WrongMachine, $"The guest is of a machine '{Printable.Text(machine)}', and ours are '{StreamConstants.MachineNone}'.");
         Policy.Check(_announced);
-        Expect(Policy.IdleTimeout);
-        try
-        {
-            _memory.Reserve((StreamConstants.RamSection, _announced.MemorySize));
-        }
-        catch (MigrationException e) when (e.Side == MigrationSide.User)
-        {
-            throw Reader.Error(e.Id, e.Message);
-        }
+        Admit(_memory, Request(machine), (StreamConstants.RamSection, _announced.MemorySize));
         if (_announced.Verify) RamDigest.WarmUp();
         MakeThreads();
         Link.Send(ReturnPathMessage.Accepted);
     }
+
+    ArrivalRequest Request(string machine) => new()
+    {
+        Name = Name,
+        Uuid = _announced.Uuid,
+        MemorySize = _announced.MemorySize,
+        ProcessorCount = _announced.ProcessorCount,
+        MachineType = machine,
+        Peer = Link.Connection.Peer,
+        TlsSubject = Link.Connection.PeerSubject,
+        // Before that version it is not told whether there are any.
+        Channels = Link.Extension >= Handshake.AnnouncedChannelsVersion ? _announced.Channels : null,
+    };
 
     // While the guest still runs at its source: to make one thread takes longer than all else that is done here before it runs.
     void MakeThreads()

@@ -13,9 +13,13 @@ namespace PsMigrate.Engine.Destination;
 /// <param name="patience">How long a recovery waits for its migration to notice that its link is gone.</param>
 sealed class PostcopyLinks(TimeSpan patience)
 {
+    // A QEMU has one of either at a time; of those that it has given up not all may have ended yet.
+    const int MostOfOne = 8;
+
     readonly Lock _lock = new();
     readonly List<(ArrivedConnection Main, IncomingMigration Migration)> _migrations = [];
     readonly List<(ArrivedConnection Arrived, IncomingMigration Migration)> _preempting = [];
+    readonly List<(ArrivedConnection Arrived, IncomingMigration Migration)> _recovering = [];
 
     /// <summary>A main stream has come.</summary>
     public void Join(ArrivedConnection main, IncomingMigration migration)
@@ -36,17 +40,20 @@ sealed class PostcopyLinks(TimeSpan patience)
     /// <summary>Whether a silent connection is to be kept, as the preempt channel of a migration that is under way.</summary>
     public bool IsAwaited(ArrivedConnection arrived)
     {
-        if (Find(arrived, migration => migration.IsPostcopyAdvised).Length == 0) return false;
+        if (!MayAwait(arrived)) return false;
         arrived.MayBePreempt = true;
         return true;
     }
+
+    /// <summary>Whether it may be the preempt channel of a migration that is under way.</summary>
+    public bool MayAwait(ArrivedConnection arrived) => Find(arrived, migration => migration.IsPostcopyAdvised).Length > 0;
 
     /// <summary>Brings a recovery to its migration, until that is through with it. Throws DestinationRefused.</summary>
     public void Recover(ArrivedConnection arrived)
     {
         var postcopies = Find(arrived, migration => migration.MayRecover);
         if (postcopies.Length > 1) throw Ambiguous("recovery");
-        if (postcopies.Length == 0 || !postcopies[0].TryRecover(arrived.Connection, patience))
+        if (postcopies.Length == 0 || !TryServe(_recovering, arrived, postcopies[0], migration => migration.TryRecover(arrived.Connection, patience)))
             throw Refused("A source wants to go on with a postcopy, and none from its address waits for that.");
     }
 
@@ -56,25 +63,26 @@ sealed class PostcopyLinks(TimeSpan patience)
         if (IsOnlyEnd(arrived)) return;
         var postcopies = Find(arrived, migration => migration.IsPostcopyAdvised);
         if (postcopies.Length > 1) throw Ambiguous("preempt channel");
-        if (postcopies.Length == 1 && TryPreempt(arrived, postcopies[0])) return;
+        if (postcopies.Length == 1 && TryServe(_preempting, arrived, postcopies[0], migration => migration.TryServePreempt(arrived.Connection))) return;
         if (!arrived.MayBePreempt)
             throw new MigrationException(MigrationErrorId.BadMagic, MigrationSide.Source, "A connection begins with RAM records, and no postcopy from its address is under way.");
     }
 
-    bool TryPreempt(ArrivedConnection arrived, IncomingMigration migration)
+    bool TryServe(List<(ArrivedConnection Arrived, IncomingMigration Migration)> served, ArrivedConnection arrived, IncomingMigration migration, Func<IncomingMigration, bool> serve)
     {
         lock (_lock)
         {
-            if (!_migrations.Exists(one => one.Migration == migration)) return false;
-            _preempting.Add((arrived, migration));
+            if (!_migrations.Exists(one => one.Migration == migration) || served.Count(one => one.Migration == migration) >= MostOfOne) return false;
+            served.Add((arrived, migration));
         }
+        arrived.IsTaken = true;
         try
         {
-            return migration.TryServePreempt(arrived.Connection);
+            return serve(migration);
         }
         finally
         {
-            lock (_lock) _preempting.RemoveAll(one => one.Arrived == arrived);
+            lock (_lock) served.RemoveAll(one => one.Arrived == arrived);
         }
     }
 

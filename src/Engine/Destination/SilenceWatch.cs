@@ -1,10 +1,10 @@
-using System.Diagnostics;
+using PsMigrate.Engine.Model;
 
 namespace PsMigrate.Engine.Destination;
 
 /// <summary>
 /// Cuts a connection that says nothing for longer than is allowed at the time: it would hold its place for ever. At first the time for
-/// all that comes before the guest is limited, whatever is said. Thread-safe.
+/// all that comes before the guest is limited, whatever is said. A time in which this process stood is no silence. Thread-safe.
 /// </summary>
 sealed class SilenceWatch : IDisposable
 {
@@ -13,9 +13,10 @@ sealed class SilenceWatch : IDisposable
     readonly Func<long> _heard;
     readonly Action _cut;
     readonly Timer _timer;
-    volatile Allowance _allowed;
+    readonly Lock _lock = new();
+    readonly WatchedTime _silence = new(Period);
+    Allowance _allowed;
     long _heardBytes;
-    long _heardAt = Stopwatch.GetTimestamp();
     volatile bool _hasCut;
 
     /// <summary>Starts to watch.</summary>
@@ -35,8 +36,11 @@ sealed class SilenceWatch : IDisposable
     /// <summary>From now on so long a silence is allowed; null for any.</summary>
     public void Expect(TimeSpan? silence)
     {
-        Volatile.Write(ref _heardAt, Stopwatch.GetTimestamp());
-        _allowed = new Allowance(silence, IsReset: true);
+        lock (_lock)
+        {
+            _silence.Restart();
+            _allowed = new Allowance(silence, IsReset: true);
+        }
         // A connection that was cut has been replaced by another one.
         _hasCut = false;
     }
@@ -45,11 +49,14 @@ sealed class SilenceWatch : IDisposable
 
     void Check()
     {
-        var allowed = _allowed;
         var heard = _heard();
-        if (allowed.IsReset && heard != _heardBytes) Volatile.Write(ref _heardAt, Stopwatch.GetTimestamp());
-        _heardBytes = heard;
-        if (allowed.Silence is not { } most || Stopwatch.GetElapsedTime(Volatile.Read(ref _heardAt)) <= most || _allowed != allowed) return;
+        lock (_lock)
+        {
+            var isHeard = _allowed.IsReset && heard != _heardBytes;
+            _heardBytes = heard;
+            if (isHeard) _silence.Restart();
+            if (!(_silence.Look() > _allowed.Silence)) return;
+        }
         _hasCut = true;
         _cut();
     }

@@ -33,6 +33,7 @@ sealed partial class OutgoingMigration : IMigrationRun
     readonly bool _holdsDestination;
     readonly MigrationJournal _journal = new();
     static readonly TimeSpan WatchPeriod = TimeSpan.FromSeconds(1);
+    readonly WatchedTime _noProgress = new(WatchPeriod);
     // Where it goes, and how to connect there: a recovery may go elsewhere.
     string _destination;
     Func<CancellationToken, IConnection> _connect;
@@ -42,7 +43,6 @@ sealed partial class OutgoingMigration : IMigrationRun
     Timer? _timer;
     Timer? _watchdog;
     long _watchedBytes = -1;
-    long _lastProgress;
     IConnection? _connection;
     WireWriter? _writer;
     IOneWayConnection? _oneWay;
@@ -196,10 +196,11 @@ sealed partial class OutgoingMigration : IMigrationRun
             var (sent, written) = (connection.BytesSent, _writer.Position);
             if (sent == written || sent != _watchedBytes)
             {
-                (_watchedBytes, _lastProgress) = (sent, Stopwatch.GetTimestamp());
+                _watchedBytes = sent;
+                _noProgress.Restart();
                 return;
             }
-            if (Since(_lastProgress) < _parameters.AnswerTimeout) return;
+            if (_noProgress.Look() < _parameters.AnswerTimeout) return;
         }
         Fail(new MigrationException(MigrationErrorId.PeerSilent, MigrationSide.Link,
             $"The destination has taken nothing for {Parameters.AnswerTimeout.TotalSeconds:0.#} s."));

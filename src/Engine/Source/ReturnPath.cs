@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.IO.Pipelines;
 using System.Runtime.ExceptionServices;
 using PsMigrate.Engine.Model;
@@ -12,6 +11,9 @@ namespace PsMigrate.Engine.Source;
 /// </summary>
 sealed class ReturnPath
 {
+    static readonly TimeSpan ShortestLook = TimeSpan.FromMilliseconds(1);
+    static readonly TimeSpan LongestLook = TimeSpan.FromMilliseconds(100);
+
     readonly object _lock = new();
     readonly List<ReturnPathMessage> _unread = [];
     readonly Action<MigrationException> _fail;
@@ -116,7 +118,9 @@ sealed class ReturnPath
 
     ReturnPathMessage Await(TimeSpan timeout, ReturnPathType type)
     {
-        var start = Stopwatch.GetTimestamp();
+        // Short looks: an answer that came while this process stood is found before its time is over.
+        var look = timeout / 10 < LongestLook ? timeout / 10 : LongestLook;
+        var waited = new WatchedTime(look);
         while (true)
         {
             // Once begun, it is waited for, whatever the time: a source that gave up meanwhile would take back what is being given.
@@ -132,11 +136,10 @@ sealed class ReturnPath
             if (_failure is not null) throw _failure;
             if (_ended is not null) throw _ended;
             if (_isShut) throw EndedWithout(type.ToString());
-            var left = timeout - Stopwatch.GetElapsedTime(start);
-            if (left <= TimeSpan.Zero)
+            if (waited.Look() >= timeout)
                 throw new MigrationException(MigrationErrorId.PeerSilent, MigrationSide.Link,
                     $"The destination did not answer within {timeout.TotalSeconds:0.#} s; {type} was expected.");
-            Monitor.Wait(_lock, left);
+            Monitor.Wait(_lock, look < ShortestLook ? ShortestLook : look);
         }
     }
 

@@ -108,13 +108,14 @@ abstract class BlockPipeReader : PipeReader
     protected abstract int ReceiveThrough(Span<byte> to);
 
     /// <summary>
-    /// Makes room behind what is unconsumed, in a block of that size. The remainder is small and moved once, for it stays at the
+    /// Makes room behind what is unconsumed, in a block of at least that size. The remainder is small and moved once, for it stays at the
     /// front; the part of the block that is in use stays in the cache.
     /// </summary>
     protected void MoveToFront(int blockSize)
     {
-        if (Block.Length == 0) Block = GC.AllocateUninitializedArray<byte>(blockSize, pinned: true);
-        if (Start > 0) Block.AsSpan(Start, End - Start).CopyTo(Block);
+        var block = Block.Length < blockSize ? GC.AllocateUninitializedArray<byte>(blockSize, pinned: true) : Block;
+        if (Start > 0 || block != Block) Block.AsSpan(Start, End - Start).CopyTo(block);
+        Block = block;
         End -= Start;
         Start = 0;
     }

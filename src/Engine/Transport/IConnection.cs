@@ -24,6 +24,18 @@ interface IConnection : IDisposable
     /// <summary>The other end, for messages.</summary>
     string Peer { get; }
 
+    /// <summary>The subject of the certificate of the end that connected, which was verified, such as CN=web1,O=Example; null without TLS.</summary>
+    string? PeerSubject => null;
+
+    /// <summary>
+    /// Whether nobody is at the other end any more, as far as that can be told without reading; false where it can't. Any thread. A link
+    /// that was reset, or cut here, has been left.
+    /// </summary>
+    /// <param name="isAnswered">
+    /// Whether the other end waits for an answer: then one that has closed in order has left too. Else it may have said all that it has to say.
+    /// </param>
+    bool HasLeft(bool isAnswered) => false;
+
     /// <summary>
     /// Cuts the link at once, from any thread, any number of times: reads and writes that wait, at both ends, end. Bytes on their
     /// way may be lost.

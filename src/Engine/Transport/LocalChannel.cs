@@ -52,6 +52,12 @@ sealed unsafe partial class LocalChannel(string peer, int blockSize)
         }
     }
 
+    /// <summary>Whether no more will be written, either because it was cut or, if that counts, because all has been.</summary>
+    public bool HasNoWriter(bool countsEnd)
+    {
+        lock (_lock) return _writer == End.Cut || (countsEnd && _writer == End.Closed);
+    }
+
     /// <summary>An empty block; waits until the reader gives one back. Throws ConnectionLost.</summary>
     public byte[] TakeFree()
     {

@@ -36,6 +36,8 @@ sealed class LocalConnection(LocalChannel from, LocalChannel to, string peer) : 
 
     public string Peer { get; } = peer;
 
+    public bool HasLeft(bool isAnswered) => Volatile.Read(ref _isClosed) != 0 || from.HasNoWriter(isAnswered);
+
     public void Abort()
     {
         // What an orderly end left for the other end stays readable, as it does with sockets.

@@ -42,6 +42,8 @@ sealed class SocketConnection : IConnection
     /// <summary>Whether a few bytes could be written without waiting.</summary>
     public bool IsWritable => Poll(SelectMode.SelectWrite);
 
+    public bool HasLeft(bool isAnswered) => Volatile.Read(ref _isClosed) != 0 || SocketSystem.Default.HasLeft(_socket, isAnswered);
+
     public void Abort()
     {
         Volatile.Write(ref _isClosed, 1);

@@ -2,11 +2,17 @@ using System.Net.Sockets;
 
 namespace PsMigrate.Engine.Transport;
 
-/// <summary>Reads straight from a blocking socket into one block of 1 MiB, with no thread in between.</summary>
+/// <summary>
+/// Reads straight from a blocking socket into one block of 1 MiB, with no thread in between. A connection that says nothing has no block, and
+/// one that says little a small one: whoever can connect could fill the memory of this process with them.
+/// </summary>
 sealed class SocketPipeReader(Socket socket, string peer) : BlockPipeReader
 {
-    /// <summary>Size of the block, bytes. It is allocated by the first read.</summary>
+    /// <summary>Size of the block, bytes. It is allocated when the first one was too small.</summary>
     public const int BlockSize = 1 << 20;
+
+    // It is filled by the first page that comes.
+    const int FirstBlockSize = 4 << 10;
 
     // Behind a run of pages comes the head of the next one, a few bytes, and then pages that have a place of their own to go to.
     const int HeadSize = 4 << 10;
@@ -29,7 +35,8 @@ sealed class SocketPipeReader(Socket socket, string peer) : BlockPipeReader
 
     protected override int Receive()
     {
-        MoveToFront(BlockSize);
+        if (Block.Length == 0 && !HasSaid()) return 0;
+        MoveToFront(Block.Length > 0 && (_followsRun || End == Block.Length) ? BlockSize : FirstBlockSize);
         var room = Block.AsSpan(End);
         if (_followsRun) room = room[..HeadSize];
         _followsRun = false;
@@ -44,14 +51,21 @@ sealed class SocketPipeReader(Socket socket, string peer) : BlockPipeReader
         return Receive(to[..Math.Min(to.Length, Piece)]);
     }
 
-    int Receive(Span<byte> room)
+    /// <summary>Waits for the first byte, and leaves it there; false at the end.</summary>
+    bool HasSaid()
+    {
+        Span<byte> first = stackalloc byte[1];
+        return Receive(first, SocketFlags.Peek) > 0;
+    }
+
+    int Receive(Span<byte> room, SocketFlags flags = SocketFlags.None)
     {
         if (_isEnded) throw LinkErrors.ClosedHere(peer);
         int count;
         SocketError error;
         try
         {
-            count = socket.Receive(room, SocketFlags.None, out error);
+            count = socket.Receive(room, flags, out error);
         }
         catch (ObjectDisposedException gone)
         {

@@ -3,10 +3,13 @@ using System.Net.Sockets;
 
 namespace PsMigrate.Engine.Transport;
 
-/// <summary>Writes straight to a blocking socket from one block of 1 MiB, with no thread in between.</summary>
+/// <summary>
+/// Writes straight to a blocking socket from one block of 1 MiB, with no thread in between; who writes little has a small one, as the many
+/// that may connect to a receiver.
+/// </summary>
 sealed class SocketPipeWriter(Socket socket, string peer) : BlockPipeWriter
 {
-    /// <summary>Size of the block, bytes. It is allocated by the first write.</summary>
+    /// <summary>Size of the block, bytes. It is allocated when the first one was too small.</summary>
     public const int BlockSize = 1 << 20;
 
     // A slow link shows progress by small slices, where a whole block may take it minutes; a fast one is sent whole blocks, since
@@ -17,6 +20,7 @@ sealed class SocketPipeWriter(Socket socket, string peer) : BlockPipeWriter
 
     int _slice = SmallestSlice;
     byte[] _buffer = [];
+    bool _wasFull;
 
     public override void LimitUnsent(int bytes)
     {
@@ -32,15 +36,21 @@ sealed class SocketPipeWriter(Socket socket, string peer) : BlockPipeWriter
 
     protected override byte[] Take(out int start, out int end)
     {
-        if (_buffer.Length == 0) _buffer = GC.AllocateUninitializedArray<byte>(BlockSize, pinned: true);
-        (start, end) = (0, BlockSize);
+        var size = _wasFull ? BlockSize : MaxSizeHint;
+        if (_buffer.Length < size) _buffer = GC.AllocateUninitializedArray<byte>(size, pinned: true);
+        (start, end) = (0, _buffer.Length);
         return _buffer;
     }
 
-    protected override int Send(byte[] block, int start, int count) => Send(default, block.AsSpan(start, count));
+    protected override int Send(byte[] block, int start, int count)
+    {
+        _wasFull |= count > block.Length / 2;
+        return Send(default, block.AsSpan(start, count));
+    }
 
     protected override int SendThrough(byte[] block, int start, int count, ReadOnlySpan<byte> bytes)
     {
+        _wasFull |= count > block.Length / 2;
         // One call takes the head and the pages behind it; a full block goes by itself.
         var head = block.AsSpan(start, count);
         return count > SmallestSlice / 2 ? Send(default, head) + Send(default, bytes) : Send(head, bytes);

@@ -16,6 +16,9 @@ interface ISocketSystem
     /// <summary>Makes the kernel hold few bytes that it can't send yet, where it can; a send that comes then waits for less.</summary>
     void LimitUnsent(Socket socket, int bytes);
 
+    /// <inheritdoc cref="IConnection.HasLeft"/>
+    bool HasLeft(Socket socket, bool isAnswered);
+
     /// <summary>Whether the file at the path is a socket.</summary>
     bool IsSocketFile(string path);
 }
@@ -36,6 +39,9 @@ sealed unsafe partial class LinuxSocketSystem : ISocketSystem
     const int GetFlags = 3;
     const int SetFlags = 4;
     const int NonBlocking = 0x800;
+    const short Error = 8;
+    const short HangUp = 0x10;
+    const short PeerClosed = 0x2000;
     const int CurrentDirectory = -100;
     const uint WantType = 1;
     const int TypeMask = 0xF000;
@@ -74,6 +80,27 @@ sealed unsafe partial class LinuxSocketSystem : ISocketSystem
         if (socket.ProtocolType == ProtocolType.Tcp) socket.SetRawSocketOption(TcpLevel, NotSentLowWater, BitConverter.GetBytes(bytes));
     }
 
+    public bool HasLeft(Socket socket, bool isAnswered)
+    {
+        var handle = socket.SafeHandle;
+        var isHeld = false;
+        try
+        {
+            handle.DangerousAddRef(ref isHeld);
+            // What has come and was not read hides the end from a read, not from this.
+            var poll = new PollEntry { File = (int)handle.DangerousGetHandle(), Wanted = PeerClosed };
+            return Poll(&poll, 1, 0) > 0 && (poll.Found & (isAnswered ? PeerClosed | Error | HangUp : Error)) != 0;
+        }
+        catch (ObjectDisposedException)
+        {
+            return true;
+        }
+        finally
+        {
+            if (isHeld) handle.DangerousRelease();
+        }
+    }
+
     public bool IsSocketFile(string path)
     {
         var status = stackalloc byte[StatusSize];
@@ -84,11 +111,22 @@ sealed unsafe partial class LinuxSocketSystem : ISocketSystem
     [LibraryImport("libc", EntryPoint = "fcntl")]
     private static partial int FileControl(SafeHandle file, int command, int value);
 
+    [LibraryImport("libc", EntryPoint = "poll")]
+    private static partial int Poll(PollEntry* entries, nuint count, int milliseconds);
+
     [LibraryImport("libc", EntryPoint = "writev")]
     private static partial nint WriteVector(SafeHandle file, Piece* pieces, int count);
 
     [LibraryImport("libc", EntryPoint = "statx", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Status(int directory, string path, int flags, uint mask, byte* status);
+
+    // struct pollfd.
+    struct PollEntry
+    {
+        public int File;
+        public short Wanted;
+        public short Found;
+    }
 
     // struct iovec.
     readonly struct Piece(byte* start, int length)
@@ -109,6 +147,19 @@ sealed class PortableSocketSystem : ISocketSystem
 
     public void LimitUnsent(Socket socket, int bytes)
     {
+    }
+
+    // What has come and was not read hides the end; then it is seen later.
+    public bool HasLeft(Socket socket, bool isAnswered)
+    {
+        try
+        {
+            return socket.Poll(0, SelectMode.SelectError) || (isAnswered && socket.Poll(0, SelectMode.SelectRead) && socket.Available == 0);
+        }
+        catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
+        {
+            return true;
+        }
     }
 
     // A socket has no content; a file without content is no loss either.

@@ -73,12 +73,13 @@ public sealed partial class StartMigrationReceiverCommand : EngineCmdlet
                 AllowInsecure = AllowInsecure, StartSuspended = Suspended, Channels = Channels,
                 SwitchoverAck = SwitchoverAck, Tls = TlsOptions(),
             };
-            if (RecoverTimeout is { } recover) options = options with { RecoverTimeout = recover };
+            options = WithLimits(options);
+            CheckScript();
             if (!ShouldProcess($"{options.Uri}", $"Listen for guests and run them on host {HostName}")) return;
             if (AllowInsecure && options.Tls is null && !options.Uri.IsLoopback)
                 WriteWarning($"Whoever reaches {options.Uri} can send guests here and read what is sent: it is "
                     + " neither encrypted nor authenticated.");
-            WriteObject(MigrationReceiver.Start(options).GetState());
+            WriteObject(StartReceiver(options).GetState());
         }
         catch (MigrationException error)
         {

@@ -63,14 +63,10 @@ public sealed class ChannelMigrationTests
         Channels = channels, Verify = true, MaxBandwidth = 200 * TestGuests.MiB, MaxDowntime = TimeSpan.FromMilliseconds(1), SettleTimeout = TimeSpan.Zero,
     };
 
-    static MigrationState Migrate(MemoryGuest guest, MigrationUri destination, MigrationParameters parameters, int passes = 0)
+    static MigrationState Migrate(MemoryGuest guest, MigrationUri destination, MigrationParameters parameters, int passes = 2)
     {
         var migration = Migration.Start(guest, destination, parameters);
-        if (passes > 0)
-        {
-            Patience.Until(() => migration.IsEnded || migration.GetState().Current.Iteration > passes, $"pass {passes}");
-            if (!migration.IsEnded) migration.SetLimits(new MigrationLimits(TimeSpan.FromSeconds(30), null, null));
-        }
+        migration.LetEndAfter(passes);
         Assert.True(migration.Wait(Patience.Limit), $"The migration hangs in {migration.GetState().Phase}.");
         var state = migration.GetState();
         Assert.Null(state.Error);

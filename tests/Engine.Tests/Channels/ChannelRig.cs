@@ -27,7 +27,7 @@ sealed class ChannelRig : IDisposable, IArrivalLog
             Channels = channels, Peer = PeerKind.PsMigrate, Verify = true, MaxBandwidth = 100 * TestGuests.MiB, MaxDowntime = TimeSpan.FromMilliseconds(5),
             SettleTimeout = TimeSpan.Zero,
         };
-        _sorter = new ConnectionSorter(Incoming.Policy(_host, firstWord: TimeSpan.FromSeconds(3)), this, () => false);
+        _sorter = new ConnectionSorter(Incoming.Policy(_host, firstWord: TimeSpan.FromSeconds(6)), this, () => false);
     }
 
     public GuestOptions Options { get; }

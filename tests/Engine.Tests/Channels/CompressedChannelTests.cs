@@ -83,6 +83,7 @@ public sealed class CompressedChannelTests
         try
         {
             var migration = Migration.Start(TestGuests.Create(options), receiver.Uri, parameters);
+            migration.LetEndAfter(3);
             Assert.True(migration.Wait(Patience.Limit), $"The migration hangs in {migration.GetState().Phase}.");
             var state = migration.GetState();
             Assert.Null(state.Error);

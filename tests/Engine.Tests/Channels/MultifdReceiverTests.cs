@@ -152,7 +152,7 @@ public sealed class MultifdReceiverTests : IDisposable
     [Fact]
     public void A_main_stream_that_must_have_channels_does_not_wait_for_ever()
     {
-        var receiver = Start(new ReceiverOptions { FirstWordTimeout = TimeSpan.FromSeconds(1) });
+        var receiver = Start(new ReceiverOptions { FirstWordTimeout = TimeSpan.FromSeconds(4) });
         using var none = new FakeSource(receiver, flushes: true);
         none.Main.Header().Setup();
         Assert.Equal(MigrationErrorId.PeerSilent, Failed(receiver).Id);
@@ -168,7 +168,7 @@ public sealed class MultifdReceiverTests : IDisposable
     [InlineData(3, MigrationErrorId.DestinationRefused)]
     public void Another_number_of_channels_than_was_said(int channels, MigrationErrorId expected)
     {
-        var receiver = Start(new ReceiverOptions { Channels = 2, FirstWordTimeout = TimeSpan.FromSeconds(1) });
+        var receiver = Start(new ReceiverOptions { Channels = 2, FirstWordTimeout = TimeSpan.FromSeconds(4) });
         using var source = new FakeSource(receiver, flushes: true);
         source.Connect(Numbers(channels)).Main.Header();
         source.Sync().Main.Setup();

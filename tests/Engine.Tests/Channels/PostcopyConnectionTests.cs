@@ -12,7 +12,7 @@ public sealed class PostcopyConnectionTests : IDisposable
 {
     const int Pages = 16;
 
-    static readonly TimeSpan Short = TimeSpan.FromMilliseconds(500);
+    static readonly TimeSpan Short = TimeSpan.FromMilliseconds(1500);
 
     readonly MigrationReceiver _receiver = MigrationReceiver.Start(new ReceiverOptions { HostName = TestGuests.UniqueName("there"), FirstWordTimeout = Short });
     readonly List<IConnection> _links = [];

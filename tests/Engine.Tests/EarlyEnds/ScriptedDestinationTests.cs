@@ -30,7 +30,7 @@ public sealed class ScriptedDestinationTests
     {
         var step = Enum.Parse<FakeStep>(stepName);
         using var rig = new Rig();
-        if (manner == "silence") rig.Parameters = rig.Parameters with { AnswerTimeout = TimeSpan.FromMilliseconds(200) };
+        if (manner == "silence") rig.Parameters = rig.Parameters with { AnswerTimeout = TimeSpan.FromSeconds(1) };
         using var fake = new FakeDestination();
         Misbehave(fake, step, manner);
         var result = Migrate(rig, fake);
@@ -51,7 +51,7 @@ public sealed class ScriptedDestinationTests
     public void After_RUN_the_guest_is_in_doubt(string manner)
     {
         using var rig = new Rig();
-        if (manner == "silence") rig.Parameters = rig.Parameters with { AnswerTimeout = TimeSpan.FromMilliseconds(200) };
+        if (manner == "silence") rig.Parameters = rig.Parameters with { AnswerTimeout = TimeSpan.FromSeconds(1) };
         using var fake = new FakeDestination();
         Misbehave(fake, FakeStep.Run, manner);
         var result = Migrate(rig, fake);

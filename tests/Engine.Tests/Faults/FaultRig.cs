@@ -156,7 +156,9 @@ sealed class FaultRig : IDisposable
     static GuestLocation Settle(MemoryGuest guest, bool isThere, string what)
     {
         Assert.True(guest.State == GuestState.InDoubt, $"It is {guest.State}, and was said to be in doubt: {what}.");
-        var outcome = guest.Settle();
+        // Nobody may answer in time on a machine that stands.
+        var outcome = SettleOutcome.Unknown;
+        Patience.Until(() => (outcome = guest.Settle()) != SettleOutcome.Unknown, $"the ends to meet again: {what}");
         Assert.True(outcome == (isThere ? SettleOutcome.RunsThere : SettleOutcome.Discarded), $"{outcome}: {what}.");
         return isThere ? GuestLocation.Destination : GuestLocation.Source;
     }

@@ -13,6 +13,7 @@ public sealed class LongPulledCableTests
         net.Network.IsUp = false;
         Thread.Sleep(30_000);
         net.Network.IsUp = true;
+        net.LetEnd();
         Assert.True(net.Rig.Outgoing!.Wait(Patience.Limit), "It does not go on.");
         Assert.True(net.Rig.Outgoing.Result!.Verified, $"{net.Rig.Outgoing.Result.Error}");
         net.Rig.Finish();

@@ -19,12 +19,16 @@ sealed class NetworkRig : IDisposable
 
     public Rig Rig { get; }
 
-    /// <summary>Starts, and returns in the first pass.</summary>
+    /// <summary>Starts one that does not end by itself, and returns in the first pass.</summary>
     public void StartFirstPass()
     {
+        Rig.Parameters = Rig.Parameters with { MaxDowntime = TimeSpan.FromMilliseconds(1), Means = MigrationMeans.Qemu };
         Rig.Start();
         Patience.Until(() => Rig.SourceEnd?.BytesSent > TestGuests.MiB, "the first pass");
     }
+
+    /// <summary>Now it may.</summary>
+    public void LetEnd() => Rig.Outgoing!.SetLimits(new MigrationLimits(MaxDowntime: TimeSpan.FromSeconds(10)));
 
     public void Dispose()
     {

@@ -64,8 +64,8 @@ static class OtherEnd
     /// <summary>Says when its guest runs at the destination, while most of its pages are here; or when the link was broken then.</summary>
     static void SendInPostcopy(MigrationUri uri, bool isPaused)
     {
-        var guest = TestGuests.Create(TestGuests.Options(host: Host, rate: 2 * TestGuests.MiB) with { Content = GuestContent.Random });
-        var migration = Migration.Start(guest, uri, new MigrationParameters { Postcopy = true, Mode = MigrationMode.Postcopy, MaxPostcopyBandwidth = TestGuests.MiB });
+        var guest = TestGuests.Create(TestGuests.Options(host: Host, rate: 2 * TestGuests.MiB) with { Content = GuestContent.Random, WorkingSet = TestGuests.MiB });
+        var migration = Migration.Start(guest, uri, new MigrationParameters { Postcopy = true, Mode = MigrationMode.Postcopy, MaxPostcopyBandwidth = 1 });
         Patience.Until(() => migration.Status == MigrationStatus.PostcopyActive, "postcopy");
         if (isPaused) migration.Pause();
         Console.WriteLine($"IN {migration.Status}");

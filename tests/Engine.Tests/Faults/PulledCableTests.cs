@@ -18,6 +18,7 @@ public sealed class PulledCableTests
         net.Network.IsUp = false;
         Thread.Sleep(1000);
         net.Network.IsUp = true;
+        net.LetEnd();
         Assert.True(net.Rig.Finish().Verified);
         net.Rig.AssertRunsOnlyThere();
     }

@@ -16,6 +16,15 @@ public sealed class LinuxFactAttribute : FactAttribute
     }
 }
 
+/// <inheritdoc cref="LinuxFactAttribute"/>
+public sealed class LinuxTheoryAttribute : TheoryAttribute
+{
+    public LinuxTheoryAttribute()
+    {
+        if (!OperatingSystem.IsLinux()) Skip = "Reads /proc, which only Linux has.";
+    }
+}
+
 /// <summary>What the process holds, as the kernel sees it: threads by name, sockets, address space.</summary>
 static class ProcessState
 {

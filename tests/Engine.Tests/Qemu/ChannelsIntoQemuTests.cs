@@ -101,6 +101,7 @@ public sealed class ChannelsIntoQemuTests
     static MigrationState Migrate(MemoryGuest guest, string destination, MigrationParameters parameters)
     {
         var migration = Migration.Start(guest, MigrationUri.Parse(destination), parameters);
+        migration.LetEndAfter(2);
         Assert.True(migration.Wait(TimeSpan.FromSeconds(120)), $"The migration hangs in {migration.GetState().Phase}.");
         return migration.GetState();
     }

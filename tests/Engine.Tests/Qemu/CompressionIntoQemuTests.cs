@@ -41,6 +41,7 @@ public sealed class CompressionIntoQemuTests
             {
                 Channels = 2, PeerVersion = release, Compression = method, Means = means, MaxBandwidth = 100 * TestGuests.MiB, MaxDowntime = TimeSpan.FromMilliseconds(5),
             });
+            migration.LetEndAfter(2);
             Assert.True(migration.Wait(TimeSpan.FromSeconds(120)), $"The migration hangs in {migration.GetState().Phase}.");
             var state = migration.GetState();
             Assert.Null(state.Error);

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Tests.Qemu.Machines;
+using PsMigrate.Engine.Tests.Support;
 using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Engine.Tests.Qemu;
@@ -34,6 +35,7 @@ public sealed class IntoQemuTests
         try
         {
             var migration = Migration.Start(guest, MigrationUri.Parse($"tcp:127.0.0.1:{port}"), parameters);
+            migration.LetEndAfter(4);
             Assert.True(migration.Wait(TimeSpan.FromSeconds(120)), "The migration does not end.");
 
             var state = migration.GetState();

@@ -33,7 +33,7 @@ public sealed class PostcopyCaptureTests
         using var incoming = new Destination();
         using var qemu = Start(binary, "pc");
         // Slow enough that pages are missing when the link breaks.
-        qemu.SetParameters(("max-postcopy-bandwidth", 4 << 20));
+        qemu.SetParameters(("max-postcopy-bandwidth", 256 << 10));
         SwitchToPostcopy(qemu, incoming);
         Poll.Until(() => incoming.Migration!.Status == MigrationStatus.PostcopyActive, "postcopy");
         qemu.Execute("migrate-pause");
@@ -51,7 +51,7 @@ public sealed class PostcopyCaptureTests
     {
         using var incoming = new Destination();
         using var qemu = Start(binary, "pc");
-        qemu.SetParameters(("max-postcopy-bandwidth", 4 << 20));
+        qemu.SetParameters(("max-postcopy-bandwidth", 256 << 10));
         SwitchToPostcopy(qemu, incoming);
         Poll.Until(() => incoming.Migration!.Status == MigrationStatus.PostcopyActive, "postcopy");
         incoming.Latest!.Abort();

@@ -9,6 +9,8 @@ public sealed class PostcopyReceiverTests
 {
     const int Megabytes = 48;
 
+    static readonly TimeSpan FirstWord = TimeSpan.FromSeconds(3);
+
     static readonly WalkingGuest Program = new() { First = 8 << 20, Pages = 2048, Delay = 2000, Seed = 11 };
 
     [QemuTheory]
@@ -30,13 +32,12 @@ public sealed class PostcopyReceiverTests
     static void Receive(string binary, string machine, int recoveries, params string[] capabilities)
     {
         var host = TestGuests.UniqueName("captured");
-        // Shorter than what the preempt channel has nothing to say.
-        using var receiver = MigrationReceiver.Start(new ReceiverOptions { HostName = host, FirstWordTimeout = TimeSpan.FromSeconds(1) });
+        using var receiver = MigrationReceiver.Start(new ReceiverOptions { HostName = host, FirstWordTimeout = FirstWord });
         using var qemu = new QemuMachine(new QemuOptions(binary) { Machine = machine, Megabytes = Megabytes, Program = Program, HasRamFile = true });
         qemu.WaitForCounter(Program.Pages);
         qemu.SetCapabilities(["return-path", "postcopy-ram", .. capabilities]);
-        // Slow enough that pages are missing when the link breaks, and that the preempt channel is silent for longer than a first word may take.
-        qemu.SetParameters(("max-bandwidth", 20 << 20), ("downtime-limit", 1), ("max-postcopy-bandwidth", 4 << 20));
+        // Slow enough that pages are missing until the limit is lifted.
+        qemu.SetParameters(("max-bandwidth", 20 << 20), ("downtime-limit", 1), ("max-postcopy-bandwidth", 256 << 10));
         qemu.Migrate(receiver.Uri.ToString());
         try
         {
@@ -44,6 +45,9 @@ public sealed class PostcopyReceiverTests
             qemu.Execute("migrate-start-postcopy");
             Await(receiver, MigrationStatus.PostcopyActive);
             for (var i = 0; i < recoveries; i++) Recover(qemu, receiver);
+            // So long the preempt channel has nothing to say.
+            Thread.Sleep(2 * FirstWord);
+            qemu.SetParameters(("max-postcopy-bandwidth", 0));
             qemu.WaitForMigration();
             AssertArrived(qemu, receiver);
         }

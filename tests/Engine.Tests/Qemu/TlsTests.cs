@@ -206,6 +206,7 @@ public sealed class TlsTests : IDisposable
     MigrationResult Migrate(string destination, MigrationParameters parameters)
     {
         var migration = Migration.Start(_guest, MigrationUri.Parse(destination), parameters);
+        migration.LetEndAfter(2);
         Assert.True(migration.Wait(Patience.Limit), $"The migration hangs in {migration.GetState().Phase}.");
         return migration.Result!;
     }

@@ -8,7 +8,8 @@ namespace PsMigrate.Engine.Tests.Qmp;
 /// <summary>Servers that are no QMP, or a malicious one: a typed error that helps, in bounded time and memory.</summary>
 public sealed class HostileQmpTests
 {
-    static readonly TimeSpan Short = TimeSpan.FromMilliseconds(200);
+    static readonly TimeSpan Short = TimeSpan.FromSeconds(1);
+    static readonly TimeSpan Shorter = TimeSpan.FromMilliseconds(200);
 
     static MigrationException Refused(FakeQmpServer server, TimeSpan timeout) =>
         Patience.Within(() => Assert.Throws<MigrationException>(() => QmpClient.Connect(server.Uri, timeout)), "the client to give up");
@@ -202,8 +203,8 @@ public sealed class HostileQmpTests
             using var speaker = new Speaker(server, changed);
             var error = Patience.Within(() => Assert.Throws<MigrationException>(() =>
             {
-                using var client = QmpClient.Connect(server.Uri, Short);
-                client.Execute("any", null, Short);
+                using var client = QmpClient.Connect(server.Uri, Shorter);
+                client.Execute("any", null, Shorter);
             }), $"round {round}");
             Assert.Contains(error.Id, (MigrationErrorId[])[MigrationErrorId.QmpConnectionLost, MigrationErrorId.QmpProtocolError, MigrationErrorId.QmpTimeout,
                 MigrationErrorId.QemuRefused, MigrationErrorId.UnsupportedByQemu]);

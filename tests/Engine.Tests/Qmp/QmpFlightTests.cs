@@ -10,7 +10,7 @@ namespace PsMigrate.Engine.Tests.Qmp;
 /// <summary>Commands in flight: how many, in which order, late answers, and the end of the connection.</summary>
 public sealed class QmpFlightTests : IDisposable
 {
-    static readonly TimeSpan Short = TimeSpan.FromMilliseconds(50);
+    static readonly TimeSpan Short = TimeSpan.FromMilliseconds(250);
 
     readonly ConcurrentDictionary<string, JsonNode> _ids = new();
     readonly FakeQmpServer _server;
@@ -96,7 +96,7 @@ public sealed class QmpFlightTests : IDisposable
         Assert.Equal(MigrationErrorId.QmpTimeout, slow.Id);
         Assert.Contains("may still carry it out", slow.Message, StringComparison.Ordinal);
         var next = Start(client, "held-1");
-        Patience.Until(() => _ids.ContainsKey("held-1"), "the next command to be sent");
+        Patience.Until(() => _ids.ContainsKey("held-0") && _ids.ContainsKey("held-1"), "both commands to have come");
         Answer("held-0");
         Answer("held-1");
         Answer("held-1");
@@ -113,6 +113,7 @@ public sealed class QmpFlightTests : IDisposable
         var waiting = Assert.Throws<MigrationException>(() => client.Execute("quick", null, Short));
         Assert.Equal(MigrationErrorId.QmpTimeout, waiting.Id);
         Assert.Contains("was not sent", waiting.Message, StringComparison.Ordinal);
+        Patience.Until(() => _ids.ContainsKey("held-0"), "the first command to have come");
         Answer("held-0");
         Assert.Equal("quick", client.Execute("quick", null, Patience.Limit).GetString());
         Assert.Equal(["held-0", "quick"], _server.Received);

@@ -18,7 +18,7 @@ sealed class TlsRig : IDisposable
         Guest = TestGuests.Create(Options);
         Receiver = MigrationReceiver.Start(new ReceiverOptions
         {
-            Uri = MigrationUri.Parse(uri), HostName = _there, Tls = server, FirstWordTimeout = TimeSpan.FromSeconds(3),
+            Uri = MigrationUri.Parse(uri), HostName = _there, Tls = server, FirstWordTimeout = TimeSpan.FromSeconds(6),
         });
     }
 
@@ -34,6 +34,7 @@ sealed class TlsRig : IDisposable
     public MigrationResult Migrate(TlsOptions? client, MigrationParameters? parameters = null, MigrationUri? to = null)
     {
         var migration = Migration.Start(Guest, to ?? Receiver.Uri, (parameters ?? new()) with { Tls = client, SettleTimeout = TimeSpan.Zero });
+        migration.LetEndAfter(3);
         Assert.True(migration.Wait(Patience.Limit), $"The migration hangs in {migration.GetState().Phase}.");
         return migration.Result!;
     }

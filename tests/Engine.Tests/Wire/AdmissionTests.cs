@@ -44,6 +44,84 @@ public sealed class AdmissionTests
     }
 
     [Fact]
+    public void Those_who_wait_get_places_in_the_order_in_which_they_came()
+    {
+        const int Count = 8;
+        var room = new Admission(1, 1000);
+        room.Enter(1, TimeSpan.Zero);
+        var served = new System.Collections.Concurrent.ConcurrentQueue<int>();
+        var threads = new List<Task>();
+        for (var number = 0; number < Count; number++)
+        {
+            var mine = number;
+            threads.Add(Waiting(() =>
+            {
+                room.Enter(1, Patience.Limit);
+                served.Enqueue(mine);
+            }));
+            Patience.Until(() => room.Waiting == mine + 1, "one more to wait");
+        }
+        for (var number = 0; number < Count; number++)
+        {
+            room.Leave(1);
+            Patience.Until(() => served.Count == number + 1, "the next one");
+        }
+        Assert.Equal(Enumerable.Range(0, Count), served);
+        Assert.True(Task.WaitAll([.. threads], Patience.Limit));
+        Assert.Equal(0, room.Waiting);
+    }
+
+    [Fact]
+    public void One_that_leaves_while_it_waits_gives_its_turn_to_the_next()
+    {
+        var room = new Admission(1, 1000);
+        room.Enter(1, TimeSpan.Zero);
+        var hasLeft = false;
+        var gone = Waiting(() => room.Enter(1, Patience.Limit, () => Volatile.Read(ref hasLeft)));
+        Patience.Until(() => room.Waiting == 1, "the first to wait");
+        var next = Waiting(() => room.Enter(1, Patience.Limit));
+        Patience.Until(() => room.Waiting == 2, "the second to wait");
+        Volatile.Write(ref hasLeft, true);
+        Patience.Until(() => room.Waiting == 1, "it to be noticed");
+        var error = Assert.IsType<MigrationException>(Assert.Throws<AggregateException>(() => gone.Wait(Patience.Limit)).InnerException);
+        Assert.Equal((MigrationErrorId.ConnectionLost, MigrationSide.Link), (error.Id, error.Side));
+        Assert.False(next.IsCompleted);
+        room.Leave(1);
+        Assert.True(next.Wait(Patience.Limit));
+    }
+
+    [Fact]
+    public void One_that_is_refused_at_its_turn_does_not_hold_up_the_next()
+    {
+        var room = new Admission(1, 100);
+        room.Enter(10, TimeSpan.Zero);
+        // It fits by itself, and not beside what a lost guest still holds.
+        var large = Waiting(() => room.Enter(95, Patience.Limit));
+        Patience.Until(() => room.Waiting == 1, "the large one to wait");
+        var small = Waiting(() => room.Enter(90, Patience.Limit));
+        Patience.Until(() => room.Waiting == 2, "the small one to wait");
+        room.LeavePlace();
+        Assert.IsType<MigrationException>(Assert.Throws<AggregateException>(() => large.Wait(Patience.Limit)).InnerException);
+        Assert.True(small.Wait(Patience.Limit));
+    }
+
+    [Fact]
+    public void More_than_so_many_do_not_wait()
+    {
+        var room = new Admission(1, 1000);
+        room.Enter(1, TimeSpan.Zero);
+        var isOver = false;
+        var waiting = Enumerable.Range(0, Admission.MostWaiting).Select(_ => Waiting(() => room.Enter(1, Patience.Limit, () => Volatile.Read(ref isOver)))).ToArray();
+        Patience.Until(() => room.Waiting == Admission.MostWaiting, "all to wait");
+        var error = Assert.Throws<MigrationException>(() => room.Enter(1, Patience.Limit));
+        Assert.Equal(MigrationErrorId.DestinationRefused, error.Id);
+        Assert.Contains($"{Admission.MostWaiting} more wait", error.Message, StringComparison.Ordinal);
+        Volatile.Write(ref isOver, true);
+        Assert.Throws<AggregateException>(() => Task.WaitAll(waiting, Patience.Limit));
+        Assert.Equal(0, room.Waiting);
+    }
+
+    [Fact]
     public void Memory_beside_RAM_is_counted_in_sum_and_given_back()
     {
         var room = new Admission(10, 100, beside: 50);
@@ -99,6 +177,8 @@ public sealed class AdmissionTests
             Assert.Equal(MigrationErrorId.UnexpectedEnd, migration.Error!.Id);
         }
     }
+
+    static Task Waiting(Action action) => Task.Factory.StartNew(action, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     static MigrationErrorId Refused(Admission room, long bytes) =>
         Assert.Throws<MigrationException>(() => room.Enter(bytes, TimeSpan.FromMilliseconds(1))).Id;

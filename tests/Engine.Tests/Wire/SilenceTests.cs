@@ -58,7 +58,7 @@ public sealed class SilenceTests
     {
         var stream = RecordedStream.Upto(StreamStep.ExtensionPing, wire => CommandRecord.Write(wire, CommandType.QueryOutcome, new byte[16]));
         var link = new MemoryConnection(stream, isSilentAtEnd: true);
-        var migration = new IncomingMigration(link, Incoming.Policy(firstWord: Short));
+        var migration = new IncomingMigration(link, Incoming.Policy(firstWord: TimeSpan.FromSeconds(1)));
         Patience.Within(() => { migration.Run(); return true; }, "the end of the question");
         Assert.True(migration.IsQuestion);
         Assert.Equal((byte)HandoverOutcome.Unknown, Assert.Single(link.Answers(), answer => answer.Type == ReturnPathType.Outcome).Payload[16]);

@@ -52,6 +52,8 @@ sealed class TlsConnection : IConnection
 
     public string Peer => _plain.Peer;
 
+    public string? PeerSubject => Subject is null ? null : TlsTrust.Plain(((X509Certificate2)_tls.RemoteCertificate!).SubjectName.Name);
+
     /// <summary>The link below, for a word to one that does not speak TLS.</summary>
     public IConnection Plain => _plain;
 
@@ -126,6 +128,8 @@ sealed class TlsConnection : IConnection
         _isAborted = true;
         _plain.Abort();
     }
+
+    public bool HasLeft(bool isAnswered) => _plain.HasLeft(isAnswered);
 
     public void EndInput() => _plain.EndInput();
 

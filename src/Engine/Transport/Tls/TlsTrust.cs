@@ -49,6 +49,9 @@ sealed class TlsTrust(TlsOptions options, bool isServer)
         return null;
     }
 
+    /// <summary>A subject as patterns have it: "CN=a, O=b" is how the framework writes it, "CN=a,O=b" how the others do.</summary>
+    public static string Plain(string subject) => subject.Replace(", ", ",", StringComparison.Ordinal);
+
     /// <summary>CertificateRejected, of the other end.</summary>
     public MigrationException Rejected(string why) => isServer
         ? new(MigrationErrorId.CertificateRejected, MigrationSide.Source, $"The source {why}.")
@@ -63,9 +66,6 @@ sealed class TlsTrust(TlsOptions options, bool isServer)
     // Anybody can show a certificate with anything in it, be it to somebody's terminal.
     static string Text(X509Certificate2 certificate) =>
         string.Concat(certificate.Subject.Take(LongestSubject).Select(one => char.IsControl(one) ? '?' : one));
-
-    // "CN=a, O=b" is how the framework writes it, "CN=a,O=b" how the others do.
-    static string Plain(string subject) => subject.Replace(", ", ",", StringComparison.Ordinal);
 
     static string Why(X509Chain chain)
     {

@@ -13,8 +13,8 @@ public sealed class LinkTests
     [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
     public void Cut_in_postcopy_it_waits_and_goes_on_over_another_link(string binary)
     {
-        using var link = new Linked(binary);
-        var migration = link.Start(new MigrationParameters { Postcopy = true, MaxPostcopyBandwidth = 1_000_000 });
+        using var link = new Linked(binary, forPostcopy: true);
+        var migration = link.Start(new MigrationParameters { Postcopy = true, MaxPostcopyBandwidth = 200_000 });
         migration.SwitchToPostcopy();
         Poll.Until(() => link.Pair.Destination.RunState == "running", "the guest runs at the destination");
         DrivenPair.Await(migration, MigrationStatus.PostcopyActive);
@@ -50,17 +50,17 @@ public sealed class LinkTests
     {
         readonly FaultProxy _proxy;
 
-        public Linked(string binary)
+        public Linked(string binary, bool forPostcopy = false)
         {
             var port = IntoQemuTests.FreePort();
-            Pair = new DrivenPair(binary, destination: options => options with { Incoming = $"tcp:127.0.0.1:{port}" });
+            Pair = new DrivenPair(binary, destination: options => options with { Incoming = $"tcp:127.0.0.1:{port}" }, forPostcopy: forPostcopy);
             _proxy = new FaultProxy(MigrationUri.Parse($"tcp:127.0.0.1:{port}"));
         }
 
         public DrivenPair Pair { get; }
 
-        /// <summary>Returns after the first pass.</summary>
-        public Migration Start(MigrationParameters parameters) => Pair.StartAndPass(1, parameters with
+        /// <summary>Returns in the first pass.</summary>
+        public Migration Start(MigrationParameters parameters) => Pair.StartFirstPass(parameters with
         {
             MaxBandwidth = Pair.Parameters.MaxBandwidth, MaxDowntime = Pair.Parameters.MaxDowntime, DestinationQmp = Pair.Parameters.DestinationQmp,
         }, _proxy.Uri.ToString());

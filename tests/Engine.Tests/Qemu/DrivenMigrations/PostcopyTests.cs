@@ -13,8 +13,8 @@ public sealed class PostcopyTests
     [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
     public void A_guest_that_outruns_the_link_goes_over_and_its_memory_follows(string binary)
     {
-        using var pair = new DrivenPair(binary);
-        var migration = pair.StartAndPass(1, Postcopy(pair));
+        using var pair = new DrivenPair(binary, forPostcopy: true);
+        var migration = pair.StartFirstPass(Postcopy(pair));
         migration.SwitchToPostcopy();
         Assert.Equal(CancelOutcome.TooLate, migration.Cancel().Outcome);
         DrivenPair.Await(migration, MigrationStatus.PostcopyActive);
@@ -33,7 +33,7 @@ public sealed class PostcopyTests
     [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
     public void Paused_on_purpose_it_goes_on_at_another_port(string binary)
     {
-        using var pair = new DrivenPair(binary);
+        using var pair = new DrivenPair(binary, forPostcopy: true);
         var migration = InPostcopy(pair);
         migration.Pause();
         DrivenPair.Await(migration, MigrationStatus.PostcopyPaused);
@@ -51,7 +51,7 @@ public sealed class PostcopyTests
     [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
     public void A_broken_link_is_mended(string binary)
     {
-        using var pair = new DrivenPair(binary);
+        using var pair = new DrivenPair(binary, forPostcopy: true);
         var migration = InPostcopy(pair);
         // Not by migrate-pause at the source: the destination's end of the link breaks.
         pair.Destination.Execute("migrate-pause");
@@ -67,7 +67,7 @@ public sealed class PostcopyTests
     [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
     public void A_destination_that_listens_again_already_is_met_there(string binary)
     {
-        using var pair = new DrivenPair(binary);
+        using var pair = new DrivenPair(binary, forPostcopy: true);
         var migration = InPostcopy(pair);
         migration.Pause();
         DrivenPair.Await(migration, MigrationStatus.PostcopyPaused);
@@ -103,7 +103,7 @@ public sealed class PostcopyTests
     [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
     public void A_link_that_breaks_is_mended_by_itself_with_retries(string binary)
     {
-        using var pair = new DrivenPair(binary);
+        using var pair = new DrivenPair(binary, forPostcopy: true);
         var migration = InPostcopy(pair, Postcopy(pair) with { Retries = 3, RetryDelay = TimeSpan.FromMilliseconds(500) });
         pair.Destination.Execute("migrate-pause");
         Poll.Until(() => migration.GetState().Decisions.Any(one => one.What == "Recovery" && one.Reason.Contains("by itself", StringComparison.Ordinal)), "a recovery");
@@ -118,7 +118,7 @@ public sealed class PostcopyTests
     [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
     public void A_destination_that_ends_takes_the_guest_with_it(string binary)
     {
-        using var pair = new DrivenPair(binary);
+        using var pair = new DrivenPair(binary, forPostcopy: true);
         var migration = InPostcopy(pair);
         pair.Destination.Kill();
         var result = DrivenPair.End(migration);
@@ -145,11 +145,11 @@ public sealed class PostcopyTests
         Assert.False(pair.Guest.IsBusy);
     }
 
-    static MigrationParameters Postcopy(DrivenPair pair) => pair.Parameters with { Postcopy = true, MaxPostcopyBandwidth = 1_000_000 };
+    static MigrationParameters Postcopy(DrivenPair pair) => pair.Parameters with { Postcopy = true, MaxPostcopyBandwidth = 200_000 };
 
     static Migration InPostcopy(DrivenPair pair, MigrationParameters? parameters = null)
     {
-        var migration = pair.StartAndPass(1, parameters ?? Postcopy(pair));
+        var migration = pair.StartFirstPass(parameters ?? Postcopy(pair));
         migration.SwitchToPostcopy();
         Poll.Until(() => pair.Destination.RunState == "running", "the guest runs at the destination");
         DrivenPair.Await(migration, MigrationStatus.PostcopyActive);

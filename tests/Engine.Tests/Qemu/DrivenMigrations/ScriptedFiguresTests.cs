@@ -38,8 +38,10 @@ public sealed class ScriptedFiguresTests
     {
         using var qemu = new ScriptedSource();
         qemu.Fake.Answer("migrate_cancel", () => new System.Text.Json.Nodes.JsonObject());
-        var migration = qemu.Start(new MigrationParameters { Postcopy = true, Timeout = TimeSpan.FromMilliseconds(200) });
+        var migration = qemu.Start(new MigrationParameters { Postcopy = true });
         qemu.Report("active");
+        Patience.Until(() => migration.Status == MigrationStatus.Active, "it is active");
+        migration.SetLimits(new MigrationLimits(Timeout: TimeSpan.FromMilliseconds(1)));
         Patience.Until(() => qemu.Fake.CountOf("migrate_cancel") == 1, "it is given up");
         Assert.Equal(MigrationErrorId.InvalidState, Assert.Throws<MigrationException>(migration.SwitchToPostcopy).Id);
         Assert.Equal(0, qemu.Fake.CountOf("migrate-start-postcopy"));

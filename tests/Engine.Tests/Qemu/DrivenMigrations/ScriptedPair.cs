@@ -56,7 +56,7 @@ public abstract class ScriptedPair : IDisposable
 
     private protected Migration Begin() => Migration.Start(Guest, MigrationUri.Parse("tcp:127.0.0.1:9"), new MigrationParameters
     {
-        DestinationQmp = Destination.Server.Uri.ToString(), ConnectTimeout = TimeSpan.FromSeconds(1), SettleTimeout = TimeSpan.FromSeconds(1),
+        DestinationQmp = Destination.Server.Uri.ToString(), ConnectTimeout = TimeSpan.FromSeconds(5), SettleTimeout = TimeSpan.FromSeconds(5),
     });
 
     /// <summary>The source tells.</summary>

@@ -75,7 +75,7 @@ public sealed class ScriptedQemuTests
     public void A_QEMU_that_hangs_leaves_it_open_where_the_guest_is()
     {
         using var qemu = new ScriptedSource();
-        var migration = qemu.Start(new MigrationParameters { AnswerTimeout = TimeSpan.FromMilliseconds(500) });
+        var migration = qemu.Start(new MigrationParameters { AnswerTimeout = TimeSpan.FromSeconds(3) });
         qemu.Fake.Hang("query-migrate");
         var result = DrivenPair.End(migration);
         Assert.Equal((MigrationErrorId.QmpTimeout, GuestLocation.InDoubt), (result.Error!.Id, result.Location));

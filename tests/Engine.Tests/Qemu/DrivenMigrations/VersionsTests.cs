@@ -35,8 +35,8 @@ public sealed class VersionsTests
     [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
     public void Pages_that_the_guest_waits_for_go_over_a_channel_of_their_own(string binary)
     {
-        using var pair = new DrivenPair(binary);
-        var migration = pair.StartAndPass(1, pair.Parameters with { Postcopy = true, PostcopyPreempt = true, MaxPostcopyBandwidth = 1_000_000 });
+        using var pair = new DrivenPair(binary, forPostcopy: true);
+        var migration = pair.StartFirstPass(pair.Parameters with { Postcopy = true, PostcopyPreempt = true, MaxPostcopyBandwidth = 200_000 });
         migration.SwitchToPostcopy();
         Poll.Until(() => pair.Source.Migration.Ram?.PostcopyRequests > 0, "pages are asked for");
         migration.SetLimits(new MigrationLimits(MaxPostcopyBandwidth: 0));
