@@ -32,12 +32,14 @@ try {
     'It dirties {0:0} MB/s, and the link may carry {1}.' -f ($rate.DirtyRate / 1MB), $MaxBandwidth
     ''
 
-    $last = $null
+    $last, $isLifted = $null, $false
     Start-VmMigration $name tcp:127.0.0.1:0 -DestinationQmp $b.Uri -MaxBandwidth $MaxBandwidth -MaxDowntime 50ms -Postcopy:$Postcopy |
         ForEach-Object {
             $last = $_
             $_
-            if ($_.Iteration -eq 4 -and -not $_.IsFinal) {
+            # Passes that are over by the time that QEMU is asked again are one record.
+            if ($_.Iteration -ge 4 -and -not $_.IsFinal -and -not $isLifted) {
+                $isLifted = $true
                 if ($Postcopy) { $_ | Switch-Migration } else { $_ | Set-Migration -MaxBandwidth 0 -MaxDowntime 500ms }
             }
         }

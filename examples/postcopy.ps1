@@ -34,7 +34,7 @@ try {
     }
 
     # The foreground would wait while it is paused; a job leaves this session free.
-    $job = Start-VmMigration -Guest $moving $receiver -PostcopyAfter 1 -MaxBandwidth 100MB -MaxPostcopyBandwidth 20MB -MaxDowntime 5ms -AsJob
+    $job = Start-VmMigration -Guest $moving $receiver -PostcopyAfter 1 -MaxBandwidth 100MB -MaxPostcopyBandwidth 2MB -MaxDowntime 5ms -AsJob
     Wait-For { (Get-MigrationState -Name $name).State -eq 'PostcopyActive' }
     $left = (Get-MigrationState -Name $name).Current.RemainingBytes / 1MB
     'The guest runs on host {0} now. {1:0} MB of its memory are still to follow.' -f (Get-MigrationGuest $name -HostName rack2).Host, $left

@@ -49,7 +49,7 @@ public abstract class GuestFileOperation : IDisposable
 
     private protected bool IsCancelled => _isCancelled;
 
-    private protected void Begin(string name) => new Thread(Work) { IsBackground = true, Name = name }.Start();
+    private protected void Begin(string name) => EngineThread.Start(name, Work, failed: null);
 
     /// <summary>
     /// On the thread of the operation, also when it was cancelled before it began: what was claimed must be let go of. What it throws

@@ -26,7 +26,7 @@ sealed class LocalHost : IArrivalLog
         var (source, destination) = LocalLink.Create(_address.ToString());
         var arrived = new ArrivedConnection(destination);
         _sorter.Add(arrived);
-        new Thread(() => _sorter.Serve(arrived)) { IsBackground = true, Name = $"incoming {_address}" }.Start();
+        EngineThread.Start($"incoming {_address}", () => _sorter.Serve(arrived), failed: null);
         return source;
     }
 

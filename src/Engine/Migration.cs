@@ -54,11 +54,7 @@ public sealed class Migration
             throw MigrationException.Invalid($"{destination} has no way back to ask for pages: nothing can go over to it by postcopy.");
         if (destination.Kind is (MigrationUriKind.File or MigrationUriKind.Exec) && parameters.Channels > 0 && guest is MemoryGuest)
             throw MigrationException.Invalid($"{destination} takes one stream: -Channels is for destinations that are connected to.");
-        if (parameters.Tls is not null && destination.Kind is not (MigrationUriKind.Tcp or MigrationUriKind.Unix))
-            throw MigrationException.Invalid($"TLS is for what goes over a socket, and {destination} is none.");
-        if (parameters.Tls is not null && guest is QemuGuest)
-            throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
-                $"Guest {guest.Name} is sent by its QEMU, with certificates that it has itself: set its parameter tls-creds.");
+        CheckTls(guest, destination, parameters);
         if (destination.Kind == MigrationUriKind.Local && parameters.KeepSource
             && string.Equals(destination.Name, guest.Host, StringComparison.OrdinalIgnoreCase))
             throw new MigrationException(MigrationErrorId.DuplicateGuestName, MigrationSide.User,
@@ -78,6 +74,22 @@ public sealed class Migration
         {
             throw MigrationException.From(e, MigrationSide.Source, $"Guest {guest.Name} can't be migrated");
         }
+    }
+
+    static void CheckTls(Guest guest, MigrationUri destination, MigrationParameters parameters)
+    {
+        if (parameters is { Tls: null, QemuTls: null }) return;
+        if (destination.Kind is not (MigrationUriKind.Tcp or MigrationUriKind.Unix))
+            throw MigrationException.Invalid($"TLS is for what goes over a socket, and {destination} is none.");
+        CheckTlsHost(destination, parameters);
+        if (parameters.QemuTls is { HostName: null } && destination.Kind == MigrationUriKind.Unix)
+            throw MigrationException.Invalid($"{destination} names no host, and a QEMU wants to know for which one the destination's certificate is: give -TlsHostName.");
+        if (parameters.Tls is not null && guest is QemuGuest)
+            throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
+                $"Guest {guest.Name} is sent by its QEMU, which has to have the certificates itself: give -TlsCredentials with the id of its object, or -TlsDirectory.");
+        if (parameters.QemuTls is not null && guest is not QemuGuest)
+            throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
+                $"Guest {guest.Name} is sent by this process, and credentials of a QEMU are of no use to it: give -TlsDirectory, or -Certificate and -TrustedCertificate.");
     }
 
     /// <summary>
@@ -185,9 +197,19 @@ public sealed class Migration
     static Func<CancellationToken, IConnection> TlsConnector(MigrationUri destination, TlsCredentials tls, TimeSpan timeout) =>
         cancel => Transport.Connector.ConnectTls(destination, tls, timeout, cancel);
 
+    /// <summary>
+    /// A path is no name that a certificate could be for: whoever has one of the authority would do as the destination. Throws InvalidParameter; else
+    /// null.
+    /// </summary>
+    static Func<CancellationToken, IConnection>? CheckTlsHost(MigrationUri destination, MigrationParameters parameters) =>
+        destination.Kind == MigrationUriKind.Unix && parameters.Tls is { HostName: null, AuthorizedSubject: ["*"] }
+            ? throw MigrationException.Invalid($"{destination} names no host that the certificate of the destination has to be for: give -TlsHostName, or -AuthorizedSubject, or "
+                + "-TlsHostName '*' for whatever a trusted authority has signed.")
+            : null;
+
     static Func<CancellationToken, IConnection> ConnectorForRecovery(string address, MigrationParameters parameters) =>
         MigrationUri.Parse(address) is { Kind: MigrationUriKind.Tcp or MigrationUriKind.Unix or MigrationUriKind.Local } uri
-            ? Connector(uri, parameters)
+            ? CheckTlsHost(uri, parameters) ?? Connector(uri, parameters)
             : throw new MigrationException(MigrationErrorId.InvalidUri, MigrationSide.User, $"Nothing can go on at {address}: that has no way back.");
 
     /// <summary>What is in this process needs nobody to say what it is.</summary>

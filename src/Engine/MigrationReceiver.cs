@@ -10,6 +10,9 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
     // Arrivals that are remembered; the counters go on.
     const int Kept = 1000;
 
+    // When a connection could not be served: what the system lacks may be there soon.
+    static readonly TimeSpan AcceptPause = TimeSpan.FromMilliseconds(10);
+
     readonly object _lock = new();
     readonly ConnectionListener _listener;
     readonly ReceiverOptions _options;
@@ -33,7 +36,7 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
         _sorter = new ConnectionSorter(_policy, this, () => _listener.HasPending);
         Rehearsal.Begin();
         Readiness.Prepare();
-        new Thread(AcceptLoop) { IsBackground = true, Name = $"migration receiver {Uri}" }.Start();
+        EngineThread.Start($"migration receiver {Uri}", AcceptLoop, failed: null);
     }
 
     /// <summary>
@@ -197,12 +200,15 @@ public sealed class MigrationReceiver : IDisposable, IArrivalLog
             _sorter.Add(arrived);
             try
             {
-                new Thread(() => _sorter.Serve(arrived)) { IsBackground = true, Name = $"incoming {Uri}" }.Start();
+                EngineThread.Start($"incoming {Uri}", () => _sorter.Serve(arrived), failed: null);
             }
-            catch (OutOfMemoryException)
+#pragma warning disable CA1031 // Whatever one connection did, or the system: the next may do better.
+            catch (Exception)
+#pragma warning restore CA1031
             {
                 // No thread for this one; the next may find one.
                 _sorter.Remove(arrived);
+                Thread.Sleep(AcceptPause);
             }
         }
     }

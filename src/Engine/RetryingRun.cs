@@ -54,10 +54,12 @@ sealed partial class RetryingRun : IMigrationRun
         try
         {
             Begin();
-            new Thread(Run) { IsBackground = true, Name = $"attempts to migrate {_guest.Name}" }.Start();
+            EngineThread.Start($"attempts to migrate {_guest.Name}", Run, FailUnfollowed);
         }
         catch
         {
+            // Nobody would follow one that has begun.
+            _attempt?.Cancel(wait: true);
             _guest.Unreserve(this);
             throw;
         }
@@ -167,18 +169,43 @@ sealed partial class RetryingRun : IMigrationRun
 
     void Run()
     {
-        try
+        var last = Follow();
+        while (StartsOver(last)) last = _stopped.Wait(_parameters.RetryDelay) ? Cancelled(last) : Again(last);
+        // Whoever waits for the end may take the guest at once.
+        _guest.Unreserve(this);
+        End(last);
+    }
+
+    /// <summary>
+    /// The present attempt can't be followed: it is cancelled, or, where that is too late, waited for, so that the guest is in a place that is
+    /// known. One that has completed all the same has.
+    /// </summary>
+    void FailUnfollowed(Exception failure)
+    {
+        var error = MigrationException.From(failure, MigrationSide.Source, "The engine failed");
+        IMigrationRun? present;
+        lock (_lock)
         {
-            var last = Follow();
-            while (StartsOver(last)) last = _stopped.Wait(_parameters.RetryDelay) ? Cancelled(last) : Again(last);
-            // Whoever waits for the end may take the guest at once.
-            _guest.Unreserve(this);
-            End(last);
+            _isCancelRequested = true;
+            present = _isPausing ? null : _attempt;
+            Decide("Retry", "attempts", "no other", error.Message, isWarning: true);
         }
-        finally
+        EngineThread.Guard(() => AwaitEnd(present), failed: null);
+        var result = _attempt.Result;
+        error.Location = result?.Location ?? GuestLocation.InDoubt;
+        _guest.Unreserve(this);
+        _journal.EndWith((result, result?.State) switch
         {
-            _guest.Unreserve(this);
-        }
+            (null, _) => MigrationResult.Failed(_id, _guest.Name, _destination, error),
+            (_, MigrationStatus.Completed) => result,
+            _ => result with { State = MigrationStatus.Failed, Error = error },
+        });
+    }
+
+    static void AwaitEnd(IMigrationRun? attempt)
+    {
+        attempt?.Cancel(wait: true);
+        attempt?.Wait(null);
     }
 
     /// <summary>Tells what the attempt tells, but for its end, which is returned.</summary>

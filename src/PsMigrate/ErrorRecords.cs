@@ -15,9 +15,18 @@ public static class ErrorRecords
         var (category, remedy) = Describe(error.Id);
         return new ErrorRecord(error, error.Id.ToString(), category, target)
         {
-            ErrorDetails = new ErrorDetails(error.Message + Circumstances(error)) { RecommendedAction = remedy },
+            ErrorDetails = new ErrorDetails(error.Message + Circumstances(error)) { RecommendedAction = InPostcopy(error, target) ?? remedy },
         };
     }
+
+    /// <summary>What helps a migration that has gone over already and takes its time: no limit of the switch-over does.</summary>
+    static string? InPostcopy(MigrationException error, object? target) => (error.Id, target) switch
+    {
+        (MigrationErrorId.Timeout, MigrationState { State: MigrationStatus.PostcopyPaused }) => "Its link is broken: Resume-Migration goes on.",
+        (MigrationErrorId.Timeout, MigrationState state) when MigrationTransitions.IsPostcopy(state.State) =>
+            "It ends when all of the memory has followed: wait longer, or raise -MaxPostcopyBandwidth with Set-Migration (0 is no limit).",
+        _ => null,
+    };
 
     /// <summary>Where it happened and where the guest is: <c>[Link, phase 5.2 Iterate; the guest is at the source]</c>.</summary>
     static string Circumstances(MigrationException error)
@@ -112,7 +121,7 @@ public static class ErrorRecords
         MigrationErrorId.UnsupportedByPeer =>
             (ErrorCategory.NotImplemented, "Leave out what the other end can't do, or migrate to a PsMigrate receiver."),
         MigrationErrorId.DestinationRefused =>
-            (ErrorCategory.PermissionDenied, "See the reason. A receiver takes what its -AllowedName and -MaxMemory allow, a QEMU needs -incoming defer."),
+            (ErrorCategory.PermissionDenied, "See the reason. A receiver takes what its -AllowedName, -MaxMemory and -AcceptScript allow, a QEMU needs -incoming defer."),
         MigrationErrorId.DestinationFailed =>
             (ErrorCategory.DeviceError, "See the reason and look at the destination: Get-MigrationReceiver there, or the log of its QEMU."),
 
@@ -140,7 +149,7 @@ public static class ErrorRecords
         MigrationErrorId.UnsupportedByQemu =>
             (ErrorCategory.NotImplemented, "Leave it out, or use a QEMU that has it."),
         MigrationErrorId.EndsDisagree =>
-            (ErrorCategory.InvalidArgument, "Start both ends with the same machine, memory, vCPUs and uuid, and let -PeerVersion say what is there; the guest is as it was."),
+            (ErrorCategory.InvalidArgument, "Set both ends as the reason says: machine, memory, vCPUs, uuid, capabilities such as postcopy-ram and multifd, and parameters; -PeerVersion has to say what is there. The guest is as it was."),
         MigrationErrorId.QemuMigrationFailed =>
             (ErrorCategory.DeviceError, "See the reason that QEMU gives, and the log of both ends."),
         MigrationErrorId.MigrationBlocked =>
@@ -168,6 +177,12 @@ public static class ErrorRecords
             (ErrorCategory.SecurityError, "Give -Tls and a certificate at the source too."),
         MigrationErrorId.TlsNotSpoken =>
             (ErrorCategory.SecurityError, "Give -Tls and a certificate at the other end too."),
+        MigrationErrorId.TlsCredentialsNotFound =>
+            (ErrorCategory.ObjectNotFound, "Start the QEMU with -object tls-creds-x509,id=…, or give -TlsDirectory, of which it is made for the migration."),
+        MigrationErrorId.TlsCredentialsUnfit =>
+            (ErrorCategory.InvalidArgument, "Name a tls-creds-x509 object with endpoint=client at the source and endpoint=server at the destination."),
+        MigrationErrorId.TlsCredentialsRefused =>
+            (ErrorCategory.AuthenticationError, "See QEMU's reason. Its process has to be able to read the directory on its own machine, with ca-cert.pem and the certificate and key of its end."),
     };
 #pragma warning restore CS8524
 }

@@ -35,6 +35,23 @@ Describe 'about_PsMigrate_Errors' {
         "$(Get-Help about_PsMigrate)" | Should -BeLike '*qemu*5.3.2.1*'
     }
 
+    It 'advises a postcopy that takes its time <When> with <What>' -ForEach @(
+        @{ State = 'PostcopyActive'; When = 'while memory follows'; What = '-MaxPostcopyBandwidth' }
+        @{ State = 'PostcopyRecover'; When = 'while it recovers'; What = '-MaxPostcopyBandwidth' }
+        @{ State = 'PostcopyPaused'; When = 'while it is paused'; What = 'Resume-Migration' }
+        @{ State = 'Active'; When = 'before it'; What = '-MaxDowntime' }) {
+        $one = [System.Runtime.CompilerServices.RuntimeHelpers]::GetUninitializedObject([PsMigrate.Engine.Model.MigrationState])
+        $one.GetType().GetProperty('State').SetValue($one, [PsMigrate.Engine.Model.MigrationStatus]$State)
+        $late = [PsMigrate.Engine.Model.MigrationException]::new('Timeout', 'User', 'Late.', $null)
+        $advice = [PsMigrate.ErrorRecords]::From($late, $one).ErrorDetails.RecommendedAction
+        $advice | Should -BeLike "*$What*"
+        if ($What -ne '-MaxDowntime') { $advice | Should -Not -BeLike '*-MaxDowntime*' }
+    }
+
+    It 'names capabilities where the ends disagree' {
+        [PsMigrate.ErrorRecords]::Describe('EndsDisagree').Item2 | Should -BeLike '*capabilities*postcopy-ram*'
+    }
+
     It 'knows a remedy for each' {
         foreach ($id in [Enum]::GetValues([PsMigrate.Engine.Model.MigrationErrorId])) {
             [PsMigrate.ErrorRecords]::Describe($id).Item2 | Should -Not -BeNullOrEmpty -Because "$id needs one"

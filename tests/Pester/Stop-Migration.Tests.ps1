@@ -120,10 +120,14 @@ Describe 'Stop-Migration -Force' {
 
     It 'gives a paused postcopy up, and the guest at the source runs again by force alone' {
         Suspend-Migration -Name $name
-        $answer = Stop-Migration $name -Force -Confirm:$false
+        $answer = Stop-Migration $name -Force -Confirm:$false -WarningVariable warned -WarningAction SilentlyContinue
         $answer.Outcome | Should -Be 'GivenUp'
         $answer.State | Should -Be 'Failed'
         $answer.Location | Should -Be 'Lost'
+        # The receiver was told.
+        $answer.Reason | Should -Not -BeLike '*may still run*'
+        $warned | Should -BeNullOrEmpty
+        (Get-MigrationGuest $name -HostName local).MayRunElsewhere | Should -BeFalse
         $state = Get-MigrationState -Name $name
         $state.Error.Id | Should -Be 'GuestLost'
         (Get-MigrationGuest $name -HostName local).State | Should -Be 'Lost'
@@ -131,7 +135,8 @@ Describe 'Stop-Migration -Force' {
         $test.Job.State | Should -Be 'Failed'
         Resume-MigrationGuest $name -HostName local -ErrorVariable failed -ErrorAction SilentlyContinue
         $failed[0].FullyQualifiedErrorId | Should -BeLike 'GuestLost,*'
-        Resume-MigrationGuest $name -HostName local -Force
+        Resume-MigrationGuest $name -HostName local -Force -WarningVariable warned -WarningAction SilentlyContinue
+        $warned | Should -BeNullOrEmpty
         (Get-MigrationGuest $name -HostName local).State | Should -Be 'Running'
     }
 
@@ -155,6 +160,38 @@ Describe 'Stop-Migration -Force' {
         $answer = Stop-Migration $name -Force -Confirm:$false
         $answer.Outcome | Should -Be 'TooLate'
         (Wait-TestPostcopy $test).State | Should -Be 'Completed'
+    }
+}
+
+Describe 'Stop-Migration -Force of one whose receiver can not be told' {
+    BeforeEach {
+        $path = [System.IO.Path]::Combine([System.IO.Path]::GetTempPath(), "$(New-TestName).sock")
+        $test = Start-TestPostcopy -At "unix:$path"
+        $name = $test.Name
+        Suspend-Migration -Name $name
+        # Nobody can connect there any more, and the guest runs on.
+        [System.IO.File]::Delete($path)
+    }
+
+    AfterEach { Stop-TestPostcopy $test }
+
+    It 'says that the guest may still run there, and so does Resume-MigrationGuest -Force' {
+        $answer = Stop-Migration $name -Force -Confirm:$false -WarningVariable warned -WarningAction SilentlyContinue
+        $answer.Outcome | Should -Be 'GivenUp'
+        $answer.Location | Should -Be 'Lost'
+        $answer.Reason | Should -BeLike "*may still run at unix:$path, end it there first*"
+        $warned | Should -HaveCount 1
+        $warned[0].Message | Should -BeLike "*may still run at unix:$path*End it there first*"
+        (Get-MigrationGuest $name -HostName $test.There).State | Should -Be 'Running'
+        $here = Get-MigrationGuest $name -HostName local
+        $here.MayRunElsewhere | Should -BeTrue
+        $here | Resume-MigrationGuest -ErrorVariable failed -ErrorAction SilentlyContinue
+        $failed[0].Exception.Message | Should -BeLike "*may still run at unix:$path*end it there first*"
+        $here | Resume-MigrationGuest -Force -WarningVariable warned -WarningAction SilentlyContinue
+        $warned | Should -HaveCount 1
+        $warned[0].Message | Should -BeLike "*may still run at unix:$path*twice*"
+        $here.State | Should -Be 'Running'
+        $here.MayRunElsewhere | Should -BeFalse
     }
 }
 

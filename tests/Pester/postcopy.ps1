@@ -4,13 +4,13 @@ function Start-TestPostcopy {
     # A guest, Name, with a job that migrates it to the host There of a receiver of this process. It has gone over, and the rest of its memory
     # follows so slowly that it stays in postcopy until -MaxPostcopyBandwidth is raised. With -Before it is still in precopy.
     # Both vCPUs stop after Writes writes; Staying is a guest that does the same and stays. Stop-TestPostcopy ends it all.
-    param([switch] $Before, [long] $Writes = 20000, [hashtable] $Parameters = @{})
+    param([switch] $Before, [long] $Writes = 20000, [hashtable] $Parameters = @{}, [string] $At = 'tcp:127.0.0.1:0')
     $name = New-TestName
     # What the vCPUs touch comes over as fast as they ask for it: their working set is a part only, so that most of the memory stays away.
     $same = @{ MemorySize = 64MB; ProcessorCount = 2; Workload = 'Random'; WorkingSet = 4MB; DirtyRate = 200MB; Content = 'Random'; Seed = 5; Suspended = $true; PassThru = $true }
     $test = [pscustomobject]@{
         Name = $name; There = "$name-there"; Writes = $Writes; Job = $null
-        Receiver = Start-MigrationReceiver tcp:127.0.0.1:0 -HostName "$name-there"
+        Receiver = Start-MigrationReceiver $At -HostName "$name-there"
         Staying = New-MigrationGuest $name -HostName "$name-stays" @same
     }
     $guest = New-MigrationGuest $name @same

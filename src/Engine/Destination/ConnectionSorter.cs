@@ -55,7 +55,7 @@ sealed class ConnectionSorter(IncomingPolicy policy, IArrivalLog log, Func<bool>
     /// <summary>It is over, or nobody serves it.</summary>
     public void Remove(ArrivedConnection arrived)
     {
-        arrived.Connection.Dispose();
+        EngineThread.Guard(arrived.Connection.Dispose, failed: null);
         lock (_lock)
         {
             _connections.Remove(arrived);

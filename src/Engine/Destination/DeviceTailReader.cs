@@ -31,7 +31,7 @@ sealed class DeviceTailReader(IncomingLink link, DeviceTail tail, IncomingMemory
             return;
         }
         // A read that waits can't be ended but with the link; so another thread waits in it. It ends with the link at the latest.
-        new Thread(ReadAside) { IsBackground = true, Name = $"incoming {link.Connection.Peer}, devices" }.Start();
+        EngineThread.Start($"incoming {link.Connection.Peer}, devices", ReadAside, failed: null);
         lock (_lock)
         {
             for (var seen = -1; !_isEnded; seen = tail.Length)

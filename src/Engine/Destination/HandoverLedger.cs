@@ -8,8 +8,11 @@ namespace PsMigrate.Engine.Destination;
 /// </summary>
 static class HandoverLedger
 {
-    // A source asks within seconds; this many newer migrations mean that nobody asks any more.
-    const int Kept = 4096;
+    /// <summary>
+    /// Migrations of which it is known what became of them, and their last words (<see cref="Postcopies"/>): a source asks within seconds, in postcopy
+    /// within hours. So many newer ones mean that nobody asks any more.
+    /// </summary>
+    public const int Kept = 4096;
 
     static readonly Lock Lock = new();
     static readonly Dictionary<Guid, HandoverOutcome> Outcomes = [];

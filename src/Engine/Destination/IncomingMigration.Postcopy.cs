@@ -4,6 +4,7 @@ using System.IO.Pipelines;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
+using PsMigrate.Engine.Ram;
 
 namespace PsMigrate.Engine.Destination;
 
@@ -18,6 +19,9 @@ sealed partial class IncomingMigration
     const uint MaxPackage = 32 << 20;
 
     volatile PostcopyStep _postcopy;
+
+    /// <summary>Whether it can ask for pages as soon as the guest is here. Any thread may ask.</summary>
+    public bool CanAsk => _arrival is OurArrival { CanAsk: true };
 
     void ReadPostcopyCommand(WireReader reader, CommandType command, int length)
     {
@@ -66,22 +70,13 @@ sealed partial class IncomingMigration
         _postcopy = PostcopyStep.Advised;
     }
 
-    /// <summary><c>u8 version, name, u8 0, n × {u64 start, u64 length}</c> in bytes: pages that will come anew.</summary>
+    /// <summary>Pages that will come anew.</summary>
     void ReadDiscard(WireReader reader, int length)
     {
-        var version = reader.Byte();
-        if (version != 0) throw reader.Error(MigrationErrorId.UnsupportedSectionVersion, $"A discard of version {version} is not supported.");
-        var name = reader.Name();
-        var block = _ram.Ram!.Find(name) ?? throw reader.Error(MigrationErrorId.UnknownBlock, $"RAM block '{Printable.Text(name)}' is not known.");
-        var ranges = length - 1 - 1 - System.Text.Encoding.UTF8.GetByteCount(name) - 1;
-        if (reader.Byte() != 0 || ranges <= 0 || ranges % 16 != 0) throw reader.Error(MigrationErrorId.InvalidLength, "A discard has a wrong length.");
-        for (; ranges > 0; ranges -= 16)
-        {
-            var (start, count) = (reader.UInt64(), reader.UInt64());
-            if (start > (ulong)block.Length || count > (ulong)block.Length - start || (start | count) % GuestMemory.PageSize != 0)
-                throw reader.Error(MigrationErrorId.OffsetOutOfRange, $"Range 0x{start:x}+0x{count:x} does not lie in block '{block.Name}' of {block.Length} bytes.");
-            block.Discard((long)start / GuestMemory.PageSize, (long)count / GuestMemory.PageSize);
-        }
+        ArrivingBlock? block = null;
+        RamDiscard.Read(reader, length, GuestMemory.PageSize,
+            name => (block = _ram.Ram!.Find(name) ?? throw reader.Error(MigrationErrorId.UnknownBlock, $"RAM block '{Printable.Text(name)}' is not known.")).Length,
+            (start, bytes) => block!.Discard(start / GuestMemory.PageSize, bytes / GuestMemory.PageSize));
     }
 
     /// <summary>Read whole before any of it is used, as in QEMU. It grows as its bytes come: a length alone reserves nothing.</summary>
@@ -147,7 +142,8 @@ sealed partial class IncomingMigration
     void GoOver(OurArrival ours)
     {
         if (_postcopy != PostcopyStep.Listening) throw _link.Reader.Error(MigrationErrorId.OutOfOrder, "The package does not begin with LISTEN.");
-        ours.GoOver(_ram.Ram!, () => _postcopy = PostcopyStep.Running);
+        // The source learns of it with RUNNING, which is later.
+        ours.GoOver(_ram.Ram!, () => (_postcopy, Status) = (PostcopyStep.Running, MigrationStatus.PostcopyActive));
     }
 
     void AnswerBitmap(WireReader reader, int length)

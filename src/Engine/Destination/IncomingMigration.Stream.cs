@@ -122,6 +122,7 @@ sealed partial class IncomingMigration
         _ram.ReadBody(reader);
         if (_ram.Ram is null) throw reader.Error(MigrationErrorId.OutOfOrder, "The first ram section lists no blocks.");
         TellPreempt();
+        if (_postcopy == PostcopyStep.Advised && _arrival is OurArrival ours) ours.PrepareToGoOver(_ram.Ram);
         _arrival!.ReadFooter(section);
     }
 

@@ -23,6 +23,12 @@ sealed partial class OurArrival
     /// <summary>What the source was told at the end of a postcopy, whether it heard it or not; empty before.</summary>
     public ReturnPathMessage[] LastWords { get; private set; } = [];
 
+    /// <summary>Whether pages can be asked for as soon as the guest is here.</summary>
+    public bool CanAsk => _requester is not null;
+
+    /// <summary>While the guest still runs at its source, which may go over before its memory: all that the postcopy needs. Throws OutOfMemoryException.</summary>
+    public void PrepareToGoOver(ArrivingRam ram) => _requester = new PageRequester(Link, ram, Name);
+
     /// <summary>
     /// The package has been read: READY, and on RUN the guest runs here. Until then it is given up like any other; behind it nothing is thrown.
     /// </summary>
@@ -32,8 +38,7 @@ sealed partial class OurArrival
     {
         CheckDevices();
         Guest = MakeGuest(ram.Memory);
-        _requester = new PageRequester(Link, ram, Name);
-        var faults = ram.Faults = _faults = new PageFaults(_cpus.Count, ram.HasCome, _requester.Request);
+        var faults = ram.Faults = _faults = new PageFaults(_cpus.Count, ram.HasCome, _requester!.Request);
         // A digest of memory that is not there says nothing.
         SayReady(digest: null);
         AwaitRun(() =>

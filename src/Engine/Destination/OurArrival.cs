@@ -137,7 +137,11 @@ sealed partial class OurArrival : Arrival
             EndPostcopy(ram);
             return;
         }
+        _requester?.End();
         ram.CheckComplete(Reader);
+        // Before it counts this migration.
+        var state = _announced.Verify && Link.Extension >= Handshake.StateDigestVersion
+            ? StateDigest.Compute(_announced, [.. _cpus, _timer, _counter], _wantsToRun) : [];
         var guest = Guest = MakeGuest(ram.Memory);
         if (Link.IsOneWay)
         {
@@ -146,7 +150,7 @@ sealed partial class OurArrival : Arrival
         }
         // The source has nothing to say meanwhile.
         Expect(null);
-        SayReady(_announced.Verify ? Convert.FromHexString(RamDigest.Compute(ram.Memory)) : null);
+        SayReady(_announced.Verify ? [.. Convert.FromHexString(RamDigest.Compute(ram.Memory)), .. state] : null);
         AwaitRun(() => Policy.Arrive(guest, Migration));
         Expect(null);
         Start(guest);

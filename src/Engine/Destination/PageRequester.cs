@@ -1,4 +1,5 @@
 using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Ram;
 
 namespace PsMigrate.Engine.Destination;
@@ -20,14 +21,14 @@ sealed class PageRequester
     readonly ulong[][] _asked;
     bool _isPaused;
     bool _isSending;
-    bool _isEnded;
+    volatile bool _isEnded;
 
-    /// <summary>Throws OutOfMemoryException when there is no thread for it.</summary>
+    /// <summary>Makes its thread, which takes longer than all else at a switch-over. Throws OutOfMemoryException when there is none.</summary>
     public PageRequester(IncomingLink link, ArrivingRam ram, string guestName)
     {
         (_link, _ram) = (link, ram);
         _asked = [.. ram.Blocks.Select(block => new ulong[BitWords.Count(block.Block.Pages)])];
-        new Thread(Run) { IsBackground = true, Name = $"incoming {guestName}, page requests" }.Start();
+        EngineThread.Start($"incoming {guestName}, page requests", Run, failed: null);
     }
 
     /// <summary>A vCPU waits for a page. Never waits itself.</summary>
@@ -38,8 +39,8 @@ sealed class PageRequester
             ref var asked = ref _asked[Array.FindIndex(_ram.Blocks, one => one.Block == block)][page >> 6];
             var bit = 1UL << (int)(page & 63);
             if ((asked & bit) != 0 || _isEnded) return;
-            asked |= bit;
             _queue.Enqueue((block, page));
+            asked |= bit;
             Monitor.PulseAll(_lock);
         }
     }
@@ -78,14 +79,32 @@ sealed class PageRequester
     void Run()
     {
         var batch = new (RamBlock, long)[Batch];
-        for (var count = Take(batch); count >= 0; count = Take(batch))
+        while (!_isEnded)
         {
-            _link.TryRequest(batch.AsSpan(0, count));
-            lock (_lock)
+            try
             {
-                _isSending = false;
-                Monitor.PulseAll(_lock);
+                var count = Take(batch);
+                if (count > 0) _link.TryRequest(batch.AsSpan(0, count));
             }
+#pragma warning disable CA1031 // Without requests vCPUs wait for long; behind a recovery all that they wait for is asked for again.
+            catch (Exception)
+#pragma warning restore CA1031
+            {
+                _link.Connection.Abort();
+            }
+            finally
+            {
+                Sent();
+            }
+        }
+    }
+
+    void Sent()
+    {
+        lock (_lock)
+        {
+            _isSending = false;
+            Monitor.PulseAll(_lock);
         }
     }
 

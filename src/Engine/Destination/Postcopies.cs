@@ -10,9 +10,6 @@ namespace PsMigrate.Engine.Destination;
 /// </summary>
 static class Postcopies
 {
-    // A source asks within hours at most, and few of so many end in postcopy.
-    const int Kept = 1024;
-
     static readonly object Lock = new();
     static readonly Dictionary<Guid, IncomingMigration> UnderWay = [];
     static readonly Dictionary<Guid, ReturnPathMessage[]> Over = [];
@@ -37,7 +34,7 @@ static class Postcopies
             Monitor.PulseAll(Lock);
             if (lastWords.Length == 0 || !Over.TryAdd(id, lastWords)) return;
             Order.Enqueue(id);
-            if (Order.Count > Kept) Over.Remove(Order.Dequeue());
+            if (Order.Count > HandoverLedger.Kept) Over.Remove(Order.Dequeue());
         }
     }
 

@@ -27,7 +27,7 @@ sealed class SilenceWatch : IDisposable
     {
         (_heard, _cut) = (heard, cut);
         _allowed = new Allowance(firstWord, IsReset: false);
-        _timer = new Timer(_ => Check(), null, Period, Period);
+        _timer = EngineThread.Every(Period, Check, _ => _cut());
     }
 
     /// <summary>Whether it has cut the connection.</summary>

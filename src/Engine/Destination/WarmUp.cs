@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using PsMigrate.Engine.Model;
 
 namespace PsMigrate.Engine.Destination;
 
@@ -24,7 +25,9 @@ sealed class WarmUp(string name, ThreadPriority priority, Action work)
         if (Interlocked.Exchange(ref _hasBegun, 1) != 0) return;
         try
         {
-            new Thread(Run) { IsBackground = true, Name = name, Priority = priority }.Start();
+            var thread = EngineThread.Make(name, Run, failed: null);
+            thread.Priority = priority;
+            thread.Start();
         }
         catch (OutOfMemoryException)
         {
@@ -43,11 +46,6 @@ sealed class WarmUp(string name, ThreadPriority priority, Action work)
         try
         {
             work();
-        }
-#pragma warning disable CA1031 // See above.
-        catch (Exception)
-#pragma warning restore CA1031
-        {
         }
         finally
         {

@@ -1,3 +1,5 @@
+using PsMigrate.Engine.Model;
+
 namespace PsMigrate.Engine.Guests;
 
 /// <summary>
@@ -13,7 +15,7 @@ sealed class CpuThread
 
     /// <summary>Makes it. Throws OutOfMemoryException when the system has none.</summary>
     public CpuThread(string guestName, int index) =>
-        new Thread(Live) { IsBackground = true, Name = $"vcpu {guestName}/{index}" }.Start();
+        EngineThread.Start($"vcpu {guestName}/{index}", Live, failed: null);
 
     /// <summary>Lets it run this one, when it is through with what it does. What was to be run before and has not begun is dropped.</summary>
     public void Run(VirtualCpu cpu, int run)
@@ -37,7 +39,18 @@ sealed class CpuThread
 
     void Live()
     {
-        while (Next() is var (cpu, run)) cpu.Run(run);
+        while (Next() is var (cpu, run))
+        {
+            try
+            {
+                cpu.Run(run);
+            }
+#pragma warning disable CA1031 // It stands, and can be stopped and started like any that does; without its thread it could not.
+            catch (Exception)
+#pragma warning restore CA1031
+            {
+            }
+        }
     }
 
     (VirtualCpu Cpu, int Run)? Next()

@@ -89,6 +89,12 @@ public abstract partial class Guest
     /// <summary>Where it went, or may have gone; null while it is here.</summary>
     public abstract string? MovedTo { get; }
 
+    /// <summary>
+    /// Whether it runs, or may run, at <see cref="MovedTo"/>: what is resumed here by force would then run twice. True of one that is in doubt, of a
+    /// copy that a migration left behind, and of one that was lost in postcopy while its destination could not be asked.
+    /// </summary>
+    public virtual bool MayRunElsewhere => State is GuestState.InDoubt or GuestState.PostMigrate;
+
     /// <summary>Whether a migration or another long operation has it.</summary>
     public abstract bool IsBusy { get; }
 

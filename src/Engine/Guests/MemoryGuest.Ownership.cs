@@ -109,7 +109,7 @@ public sealed partial class MemoryGuest
             // An answer about an earlier migration says nothing about a later one.
             if (_state != GuestState.InDoubt || _settle != asked) return outcome;
             if (outcome == SettleOutcome.RunsThere) _state = GuestState.PostMigrate;
-            if (outcome == SettleOutcome.Lost) (_state, _settle) = (GuestState.Lost, null);
+            if (outcome == SettleOutcome.Lost) (_state, _settle, _mayRunThere) = (GuestState.Lost, null, false);
             if (outcome == SettleOutcome.Discarded)
             {
                 if (_wasRunning) Run();

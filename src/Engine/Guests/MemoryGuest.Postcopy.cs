@@ -10,6 +10,16 @@ public sealed partial class MemoryGuest
 {
     PageFaults? _faults;
     string? _missingBecause;
+    bool _mayRunThere;
+
+    /// <inheritdoc/>
+    public override bool MayRunElsewhere
+    {
+        get
+        {
+            lock (_lock) return _state == GuestState.Lost ? _mayRunThere : _state is GuestState.InDoubt or GuestState.PostMigrate && !_ramOnly;
+        }
+    }
 
     /// <summary>
     /// From here on its vCPUs look for each page before they touch it. Before its first start. Throws GuestBusy when it runs already.
@@ -50,12 +60,14 @@ public sealed partial class MemoryGuest
     /// <summary>
     /// It was handed over in postcopy, and the other end is gone with what the guest did there. What is here is the guest when it stopped here.
     /// </summary>
-    internal void LoseAtDestination(string destination)
+    /// <param name="destination">Where it went.</param>
+    /// <param name="mayRunThere">Whether nobody there has said that it does not run any more.</param>
+    internal void LoseAtDestination(string destination, bool mayRunThere)
     {
         lock (_lock)
         {
             if (_state == GuestState.Removed) return;
-            (_state, _movedTo, _settle) = (GuestState.Lost, destination, null);
+            (_state, _movedTo, _settle, _mayRunThere) = (GuestState.Lost, destination, null, mayRunThere);
             RestCpus();
         }
     }
@@ -76,8 +88,12 @@ public sealed partial class MemoryGuest
     MigrationException Incomplete(string verb) => new(MigrationErrorId.GuestBusy, MigrationSide.User,
         $"Guest {Name} can't be {verb}: it is in postcopy, and pages of its memory are still at its source.");
 
-    MigrationException Lost() => new(MigrationErrorId.GuestLost, MigrationSide.User, _missingBecause is { } why
-        ? $"Guest {Name} is lost: pages of its memory never came. {why} It can't go on here; Remove-MigrationGuest gives its memory back."
-        : $"Guest {Name} is lost: it ran at {MovedTo} without all of its memory when that end went away, and what it did there is gone. With -Force it {ByForce} as it was when it stopped here.")
+    MigrationException Lost() => new(MigrationErrorId.GuestLost, MigrationSide.User, (_missingBecause, _mayRunThere) switch
+    {
+        ({ } why, _) => $"Guest {Name} is lost: pages of its memory never came. {why} It can't go on here; Remove-MigrationGuest gives its memory back.",
+        (_, true) => $"Guest {Name} is lost to this end, and may still run at {MovedTo}: end it there first (Stop-MigrationReceiver -Force). "
+            + $"With -Force it {ByForce} as it was when it stopped here; both together would be twice.",
+        _ => $"Guest {Name} is lost: it ran at {MovedTo} without all of its memory, and what it did there is gone. With -Force it {ByForce} as it was when it stopped here.",
+    })
     { Location = GuestLocation.Lost };
 }

@@ -63,8 +63,22 @@ sealed class PageFaults(int processors, Func<RamBlock, long, bool> hasCome, Acti
             if (isNew) _requested++;
             Block(ref fault);
         }
-        if (isNew) request(block, page);
+        if (isNew) TryRequest(block, page);
         return true;
+    }
+
+    // One that can't be asked for comes with the rest.
+    void TryRequest(RamBlock block, long page)
+    {
+        try
+        {
+            request(block, page);
+        }
+#pragma warning disable CA1031 // The vCPU waits either way.
+        catch (Exception)
+#pragma warning restore CA1031
+        {
+        }
     }
 
     /// <summary>The vCPU does not wait any longer, be its page there or not: it was stopped, or goes on.</summary>
@@ -94,7 +108,7 @@ sealed class PageFaults(int processors, Func<RamBlock, long, bool> hasCome, Acti
         {
             foreach (var processor in _open.AsSpan(0, _openCount)) asked.Add((_faults[processor].Block!, _faults[processor].Page));
         }
-        foreach (var (block, page) in asked) request(block, page);
+        foreach (var (block, page) in asked) TryRequest(block, page);
     }
 
     /// <summary>What it cost so far. Percentiles are those of a histogram (<see cref="LatencyHistogram"/>), the worst is exact.</summary>

@@ -9,8 +9,11 @@ namespace PsMigrate.Engine.Guests;
 /// </summary>
 static class RamDigest
 {
+    /// <summary>Bytes.</summary>
+    public const int Size = 16;
+
     const int ChunkSize = RamBlock.PagesPerChunk * GuestMemory.PageSize;
-    const int HashSize = 16;
+    const int HashSize = Size;
 
     // Chunks whose hashes are kept at a time, 1 GiB: the room for them does not grow with the guest.
     const int Window = 4096;
@@ -38,7 +41,7 @@ static class RamDigest
     public static void WarmUp()
     {
         if (Interlocked.Exchange(ref _isWarm, 1) != 0) return;
-        ThreadPool.UnsafeQueueUserWorkItem(static _ =>
+        Task.Run(static () =>
         {
             // More calls than the runtime needs to take a method for a busy one, and for its loops as well.
             var bytes = new byte[ChunkSize];
@@ -49,7 +52,7 @@ static class RamDigest
                 _ = bytes.AsSpan(0, bytes.Length - 1).ContainsAnyExcept((byte)0);
                 XxHash128.Hash(bytes, hash);
             }
-        }, null);
+        });
     }
 
     static void AppendBlock(XxHash128 total, RamBlock block)

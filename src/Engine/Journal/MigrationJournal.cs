@@ -52,6 +52,31 @@ sealed class MigrationJournal
         if (iteration.Result is not null) _ended.Set();
     }
 
+    /// <summary>
+    /// The end of a migration that could not make its last pass: whoever waits must learn of it. Nothing when it has ended.
+    /// </summary>
+    public void EndWith(MigrationResult result)
+    {
+        lock (_lock)
+        {
+            if (Result is not null) return;
+            var last = _iterations.Count > 0 ? _iterations[^1] : null;
+            Add(new MigrationIteration
+            {
+                Id = result.Id,
+                Name = result.Name,
+                State = result.State,
+                Phase = MigrationPhase.Finish,
+                Timestamp = result.Timestamp,
+                Iteration = (last?.Iteration ?? 0) + 1,
+                Attempt = last?.Attempt ?? 1,
+                IsFinal = true,
+                Result = result with { Iterations = _iterations.Count + 1 },
+                Qemu = last?.Qemu ?? new QemuFigures(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+            });
+        }
+    }
+
     /// <inheritdoc cref="IMigrationRun.TryTakeIteration"/>
     public bool TryTakeIteration(ref int next, out MigrationIteration? iteration, TimeSpan wait)
     {

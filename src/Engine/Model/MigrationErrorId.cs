@@ -209,4 +209,13 @@ public enum MigrationErrorId
 
     /// <summary>One end speaks TLS, and the other does not.</summary>
     TlsNotSpoken = 64,
+
+    /// <summary>A QEMU has no object of the id that was given.</summary>
+    TlsCredentialsNotFound = 70,
+
+    /// <summary>An object of a QEMU is of another kind, or for the other end of a link.</summary>
+    TlsCredentialsUnfit = 71,
+
+    /// <summary>A QEMU can't make TLS credentials of a directory.</summary>
+    TlsCredentialsRefused = 72,
 }

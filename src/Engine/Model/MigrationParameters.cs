@@ -124,6 +124,9 @@ public sealed record MigrationParameters
     /// <summary>With whom and as whom this end speaks TLS, over tcp: and unix: and for guests of this process; null is plain.</summary>
     public TlsOptions? Tls { get; init; }
 
+    /// <summary>By which credentials the QEMUs of a driven guest speak TLS; null leaves them as they are set.</summary>
+    public QemuTlsOptions? QemuTls { get; init; }
+
     /// <summary>How long to wait for a connection.</summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
@@ -151,6 +154,7 @@ public sealed record MigrationParameters
         if (Timeout <= TimeSpan.Zero) throw MigrationException.Invalid($"Timeout must be longer than 0, and is {Timeout}.");
         CheckQemu();
         Tls?.Validate();
+        QemuTls?.Validate(DestinationQmp is not null);
         CheckPositive(ConnectTimeout, nameof(ConnectTimeout));
         CheckPositive(AnswerTimeout, nameof(AnswerTimeout));
         CheckRange(Retries, 0, MostRetries, nameof(Retries));

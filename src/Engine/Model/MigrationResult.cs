@@ -21,6 +21,18 @@ public sealed record MigrationResult
     /// <summary>When it ended, UTC.</summary>
     public required DateTime Timestamp { get; init; }
 
+    /// <summary>Of a migration that can tell nothing else of itself.</summary>
+    internal static MigrationResult Failed(int id, string name, string destination, MigrationException error) => new()
+    {
+        Id = id,
+        Name = name,
+        State = MigrationStatus.Failed,
+        Location = error.Location ?? GuestLocation.InDoubt,
+        Destination = destination,
+        Timestamp = WallClock.Now,
+        Error = error,
+    };
+
     /// <summary>Passes over memory.</summary>
     public int Iterations { get; init; }
 
@@ -51,8 +63,18 @@ public sealed record MigrationResult
     /// <summary>Digest of RAM at the destination before the guest started; only with Verify.</summary>
     public string? DestinationDigest { get; init; }
 
-    /// <summary>Whether both digests were taken and agree.</summary>
-    public bool Verified => SourceDigest is not null && SourceDigest == DestinationDigest;
+    /// <summary>Digest of name, uuid, vCPUs and devices at the source when the guest stopped; only with Verify.</summary>
+    public string? SourceStateDigest { get; init; }
+
+    /// <summary>
+    /// The same at the destination before the guest started; only with Verify, and null where the destination is of an older release, which
+    /// gives a digest of RAM alone.
+    /// </summary>
+    public string? DestinationStateDigest { get; init; }
+
+    /// <summary>Whether digests were taken at both ends and agree: of RAM, and of the rest where the destination gives one.</summary>
+    public bool Verified => SourceDigest is not null && SourceDigest == DestinationDigest
+        && (DestinationStateDigest is null || SourceStateDigest == DestinationStateDigest);
 
     /// <summary>What a foreign peer was not sent, because it would have refused it.</summary>
     public string[] LeftOut { get; init; } = [];

@@ -8,6 +8,9 @@ namespace PsMigrate.Engine.Model;
 /// </summary>
 public sealed record TlsOptions
 {
+    /// <summary>As <see cref="HostName"/>: whatever a trusted authority has signed will do.</summary>
+    public const string AnyHost = "*";
+
     /// <summary>What this end shows. It has its private key.</summary>
     public required X509Certificate2 Certificate { get; init; }
 
@@ -21,8 +24,8 @@ public sealed record TlsOptions
     public IReadOnlyList<ReadOnlyMemory<byte>> RevocationLists { get; init; } = [];
 
     /// <summary>
-    /// The name that the destination's certificate must be for (QEMU's <c>tls-hostname</c>); null is the host of the address, and with a
-    /// unix socket none. For the connecting end only.
+    /// The name that the destination's certificate must be for (QEMU's <c>tls-hostname</c>); null is the host of the address, which a unix socket has
+    /// none of, so that it needs a name, or <see cref="AuthorizedSubject"/>. <see cref="AnyHost"/> asks for none. For the connecting end only.
     /// </summary>
     public string? HostName { get; init; }
 

@@ -8,15 +8,15 @@ namespace PsMigrate.Engine.Protocol;
 ///   OPEN_RETURN_PATH
 ///   PING 1                    ─────────────▶
 ///                             ◀───────────── PONG 1
-///   PING 0x50534D03           ─────────────▶
-///                             ◀───────────── PONG 0x50534D03: a QEMU (it echoes); nothing below is sent to it
-///                             ◀───────────── PONG 0x50534D83: ours, with extension version 3
+///   PING 0x50534D04           ─────────────▶
+///                             ◀───────────── PONG 0x50534D04: a QEMU (it echoes); nothing below is sent to it
+///                             ◀───────────── PONG 0x50534D84: ours, with extension version 4
 ///   FULL psmigrate/guest      ─────────────▶ who comes, how big            (GuestAnnouncement)
 ///                             ◀───────────── ACCEPTED, or FAILURE and SHUT 1
 ///   START, PART … ram         ─────────────▶
 ///   SWITCHOVER_START          ─────────────▶ the source stands
 ///   END ram, FULL psmigrate/* and globalstate, EOF, VMDESCRIPTION
-///                             ◀───────────── READY [digest]: all is loaded, nothing runs
+///                             ◀───────────── READY [digests]: all is loaded, nothing runs
 ///   RUN                       ─────────────▶ from here on the source never resumes by itself
 ///                             ◀───────────── RUNNING, SHUT 0
 /// </code>
@@ -52,8 +52,8 @@ namespace PsMigrate.Engine.Protocol;
 /// A further connection of a migration says which one it belongs to, and what it is for; a recovery, which takes the place of a main channel
 /// that broke, goes on like QEMU's, and a preempt channel with page records alone.
 /// <code>
-///   QEVM 3, CONFIGURATION, OPEN_RETURN_PATH, PING 0x50534D03
-///                             ◀───────────── PONG 0x50534D83
+///   QEVM 3, CONFIGURATION, OPEN_RETURN_PATH, PING 0x50534D04
+///                             ◀───────────── PONG 0x50534D84
 ///   JOIN                      ─────────────▶ migration id, u8 purpose: 0 recovery, 1 preempt channel, 2 given up
 ///                             ◀───────────── OUTCOME: Running, and it belongs to the migration; else nothing follows
 ///   RECV_BITMAP …             ─────────────▶ (a recovery)
@@ -67,6 +67,11 @@ namespace PsMigrate.Engine.Protocol;
 /// then says only that it does; anything else, and nothing was changed by the question. Its pages may come from LISTEN on. A source that was told to give a broken
 /// postcopy up says so when it can: the destination waits no longer, and answers as a recovery of one that is over is answered.
 /// </para>
+/// <para>
+/// Version 4 adds to the digest of RAM in READY one of what the destination holds of the guest besides: 16 bytes, of the announcement, each
+/// vCPU and device as its section has it, and globalstate. Why: RAM with one wrong bit was seen before,
+/// and a wrong register was not.
+/// </para>
 /// </summary>
 static class Handshake
 {
@@ -77,7 +82,7 @@ static class Handshake
     public const uint ExtensionPing = 0x50534D00 | ExtensionVersion;
 
     /// <summary>The highest version of the extension that this end speaks.</summary>
-    public const uint ExtensionVersion = 3;
+    public const uint ExtensionVersion = 4;
 
     /// <summary>The first version of the extension with runs of pages.</summary>
     public const uint RunVersion = 2;
@@ -87,6 +92,9 @@ static class Handshake
 
     /// <summary>The first version of the extension with postcopy, and with connections that join a migration.</summary>
     public const uint PostcopyVersion = 3;
+
+    /// <summary>The first version of the extension in which READY can carry a digest of vCPUs and devices too.</summary>
+    public const uint StateDigestVersion = 4;
 
     const uint ExtensionMask = 0xFFFFFF00;
     const uint AnswerBit = 0x80;

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using PsMigrate.Engine.Model;
 
 namespace PsMigrate.Engine.Protocol;
 
@@ -39,6 +40,27 @@ ref struct RamDiscard
 
     /// <summary>Bytes of the longest command.</summary>
     public static int MaxLength => MaxHeader + (MaxRanges * RangeLength);
+
+    /// <summary>
+    /// Reads a command behind its head: <paramref name="find"/> gives the length of a block, or throws, and <paramref name="take"/> each range, whole
+    /// pages that lie in it. Throws UnsupportedSectionVersion, InvalidLength, OffsetOutOfRange.
+    /// </summary>
+    public static void Read(WireReader reader, int length, int pageSize, Func<string, long> find, Action<long, long> take)
+    {
+        var version = reader.Byte();
+        if (version != Version) throw reader.Error(MigrationErrorId.UnsupportedSectionVersion, $"A discard of version {version} is not supported.");
+        var name = reader.Name();
+        var size = find(name);
+        var left = length - 1 - 1 - Encoding.UTF8.GetByteCount(name) - 1;
+        if (reader.Byte() != 0 || left <= 0 || left % RangeLength != 0) throw reader.Error(MigrationErrorId.InvalidLength, "A discard has a wrong length.");
+        for (; left > 0; left -= RangeLength)
+        {
+            var (start, count) = (reader.UInt64(), reader.UInt64());
+            if (start > (ulong)size || count > (ulong)size - start || (start | count) % (ulong)pageSize != 0)
+                throw reader.Error(MigrationErrorId.OffsetOutOfRange, $"Range 0x{start:x}+0x{count:x} does not lie in block '{Printable.Text(name)}' of {size} bytes.");
+            take((long)start, (long)count);
+        }
+    }
 
     /// <summary>One range, which lies behind the one before.</summary>
     public void Add(long start, long length)

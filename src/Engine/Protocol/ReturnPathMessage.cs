@@ -51,7 +51,8 @@ readonly record struct ReturnPathMessage(ReturnPathType Type, byte[] Payload)
         int length = reader.UInt16();
         var (least, most) = Lengths(type);
         if (least < 0) throw reader.Error(MigrationErrorId.UnknownRecord, $"Return path message {(ushort)type} is not known.");
-        if (length < least || length > most)
+        // An instance, and digests that are as long.
+        if (length < least || length > most || (type == ReturnPathType.Ready && length % 16 != 0))
             throw reader.Error(MigrationErrorId.InvalidLength, $"Return path message {type} has {length} bytes.");
         return new ReturnPathMessage(type, reader.Bytes(length));
     }
@@ -64,7 +65,7 @@ readonly record struct ReturnPathMessage(ReturnPathType Type, byte[] Payload)
         ReturnPathType.ReceiveBitmap => (2, 1 + StreamConstants.MaxName),
         ReturnPathType.SwitchoverAck or ReturnPathType.Accepted => (0, 0),
         ReturnPathType.Failure => (2, StreamConstants.MaxReturnPathLength),
-        ReturnPathType.Ready => (16, 32),
+        ReturnPathType.Ready => (16, 48),
         ReturnPathType.Running => (8, 8),
         ReturnPathType.Outcome => (17, 17),
         ReturnPathType.PostcopyFigures => (PostcopyFiguresMessage.LeastLength, PostcopyFiguresMessage.MostLength),

@@ -86,7 +86,7 @@ enum ReturnPathType : ushort
     /// <summary>Extension: why the destination gives up: u16 error id, UTF-8 text. SHUT follows.</summary>
     Failure = 0x5002,
 
-    /// <summary>Extension: all is loaded: 16 bytes of receiver instance, then nothing or 16 bytes of RAM digest.</summary>
+    /// <summary>Extension: all is loaded: 16 bytes of receiver instance, then nothing, 16 bytes of RAM digest, or these and 16 of the digest of the rest.</summary>
     Ready = 0x5003,
 
     /// <summary>Extension: the guest runs here: u64 nanoseconds that its start took.</summary>

@@ -17,6 +17,9 @@ readonly record struct DestinationWord(MigrationStatus? Status, string? RunState
     /// <summary>Whether it has the whole guest.</summary>
     public bool IsLoaded => Status == MigrationStatus.Completed && RunState is not (null or QemuRunState.InMigrate);
 
+    /// <summary>Whether nothing of a stream has come there yet.</summary>
+    public bool IsUntouched => RunState == QemuRunState.InMigrate && Status is (null or MigrationStatus.None or MigrationStatus.Setup);
+
     /// <summary>Whether it will never have it.</summary>
     public bool IsLost => Status is MigrationStatus.Failed || HasEnded;
 }

@@ -22,17 +22,42 @@ static class DrivenErrors
         ("Unable to read from socket", MigrationErrorId.ConnectionLost),
         ("Unexpected end-of-file", MigrationErrorId.ConnectionLost),
         ("Channel error", MigrationErrorId.ConnectionLost),
+        ("TLS channel", MigrationErrorId.ConnectionLost),
     ];
+
+    // QEMU's, and those of GnuTLS that it hands on. All that say "certificate" are about one that the source does not accept, or, as an
+    // alert, the destination.
+    static readonly (string Text, MigrationErrorId Id)[] Tls =
+    [
+        ("certificate", MigrationErrorId.CertificateRejected),
+        ("unknown CA", MigrationErrorId.CertificateRejected),
+        ("unexpected TLS packet", MigrationErrorId.TlsNotSpoken),
+        ("TLS handshake", MigrationErrorId.TlsFailed),
+        ("fatal alert", MigrationErrorId.TlsFailed),
+    ];
+
+    // FAILURE of a receiver of ours, in the words of a QEMU that does not know it.
+    const string RefusalOfOurs = "invalid message 0x5002";
 
     /// <summary>
     /// Of a migration that the source calls failed. A broken link says nothing by itself: then what is known of the destination counts.
     /// </summary>
     /// <param name="description">error-desc of the source; may be missing.</param>
     /// <param name="destination">What is wrong with the destination; null where nothing is, or nobody knows.</param>
-    public static MigrationException Failed(string? description, string? destination)
+    /// <param name="isKeptOut">Whether the ends were to speak TLS, and the destination still waits for somebody to come.</param>
+    public static MigrationException Failed(string? description, string? destination, bool isKeptOut = false)
     {
         var words = description ?? "it gives no reason";
+        if (Tls.FirstOrDefault(one => words.Contains(one.Text, StringComparison.OrdinalIgnoreCase)) is { Text: not null } greeting)
+            return new(greeting.Id, MigrationSide.Destination, $"QEMU says: {words.TrimEnd('.')}.");
         var found = Link.FirstOrDefault(one => words.Contains(one.Text, StringComparison.OrdinalIgnoreCase));
+        // In TLS 1.3 the source has said all before the destination looks at who it is, and the destination then only hangs up.
+        if (isKeptOut && found.Id == MigrationErrorId.ConnectionLost)
+            return new(MigrationErrorId.TlsFailed, MigrationSide.Destination,
+                $"The destination has not let the source in, and waits on: it may not accept the source's certificate; its log says why. The source says: {words}.");
+        if (words.Contains(RefusalOfOurs, StringComparison.OrdinalIgnoreCase))
+            return new(MigrationErrorId.DestinationFailed, MigrationSide.Destination,
+                $"A PsMigrate receiver refused the guest, and a QEMU does not understand why: Wait-MigrationReceiver there tells. The source says: {words}.");
         if (destination is not null && (found.Text is null || found.Id == MigrationErrorId.ConnectionLost))
             return new(MigrationErrorId.DestinationFailed, MigrationSide.Destination, $"The destination failed: {destination} The source says: {words}.");
         return found.Text is not null

@@ -30,7 +30,8 @@ sealed partial class DrivenMigration
         {
             if (end.Status == MigrationStatus.Failed)
             {
-                var failure = DrivenErrors.Failed(end.ErrorDescription, _far?.AwaitEnd(ShortWait).Trouble);
+                var word = _far?.AwaitEnd(ShortWait);
+                var failure = DrivenErrors.Failed(end.ErrorDescription, word?.Trouble, _sourceTls is not null && word is { IsUntouched: true });
                 failure.Phase = _lastPhase;
                 RecordFailure(failure);
             }
@@ -48,6 +49,21 @@ sealed partial class DrivenMigration
             case GuestLocation.InDoubt:
                 _guest.PutInDoubt(_destination.ToString(), Settle);
                 break;
+        }
+        if (end?.Status == MigrationStatus.Completed) AwaitRunState();
+    }
+
+    /// <summary>QEMU says completed a moment before its run state is postmigrate; whoever is told that it has ended finds that.</summary>
+    void AwaitRunState()
+    {
+        try
+        {
+            for (var clock = System.Diagnostics.Stopwatch.StartNew(); !_qmp.IsClosed && RunState() == QemuRunState.FinishMigrate && clock.Elapsed < ShortWait;)
+                Thread.Sleep(10);
+        }
+        catch (MigrationException)
+        {
+            // It can't be asked any more, and it has told how it ended.
         }
     }
 

@@ -54,8 +54,18 @@ sealed partial class DrivenMigration
         {
             RecordFailure(error);
         }
-        LetGo();
+        EngineThread.Guard(LetGo, RecordFailure);
         Publish(end);
+    }
+
+    /// <summary>What it could not even tell of itself: whoever waits learns that it is over.</summary>
+    void FailWithoutEnd(Exception e)
+    {
+        var error = MigrationException.From(e, MigrationSide.Source, "The engine failed");
+        error.Location = _location;
+        lock (_lock) _status = MigrationStatus.Failed;
+        _guest.Unclaim(this);
+        _journal.EndWith(MigrationResult.Failed(_id, _guest.Name, _destination.ToString(), error));
     }
 
     /// <summary>Until QEMU calls it ended.</summary>
@@ -159,6 +169,7 @@ sealed partial class DrivenMigration
     void LetGo()
     {
         _timer?.Dispose();
+        RestoreTls();
         _events?.Dispose();
         _far?.Dispose();
         if (_isOwnConnection) _qmp.Dispose();

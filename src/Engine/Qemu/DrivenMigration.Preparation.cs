@@ -50,6 +50,7 @@ sealed partial class DrivenMigration
                 + "Connect-MigrationGuest anew follows that.");
         if (info.BlockedReasons is { Length: > 0 } reasons) throw DrivenErrors.Blocked(_guest.Name, reasons);
         CapabilityPlan.ForSource(_parameters, _present);
+        _sourceTls = EndTls.Plan(_parameters.QemuTls, _qmp, MigrationSide.Source);
     }
 
     /// <summary>The destination first: as long as it can refuse, the source is as it was.</summary>
@@ -62,6 +63,7 @@ sealed partial class DrivenMigration
         lock (_settingsLock)
         {
             Apply(_qmp, CapabilityPlan.ForSource(_parameters, _present), MigrationSide.Source);
+            ApplyTls(_sourceTls, _qmp, MigrationSide.Source);
             _hasSettings = true;
             if (_completeRequested) Set(Unlimited());
         }
@@ -81,8 +83,10 @@ sealed partial class DrivenMigration
                 $"The QEMU at {client.Uri} has had its incoming migration, which is '{arriving.StatusText}'; it takes one. Start it anew.");
         EndsAgreement.Check(_present!.Identity, present.Identity, _parameters);
         var settings = CapabilityPlan.ForDestination(_parameters, present);
+        _destinationTls = EndTls.Plan(_parameters.QemuTls, client, MigrationSide.Destination);
         ThrowIfStopped();
         Apply(client, settings, MigrationSide.Destination);
+        ApplyTls(_destinationTls, client, MigrationSide.Destination);
         far.Hold();
         Decide("Handover", "the destination starts the guest by itself", "held until the source has given it up",
             "-DestinationQmp: the guest is started there by cont, after the source's migration has completed.");

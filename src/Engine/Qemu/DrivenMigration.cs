@@ -73,7 +73,7 @@ sealed partial class DrivenMigration : IMigrationRun
             if (!IsAdopted) Check();
             lock (_lock) _status = _status == MigrationStatus.None ? MigrationStatus.Setup : _status;
             ArmTimer(_parameters.Timeout);
-            new Thread(Run) { IsBackground = true, Name = $"migration {_guest.Name}" }.Start();
+            EngineThread.Start($"migration {_guest.Name}", Run, FailWithoutEnd);
         }
         catch
         {
@@ -202,7 +202,7 @@ sealed partial class DrivenMigration : IMigrationRun
         }
         _hasAnsweredGoOver = true;
         _journal.Decide(new MigrationDecision(_phases.Elapsed, "Mode", "precopy", "postcopy",
-            $"{why}: the guest goes over before its memory. When one of the two QEMUs ends before all of it is there, what the guest did since is lost.")
+            $"{why}: the guest goes over before its memory. When one of the two QEMUs ends before all of it is there, be it the one here or the one at the destination, the guest is lost.")
         { IsWarning = true });
     }
 
@@ -243,7 +243,7 @@ sealed partial class DrivenMigration : IMigrationRun
         {
             _timer?.Dispose();
             if (Result is not null) return;
-            _timer = new Timer(_ => GiveUp(), null, Math.Clamp((long)left.TotalMilliseconds, 0, uint.MaxValue - 2), Timeout.Infinite);
+            _timer = EngineThread.After(TimeSpan.FromMilliseconds(Math.Clamp((long)left.TotalMilliseconds, 0, uint.MaxValue - 2)), GiveUp);
         }
     }
 

@@ -55,7 +55,7 @@ sealed partial class QmpClient
     {
         var left = end.Left;
         var allowed = left >= TimeSpan.Zero && left < LeastSendTime ? LeastSendTime : left;
-        using var watchdog = new Timer(_ => GiveUp(command), null, allowed, Timeout.InfiniteTimeSpan);
+        using var watchdog = EngineThread.After(allowed, () => GiveUp(command));
         try
         {
             _connection.Output.Write(line);

@@ -34,7 +34,7 @@ sealed partial class QmpClient : IDisposable
     {
         Uri = uri;
         _connection = connection;
-        _reader = new Thread(Read) { IsBackground = true, Name = $"qmp {uri}" };
+        _reader = EngineThread.Make($"qmp {uri}", Read, failed: null);
     }
 
     /// <summary>Where QEMU's QMP socket is.</summary>

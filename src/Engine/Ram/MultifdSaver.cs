@@ -56,7 +56,7 @@ sealed class MultifdSaver : IPageOutlets, IDisposable
         _ready = new(batches);
         _free = new(Enumerable.Range(0, batches).Select(_ => new PageBatch()));
         _threads = [.. _channels.Select((channel, number) =>
-            new Thread(() => Run(channel)) { IsBackground = true, Name = $"migration channel {number} {name}" })];
+            EngineThread.Make($"migration channel {number} {name}", () => Run(channel), failed: Tell))];
         _hasFree = () => _free.Count > 0;
         _isSent = () => _unsentPages == 0;
         _isSynchronized = () => Array.TrueForAll(_channels, channel => channel.Syncs == _syncs);
@@ -216,8 +216,7 @@ sealed class MultifdSaver : IPageOutlets, IDisposable
         catch (Exception e)
 #pragma warning restore CA1031
         {
-            var error = MigrationException.From(e, MigrationSide.Source, "A channel failed");
-            if (Fail(error)) _failed(error);
+            Tell(e);
         }
         finally
         {
@@ -230,6 +229,12 @@ sealed class MultifdSaver : IPageOutlets, IDisposable
                 _memory.Release();
             }
         }
+    }
+
+    void Tell(Exception e)
+    {
+        var error = MigrationException.From(e, MigrationSide.Source, "A channel failed");
+        if (Fail(error)) _failed(error);
     }
 
     /// <summary>The next batch, or null for SYNC; false at the end. What comes behind a SYNC is only given once all have sent it.</summary>

@@ -6,21 +6,27 @@ namespace PsMigrate.Engine.Ram;
 
 /// <summary>
 /// Pages that the destination asked for (src_page_requests of QEMU), in the order in which it did. The return path adds, the sending
-/// thread takes. A page that is asked for again before it is taken counts once, so that a destination that asks without end makes this
-/// end keep one bit and one entry a page at most. Thread-safe.
+/// thread takes. A page is given out once, however often it is asked for: it goes then, or has gone, until a link that breaks has all
+/// forgotten (<see cref="Forget"/>). So a destination that asks without end makes this end keep one bit and one entry a page at most, and what
+/// it asks for again costs next to nothing. Thread-safe.
 /// </summary>
 sealed class PageRequests(GuestMemory memory)
 {
     readonly object _lock = new();
-    readonly Queue<Range> _ranges = new();
-    readonly ulong[]?[] _asked = new ulong[memory.Blocks.Count][];
+    readonly Queue<(int Block, int Word, ulong Pages)> _asked = new();
+    readonly AskedPages?[] _known = new AskedPages?[memory.Blocks.Count];
     int _named = -1;
-    Range _taking;
     long _received;
     volatile bool _any;
 
     /// <summary>Requests that were received (postcopy-requests of QEMU).</summary>
     public long Received => Volatile.Read(ref _received);
+
+    /// <summary>What all requests since the last <see cref="Forget"/> have cost.</summary>
+    internal long Steps
+    {
+        get { lock (_lock) return _known.Sum(known => known?.Steps ?? 0); }
+    }
 
     /// <summary>Whether nobody waits. Costs next to nothing.</summary>
     public bool IsEmpty => !_any;
@@ -41,9 +47,7 @@ sealed class PageRequests(GuestMemory memory)
             Check(memory.Blocks[index], start, length);
             _named = index;
             Volatile.Write(ref _received, _received + 1);
-            var range = new Range(index, (long)(start / GuestMemory.PageSize), length / GuestMemory.PageSize);
-            if (!Mark(range)) return;
-            _ranges.Enqueue(range);
+            if (!Enqueue(index, (long)(start / GuestMemory.PageSize), length / GuestMemory.PageSize)) return;
             _any = true;
             Monitor.PulseAll(_lock);
         }
@@ -71,49 +75,36 @@ sealed class PageRequests(GuestMemory memory)
         if (!_any) return false;
         lock (_lock)
         {
-            while (bits == 0)
-            {
-                if (_taking.Count == 0 && !_ranges.TryDequeue(out _taking)) break;
-                (block, word) = (_taking.Block, (int)(_taking.First / 64));
-                bits = TakeWord();
-            }
-            _any = _taking.Count > 0 || _ranges.Count > 0;
+            if (_asked.TryDequeue(out var next)) (block, word, bits) = next;
+            _any = _asked.Count > 0;
         }
         return bits != 0;
     }
 
-    /// <summary>Drops what was asked for, and the room that it took.</summary>
+    /// <summary>Drops what was asked for, and the room that it took: over another link all that is waited for is asked for again.</summary>
     public void Forget()
     {
         lock (_lock)
         {
-            _ranges.Clear();
-            _ranges.TrimExcess();
-            Array.Clear(_asked);
-            (_taking, _any) = (default, false);
+            _asked.Clear();
+            _asked.TrimExcess();
+            Array.Clear(_known);
+            _any = false;
         }
     }
 
-    ulong TakeWord()
-    {
-        var (word, mask) = _taking.FirstWord;
-        ref var asked = ref _asked[_taking.Block]![word];
-        var bits = asked & mask;
-        asked &= ~mask;
-        _taking = _taking.Rest;
-        return bits;
-    }
-
     /// <summary>Whether any of the pages was not asked for yet.</summary>
-    bool Mark(Range range)
+    bool Enqueue(int block, long first, long count)
     {
-        var asked = _asked[range.Block] ??= new ulong[BitWords.Count(memory.Blocks[range.Block].Pages)];
-        var isAny = false;
-        for (; range.Count > 0; range = range.Rest)
+        var known = _known[block] ??= new AskedPages(memory.Blocks[block].Pages);
+        var (end, isAny) = (first + count, false);
+        for (var word = known.NextOpen((int)(first / 64)); word * 64L < end; word = known.NextOpen(word + 1))
         {
-            var (word, mask) = range.FirstWord;
-            isAny |= (asked[word] & mask) != mask;
-            asked[word] |= mask;
+            var from = Math.Max(first, word * 64L);
+            var asked = known.Ask(word, BitWords.Mask((int)(from % 64), (int)(Math.Min(end, (word + 1) * 64L) - from)));
+            if (asked == 0) continue;
+            _asked.Enqueue((block, word, asked));
+            isAny = true;
         }
         return isAny;
     }
@@ -135,16 +126,4 @@ sealed class PageRequests(GuestMemory memory)
     }
 
     static MigrationException Wrong(MigrationErrorId id, string message) => new(id, MigrationSide.Destination, message);
-
-    /// <summary>Pages that lie together.</summary>
-    readonly record struct Range(int Block, long First, long Count)
-    {
-        /// <summary>Those that lie in the first word of the bitmap.</summary>
-        public (int Word, ulong Mask) FirstWord => ((int)(First / 64), BitWords.Mask((int)(First % 64), InFirstWord));
-
-        /// <summary>Those behind it.</summary>
-        public Range Rest => new(Block, First + InFirstWord, Count - InFirstWord);
-
-        int InFirstWord => (int)Math.Min(Count, 64 - (First % 64));
-    }
 }

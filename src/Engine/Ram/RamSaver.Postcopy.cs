@@ -141,19 +141,21 @@ sealed partial class RamSaver
         if (received.Length != part.Dirty.WordCount)
             throw new MigrationException(MigrationErrorId.InvalidLength, MigrationSide.Destination,
                 $"What came of RAM block '{part.Block.Name}' is told in {received.Length} words instead of {part.Dirty.WordCount}.");
+        _run = default;
         _pending -= part.Dirty.Count;
         part.Dirty.SetAllBut(received);
         _pending += part.Dirty.Count;
     }
 
     /// <summary>
-    /// What goes next may go through another link: the first page names its block, what was gathered for the old one is dropped, and the
-    /// search begins at the first page.
+    /// What goes next may go through another link: the first page names its block, what was gathered or asked for over the old one is dropped, and
+    /// the search begins at the first page.
     /// </summary>
     public void ForgetBlock()
     {
         (_named, _preemptNamed, _run) = (null, null, default);
         (_part, _word, _lookedAt, _behind) = (0, 0, 0, 0);
+        Requests.Forget();
     }
 
     /// <summary>Lets go of links, and of what was asked for.</summary>
@@ -161,7 +163,6 @@ sealed partial class RamSaver
     {
         ForgetBlock();
         (Preempt, _hurried) = (null, null);
-        Requests.Forget();
     }
 
     /// <summary>Pages that were asked for leave at once: what comes behind them may take its time. False when there were none.</summary>
@@ -187,6 +188,7 @@ sealed partial class RamSaver
         if (writer == _preempt) (_named, _preemptNamed) = (_preemptNamed, _named);
         SaveInRecords(writer, part, bits, long.MaxValue);
         if (writer == _preempt) (_named, _preemptNamed) = (_preemptNamed, _named);
+        // All of them are in the writer's block, or on their way: a link that breaks from here on may have taken them.
         part.Dirty.ClearBits(word, bits);
         var count = BitOperations.PopCount(bits);
         _pending -= count;

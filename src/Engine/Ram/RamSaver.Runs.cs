@@ -93,9 +93,11 @@ sealed partial class RamSaver
     /// <summary>Sends what was gathered.</summary>
     void EndRun(WireWriter writer)
     {
+        if (_run.Part is not { } part) return;
+        // A link that breaks here has taken nothing of it, and none of its pages counts as sent.
+        writer.Pipe.GetSpan(_run.Count == 1 ? MaxRecord : MaxRunHeader);
         var run = _run;
         _run = default;
-        if (run.Part is not { } part) return;
         if (run.Count == 1 && run.IsZero) SaveZero(writer, part, run.First);
         else if (run.Count == 1) SaveWhole(writer, part, run.First, part.Block.Page(run.First));
         else if (run.IsZero) SaveZeroRun(writer, run);

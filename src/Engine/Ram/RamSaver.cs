@@ -39,7 +39,8 @@ sealed partial class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.Defau
     /// </summary>
     public long DirtyPagesFound { get; private set; }
 
-    public long PendingEstimate => _pending * GuestMemory.PageSize;
+    /// <summary>Of a link that broke: none when all pages may have left, and no page that may have left is the last of them.</summary>
+    public long PendingEstimate => (_pending + _run.Count) * GuestMemory.PageSize;
 
     public void SaveSetup(WireWriter writer)
     {

@@ -39,11 +39,11 @@ static class Joining
     public static void Preempt(IConnection connection, Guid migration, Guid? instance, TimeSpan timeout)
     {
         var isLate = false;
-        using var deadline = new Timer(_ =>
+        using var deadline = EngineThread.After(MigrationParameters.Bounded(timeout), () =>
         {
             Volatile.Write(ref isLate, true);
             connection.Abort();
-        }, null, MigrationParameters.Bounded(timeout), Timeout.InfiniteTimeSpan);
+        });
         try
         {
             var (writer, reader) = (new WireWriter(connection.Output), new WireReader(connection.Input, MigrationSide.Destination));

@@ -178,6 +178,8 @@ sealed partial class OutgoingMigration
                 DowntimeParts = _guestRan ? _downtime.Parts : DowntimeParts.Zero,
                 SourceDigest = _sourceDigest,
                 DestinationDigest = _destinationDigest,
+                SourceStateDigest = _sourceStateDigest,
+                DestinationStateDigest = _destinationStateDigest,
                 Postcopy = _postcopy,
                 LeftOut = [.. _leftOut],
                 Error = _error,

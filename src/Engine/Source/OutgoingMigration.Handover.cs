@@ -41,8 +41,11 @@ sealed partial class OutgoingMigration
             if (_runError is not null) throw _runError;
             _returnPath.Wait(Parameters.AnswerTimeout, ReturnPathType.Running, _endResume);
         }
-        catch (MigrationException e)
+#pragma warning disable CA1031 // Whatever it is, only the destination can say who has the guest.
+        catch (Exception thrown)
+#pragma warning restore CA1031
         {
+            var e = MigrationException.From(thrown, MigrationSide.Source, "The handover failed");
             // In postcopy a link that was lost is one to be made anew, whoever has the guest; but for one that was never taken.
             var outcome = _returnPath.Failure is null ? SettleAfterRun(e) : SettleOutcome.Discarded;
             if (outcome == SettleOutcome.Discarded) TakeBack();
@@ -68,19 +71,29 @@ sealed partial class OutgoingMigration
             CommandRecord.Write(_writer!, CommandType.Run);
             _writer!.Flush();
         }
-        catch (MigrationException e)
+#pragma warning disable CA1031 // Whether RUN has arrived is for the destination to say.
+        catch (Exception e)
+#pragma warning restore CA1031
         {
-            // Whether RUN has arrived is for the destination to say.
-            _runError = e;
+            _runError = MigrationException.From(e, MigrationSide.Source, "RUN could not be sent");
         }
     }
 
+    /// <summary>That of RAM, and behind it that of vCPUs and devices, from an end that gives one.</summary>
     void CompareDigests(ReadOnlySpan<byte> theirs)
     {
-        _destinationDigest = Convert.ToHexStringLower(theirs);
-        if (_destinationDigest != _sourceDigest)
+        var ram = Math.Min(theirs.Length, RamDigest.Size);
+        _destinationDigest = Convert.ToHexStringLower(theirs[..ram]);
+        if (_givesStateDigest) _destinationStateDigest = Convert.ToHexStringLower(theirs[ram..]);
+        Compare("memories", _sourceDigest!, _destinationDigest);
+        if (_destinationStateDigest is { } state) Compare("states of vCPUs and devices", _sourceStateDigest!, state);
+    }
+
+    static void Compare(string what, string source, string destination)
+    {
+        if (source != destination)
             throw new MigrationException(MigrationErrorId.VerifyMismatch, MigrationSide.Link,
-                $"The memories differ: source {_sourceDigest}, destination {_destinationDigest}. The guest was not handed over.");
+                $"The {what} differ: source {source}, destination {(destination.Length == 0 ? "none" : destination)}. The guest was not handed over.");
     }
 
     SettleOutcome AskDestination(TimeSpan within) => Settlement.Ask(_connect, _uuid, _instance, within);

@@ -12,6 +12,7 @@ namespace PsMigrate.Engine.Source;
 sealed partial class OutgoingMigration
 {
     GuestLocation _location = GuestLocation.Source;
+    bool _isFinished;
 
     void Run()
     {
@@ -34,21 +35,25 @@ sealed partial class OutgoingMigration
         catch (Exception e)
 #pragma warning restore CA1031
         {
-            RecordFailure(IsLeftBehind ? Lost($"The source failed: {e.Message}", e) : e);
+            RecordFailure(IsLeftBehind ? LeftBehind(e) : e);
         }
-        try
-        {
-            _phases.Run(MigrationPhase.Finish, this, static self => self.Finish());
-        }
-#pragma warning disable CA1031 // Whoever waits must learn of the end, and the guest must not stay claimed.
-        catch (Exception e)
-#pragma warning restore CA1031
-        {
-            RecordFailure(e);
-            CloseConnection();
-            _guest.Unclaim(this);
-        }
+        Surely(() => _phases.Run(MigrationPhase.Finish, this, static self => self.Finish()));
+        // Of a phase that could not even be entered.
+        Finish();
         Publish();
+    }
+
+    /// <summary>One of the things that have to be done at the end, whatever becomes of the others.</summary>
+    void Surely(Action work) => EngineThread.Guard(work, RecordFailure);
+
+    /// <summary>What it could not even tell of itself: whoever waits learns that it is over.</summary>
+    void FailWithoutEnd(Exception e)
+    {
+        var error = MigrationException.From(e, MigrationSide.Source, "The engine failed");
+        error.Location = _location;
+        Finish();
+        lock (_lock) _status = MigrationStatus.Failed;
+        _journal.EndWith(MigrationResult.Failed(Id, _guest.Name, _destination, error));
     }
 
     /// <summary>0: the connections. A destination of QEMU is silent until it has seen the header, and with channels until it has all of them.</summary>
@@ -105,6 +110,7 @@ sealed partial class OutgoingMigration
         {
             _own.IsForQemu = _peer == PeerKind.Qemu;
             _ram.SendsRuns = !_own.IsForQemu && Handshake.AgreedVersion(answer) >= Handshake.RunVersion;
+            _givesStateDigest = !_own.IsForQemu && Handshake.AgreedVersion(answer) >= Handshake.StateDigestVersion;
             _announcesChannels = !_own.IsForQemu && Handshake.AgreedVersion(answer) >= Handshake.AnnouncedChannelsVersion;
         }
         CheckPeer();
@@ -135,6 +141,8 @@ sealed partial class OutgoingMigration
     void Announce(OwnMachineState own)
     {
         if (_parameters.Verify) RamDigest.WarmUp();
+        if (_parameters.Verify && !_givesStateDigest && _oneWay is null)
+            Decide("Verify", "memory, vCPUs and devices", "memory", "The destination is of an older release, which gives a digest of memory alone.");
         // Nobody will ask after a migration that went into a file.
         own.WriteAnnouncement(_writer!, _oneWay is null ? _uuid : Guid.Empty, _parameters.Verify, AnnouncedChannels);
         _writer!.Flush();
@@ -222,13 +230,28 @@ sealed partial class OutgoingMigration
     /// <summary>8: migration_iteration_finish. Log off, connection closed, guest where it belongs.</summary>
     void Finish()
     {
+        if (_isFinished) return;
+        _isFinished = true;
+        Surely(StopClocks);
+        Surely(_ram.Cleanup);
+        Surely(PlaceGuest);
+        Surely(CloseConnection);
+        _guest.Unclaim(this);
+        if (_location == GuestLocation.Destination && _error is null && !_parameters.KeepSource) GuestRegistry.Remove(_guest);
+    }
+
+    void StopClocks()
+    {
         lock (_lock)
         {
             _timer?.Dispose();
             _watchdog?.Dispose();
             if (_error is not null && _status != MigrationStatus.Cancelling) MoveTo(MigrationStatus.Failing);
         }
-        _ram.Cleanup();
+    }
+
+    void PlaceGuest()
+    {
         switch (_location)
         {
             case GuestLocation.Source:
@@ -242,13 +265,10 @@ sealed partial class OutgoingMigration
                 _guest.PutInDoubt(_destination, _isPostcopy && HandsOverByRun ? TellGivenUp : _settle);
                 break;
             case GuestLocation.Lost:
-                _guest.LoseAtDestination(_destination);
+                _guest.LoseAtDestination(_destination, _mayRunThere);
                 GuestRegistry.TakePlaceBack(_guest);
                 break;
         }
-        CloseConnection();
-        _guest.Unclaim(this);
-        if (_location == GuestLocation.Destination && _error is null && !_parameters.KeepSource) GuestRegistry.Remove(_guest);
     }
 
     /// <summary>In peace when the destination has said its last word, which also means that nobody else reads; else at once.</summary>

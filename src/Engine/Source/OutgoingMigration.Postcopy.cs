@@ -163,9 +163,11 @@ sealed partial class OutgoingMigration
             TakeBack();
             throw;
         }
-        catch (MigrationException e) when (_isCommitted)
+#pragma warning disable CA1031 // Whatever it is, the guest may be there: the link is made anew.
+        catch (Exception e) when (_isCommitted)
+#pragma warning restore CA1031
         {
-            _lostLink = e;
+            _lostLink = MigrationException.From(e, MigrationSide.Source, "The package could not be sent");
         }
     }
 
@@ -204,12 +206,14 @@ sealed partial class OutgoingMigration
         {
             if (_lostLink is null) AwaitLoadedThere();
         }
-        catch (MigrationException e)
+#pragma warning disable CA1031 // As above.
+        catch (Exception e)
+#pragma warning restore CA1031
         {
             // In this order: what it said before it gave up has come by then, and one that has loaded the package runs the guest.
             if (_returnPath!.HasGivenUp && !HasPong(LoadedPing)) TakeBack();
             if (_location == GuestLocation.Source) throw;
-            _lostLink = e;
+            _lostLink = MigrationException.From(e, MigrationSide.Source, "The engine failed");
         }
         _downtime.End(DowntimePart.Handover);
         if (_lostLink is not null) return;

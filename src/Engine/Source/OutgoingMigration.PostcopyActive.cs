@@ -19,7 +19,6 @@ sealed partial class OutgoingMigration
 
     void FollowInPostcopy()
     {
-        EndPrecopyPass();
         while (_lostLink is not null || !TrySendRest())
         {
             var lost = _lostLink!;
@@ -54,6 +53,7 @@ sealed partial class OutgoingMigration
     {
         try
         {
+            EndPrecopyPass();
             if (!_isOverThere) SendRest();
             _isOverThere = true;
             return true;

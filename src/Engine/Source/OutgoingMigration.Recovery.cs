@@ -11,6 +11,8 @@ sealed partial class OutgoingMigration
 {
     RecoveryRequest? _recovery;
     bool _isGivenUp;
+    // Of a guest that is lost: whether the destination has not said that it does not run there any more.
+    bool _mayRunThere;
     bool _isPausedOnPurpose;
     volatile bool _isOver;
 
@@ -77,7 +79,7 @@ sealed partial class OutgoingMigration
     void AwaitRecovery(MigrationException lost)
     {
         // The reason may be on its way.
-        if (_returnPath is { } back && back.WaitEnded(ReasonTime) && back.HasGivenUp)
+        if (_returnPath is { } back && back.WaitEnded(ReasonTime) && HasGivenUp(back))
         {
             DropLinks();
             throw Lost($"The destination gave up: {(back.Failure ?? lost).Message}", back.Failure ?? lost, isCertain: HandsOverByRun);
@@ -89,6 +91,12 @@ sealed partial class OutgoingMigration
             if (TryRecover(request)) return;
         EndGivenUp(lost);
     }
+
+    /// <summary>
+    /// Whether the destination has said that its guest is lost. One of ours always says why: SHUT with an error alone is a word that was
+    /// damaged on its way, and it is asked for it again.
+    /// </summary>
+    bool HasGivenUp(ReturnPath back) => HandsOverByRun ? back.Failure is not null : back.HasGivenUp;
 
     /// <summary>Whether the last word of a destination that was sent everything has come, although the link broke.</summary>
     bool TryEndThere()
@@ -171,7 +179,7 @@ sealed partial class OutgoingMigration
 
     void Fail(RecoveryRequest request, MigrationException error)
     {
-        DropLinks();
+        EngineThread.Guard(DropLinks, failed: null);
         lock (_lock)
         {
             error.Location = _location;
@@ -200,7 +208,7 @@ sealed partial class OutgoingMigration
         {
             AgreeOnMissing(request);
         }
-        catch (MigrationException e) when (HandsOverByRun && _returnPath.WaitEnded(ReasonTime) && _returnPath.HasGivenUp)
+        catch (MigrationException e) when (HandsOverByRun && _returnPath.WaitEnded(ReasonTime) && HasGivenUp(_returnPath))
         {
             throw Lost($"The destination had given up: {(_returnPath.Failure ?? e).Message}", e, isCertain: true);
         }
@@ -237,16 +245,18 @@ sealed partial class OutgoingMigration
         else if (!HandsOverByRun) lock (_lock) _location = GuestLocation.Destination;
     }
 
-    /// <summary>To a receiver of ours: which migration it is, and whether its guest is still there.</summary>
+    /// <summary>To a receiver of ours: which migration it is, and whether its guest is still there. Throws DestinationRefused for another one.</summary>
     void Join(RecoveryRequest request)
     {
         Joining.Greet(_writer!);
         Joining.CheckPong(WaitFor(ReturnPathType.Pong));
         Joining.Send(_writer!, _uuid, JoinPurpose.Recovery);
         var (instance, outcome) = Joining.ReadOutcome(WaitFor(ReturnPathType.Outcome));
-        if (instance != _instance && request.IsElsewhere)
-            throw new MigrationException(MigrationErrorId.DestinationRefused, MigrationSide.Destination, $"The receiver at {request.Address} is not the one that has the guest.");
-        if (instance != _instance) throw Lost($"At {request.Address} is another receiver; the one that had the guest is gone.", null);
+        // The right one may come back there, or be found elsewhere: whether it is gone for good only the user can know.
+        if (instance != _instance)
+            throw new MigrationException(MigrationErrorId.DestinationRefused, MigrationSide.Destination,
+                $"The receiver at {request.Address} is not the one that has the guest. Resume-Migration tries again, with -Destination elsewhere; if that receiver is gone for good, "
+                + "Stop-Migration -Force gives the migration up.");
         if (outcome == HandoverOutcome.Unknown) throw Lost($"The receiver at {request.Address} has the guest no more.", null);
         if (outcome == HandoverOutcome.Discarded) throw TakenBack();
         lock (_lock) _location = GuestLocation.Destination;
@@ -264,6 +274,7 @@ sealed partial class OutgoingMigration
         _isOver = true;
         lock (_lock)
         {
+            _mayRunThere = !isCertain;
             (_location, var error) = this switch
             {
                 { IsRamOnly: true } => (GuestLocation.Source, new MigrationException(MigrationErrorId.DestinationFailed, MigrationSide.Destination,
@@ -271,10 +282,25 @@ sealed partial class OutgoingMigration
                 { _ram.PendingEstimate: 0 } when !isCertain => (GuestLocation.InDoubt, new(MigrationErrorId.HandoverInDoubt, MigrationSide.Link,
                     $"{why} All memory of guest {_guest.Name} has left, and the destination has not said that it came: the guest may run there whole, or be lost.", inner)),
                 _ => (GuestLocation.Lost, new(MigrationErrorId.GuestLost, MigrationSide.Destination,
-                    $"{why} What guest {_guest.Name} did since it went over is lost; what is here is the guest when it stopped here, which Resume-MigrationGuest -Force runs.", inner)),
+                    $"{why} What guest {_guest.Name} did since it went over is lost; what is here is the guest when it stopped here, which Resume-MigrationGuest -Force runs."
+                    + (isCertain ? "" : $" It may still run at {_destination}: end it there first."), inner)),
             };
             return error;
         }
+    }
+
+    /// <summary>
+    /// This end of a postcopy fails of itself, and nothing of the guest will come from here any more. A destination of ours is told, as of one that
+    /// is given up. What became of the guest.
+    /// </summary>
+    MigrationException LeftBehind(Exception failure)
+    {
+        EngineThread.Guard(DropLinks, failed: null);
+        var outcome = HandsOverByRun ? TellGivenUp(Longer(Parameters.SettleTimeout, ShortestQuestion)) : SettleOutcome.Unknown;
+        if (outcome == SettleOutcome.Discarded) return TakenBack();
+        if (outcome != SettleOutcome.RunsThere) return Lost($"The source failed: {failure.Message.TrimEnd('.')}.", failure, isCertain: outcome == SettleOutcome.Lost);
+        lock (_lock) _location = GuestLocation.Destination;
+        return MigrationException.From(failure, MigrationSide.Source, "The engine failed");
     }
 
     MigrationException TakenBack()

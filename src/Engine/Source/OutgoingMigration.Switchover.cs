@@ -13,6 +13,9 @@ sealed partial class OutgoingMigration
     bool _guestRan;
     string? _sourceDigest;
     string? _destinationDigest;
+    bool _givesStateDigest;
+    string? _sourceStateDigest;
+    string? _destinationStateDigest;
     static readonly TimeSpan SignOfLife = TimeSpan.FromSeconds(5);
     const long SmallBacklog = 64 << 10;
     long _caughtUpAt;
@@ -99,6 +102,7 @@ sealed partial class OutgoingMigration
     {
         if (_own is not null) _own.IsToRun = _guestRan;
         _machine.WriteSections(_writer!);
+        if (_parameters.Verify && HandsOverByRun) _sourceStateDigest = Convert.ToHexStringLower(_own!.Digest());
         _leftOut.AddRange(_machine.LeftOut);
         if (_own is { IsForQemu: true }) _leftOut.Add("READY and RUN");
         if (!HandsOverByRun)

@@ -108,10 +108,10 @@ sealed partial class OutgoingMigration : IMigrationRun
         _guest.Claim(this, _uuid, _parameters.KeepSource, Holder);
         lock (_lock) _status = MigrationStatus.Setup;
         ArmTimer(_parameters.Timeout);
-        _watchdog = new Timer(_ => WatchProgress(), null, WatchPeriod, WatchPeriod);
+        _watchdog = EngineThread.Every(WatchPeriod, WatchProgress, e => Fail(MigrationException.From(e, MigrationSide.Source, "The engine failed")));
         try
         {
-            new Thread(Run) { IsBackground = true, Name = $"migration {_guest.Name}" }.Start();
+            EngineThread.Start($"migration {_guest.Name}", Run, FailWithoutEnd);
         }
         catch (OutOfMemoryException)
         {
@@ -164,9 +164,8 @@ sealed partial class OutgoingMigration : IMigrationRun
         {
             _timer?.Dispose();
             var milliseconds = Math.Clamp((long)left.TotalMilliseconds, 0, uint.MaxValue - 2);
-            _timer = new Timer(_ => Fail(new MigrationException(MigrationErrorId.Timeout, MigrationSide.Source,
-                $"The migration had not switched over after {Parameters.Timeout!.Value.TotalSeconds:0.#} s, the time allowed.")),
-                null, milliseconds, Timeout.Infinite);
+            _timer = EngineThread.After(TimeSpan.FromMilliseconds(milliseconds), () => Fail(new MigrationException(MigrationErrorId.Timeout, MigrationSide.Source,
+                $"The migration had not switched over after {Parameters.Timeout!.Value.TotalSeconds:0.#} s, the time allowed.")));
         }
     }
 

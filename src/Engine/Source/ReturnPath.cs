@@ -43,8 +43,8 @@ sealed class ReturnPath
     {
         (_fail, _request) = (fail, request);
         _reader = new WireReader(input, MigrationSide.Destination);
-        _thread = new Thread(Run) { IsBackground = true, Name = $"migration return path {name}" };
-        _thread.Start();
+        _thread = EngineThread.Start($"migration return path {name}", Run,
+            e => End(MigrationException.From(e, MigrationSide.Source, "What the destination says could not be taken")));
     }
 
     /// <summary>What the destination gave as its reason; null when it gave none.</summary>

@@ -34,7 +34,7 @@ static class Settlement
         {
             using var late = new CancellationTokenSource(timeout);
             using var connection = connect(late.Token);
-            using var deadline = new Timer(_ => connection.Abort(), null, timeout, Timeout.InfiniteTimeSpan);
+            using var deadline = EngineThread.After(timeout, connection.Abort);
             var writer = new WireWriter(connection.Output);
             Joining.Greet(writer);
             return ask(writer, new WireReader(connection.Input, MigrationSide.Destination));

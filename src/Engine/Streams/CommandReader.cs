@@ -133,9 +133,17 @@ static class CommandReader
         ReturnPathType.ReceiveBitmap => $"{Printable.Text(block ?? "")}: bitmap of {bitmap} bytes",
         ReturnPathType.Failure => Failure(payload),
         ReturnPathType.Running => $"started in {BinaryPrimitives.ReadUInt64BigEndian(payload)} ns",
-        ReturnPathType.Ready => payload.Length > 16 ? $"digest {Convert.ToHexStringLower(payload.AsSpan(16))}" : "",
+        ReturnPathType.Ready => Digests(payload),
         ReturnPathType.Outcome => ((HandoverOutcome)payload[16]).ToString(),
         _ => "",
+    };
+
+    // That of RAM, and that of the rest.
+    static string Digests(byte[] payload) => payload.Length switch
+    {
+        <= 16 => "",
+        <= 32 => $"digest {Convert.ToHexStringLower(payload.AsSpan(16))}",
+        _ => $"digests {Convert.ToHexStringLower(payload.AsSpan(16, 16))} and {Convert.ToHexStringLower(payload.AsSpan(32))}",
     };
 
     static string Failure(byte[] payload)

@@ -121,7 +121,7 @@ sealed class CommandConnection : OneWayConnection
 
     Thread Collect(StreamReader from, string what, bool isKept = true)
     {
-        var thread = new Thread(() =>
+        return EngineThread.Start($"{what} of exec", () =>
         {
             var block = new char[1024];
             try
@@ -133,9 +133,7 @@ sealed class CommandConnection : OneWayConnection
             {
                 // Closed with the process.
             }
-        }) { IsBackground = true, Name = $"{what} of exec" };
-        thread.Start();
-        return thread;
+        }, failed: null);
     }
 
     // The end says why.
@@ -160,7 +158,7 @@ sealed class CommandConnection : OneWayConnection
     /// </summary>
     bool HasGivenAll(Deadline end)
     {
-        using var late = new Timer(_ => Abort(), null, end.Left, Timeout.InfiniteTimeSpan);
+        using var late = EngineThread.After(end.Left, Abort);
         try
         {
             ReadRest();

@@ -54,9 +54,14 @@ static class Connector
         var isLate = false;
         try
         {
-            using var late = new Timer(_ => Cut(), null, end.Left, Timeout.InfiniteTimeSpan);
+            using var late = EngineThread.After(end.Left, Cut);
             using var cancelled = cancel.Register(connection.Abort);
-            connection.Greet(tls.HostName ?? (uri.Kind == MigrationUriKind.Tcp ? uri.Host : null));
+            connection.Greet(tls.HostName switch
+            {
+                Model.TlsOptions.AnyHost => null,
+                null when uri.Kind == MigrationUriKind.Tcp => uri.Host,
+                var name => name,
+            });
             cancel.ThrowIfCancellationRequested();
             return connection;
         }

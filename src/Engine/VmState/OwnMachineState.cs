@@ -14,6 +14,7 @@ sealed class OwnMachineState(MemoryGuest guest) : IMachineState
     bool _isPrepared;
     ulong _describedSubsections;
     byte[] _encoded = [];
+    GuestAnnouncement? _announcement;
 
     /// <summary>For a QEMU: RAM and globalstate only, which says paused, since machine none has nothing to run.</summary>
     public bool IsForQemu { get; set; }
@@ -35,7 +36,7 @@ sealed class OwnMachineState(MemoryGuest guest) : IMachineState
     /// <summary>Who comes; before RAM. Channels only to one that understands it.</summary>
     public void WriteAnnouncement(WireWriter writer, Guid migration, bool verify, int channels = 0)
     {
-        var announcement = new GuestAnnouncement(guest.Name, guest.Uuid, migration, guest.MemorySize, guest.ProcessorCount, verify, (byte)channels);
+        var announcement = _announcement = new GuestAnnouncement(guest.Name, guest.Uuid, migration, guest.MemorySize, guest.ProcessorCount, verify, (byte)channels);
         var section = new SectionHeader(++_sections, GuestAnnouncement.Section, 0, GuestAnnouncement.Version);
         section.WriteNamed(writer, RecordType.SectionFull);
         var start = writer.Position;
@@ -77,6 +78,9 @@ sealed class OwnMachineState(MemoryGuest guest) : IMachineState
         GlobalState.Write(writer, IsToRun && !IsForQemu);
         section.WriteFooter(writer);
     }
+
+    /// <summary>Of what was announced and what <see cref="WriteSections"/> has written.</summary>
+    public byte[] Digest() => StateDigest.Compute(_announcement!, _sent, IsToRun);
 
     public void WriteEnd(WireWriter writer)
     {

@@ -1,6 +1,7 @@
 using System.Management.Automation;
 using PsMigrate.Completion;
 using PsMigrate.Engine.Guests;
+using PsMigrate.Running;
 
 namespace PsMigrate.Commands;
 
@@ -75,11 +76,16 @@ public sealed class ResumeMigrationGuestCommand : GuestActionCmdlet
         // QEMU does not tell where a guest went that somebody else migrated.
         var (state, movedTo) = (guest.State, guest.MovedTo ?? "another place");
         var elsewhere = state is GuestState.InDoubt or GuestState.PostMigrate;
-        var action = !elsewhere ? "Resume: its vCPUs run again"
+        var isLeftRunning = Force && state == GuestState.Lost && guest.MayRunElsewhere;
+        var action = isLeftRunning ? $"Resume as it was when it stopped here. It may still run at {movedTo}: end it there first"
+            : Force && state == GuestState.Lost ? "Resume as it was when it stopped here: what it did since it went over is lost"
+            : !elsewhere ? "Resume: its vCPUs run again"
             : Force ? $"Resume although it {(state == GuestState.InDoubt ? "may run" : "runs")} at {movedTo}"
             : $"Resume, if {movedTo} does not run it";
         if (!ShouldProcess(Label(guest), action)) return;
+        var warning = isLeftRunning ? MigrationReport.MayStillRun(guest) : null;
         if (!Try(guest.Name, () => guest.Resume(Force))) return;
+        if (warning is not null) WriteWarning(warning);
         if (elsewhere && Force)
             WriteWarning($"Guest {guest.Name} {(guest.Kind == GuestKind.Captured ? "is here again, suspended," : "runs here")} although it {(state == GuestState.InDoubt ? "may run" : "ran")} at {movedTo} too; "
                 + "make sure that only one of the two goes on.");

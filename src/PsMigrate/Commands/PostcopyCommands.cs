@@ -2,6 +2,7 @@ using System.Management.Automation;
 using PsMigrate.Arguments;
 using PsMigrate.Completion;
 using PsMigrate.Engine;
+using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Transport;
 
@@ -31,8 +32,12 @@ public sealed class SwitchMigrationCommand : PostcopyCmdlet
 {
     private protected override void Process(Migration migration) => Run(migration,
         $"Go over to postcopy: the guest runs at the destination, and {Figures.Size(migration.GetState().Current.RemainingBytes)} or more follow it; "
-            + "there is no way back, and when either end is lost before all of it is there, so is what the guest did since",
+            + $"there is no way back, and when {WhatIsLost(migration)}",
         migration.SwitchToPostcopy);
+
+    static string WhatIsLost(Migration migration) => migration.Guest.Kind == GuestKind.Qemu
+        ? "one of the two QEMUs ends before all of it is there, the guest is lost"
+        : "the destination is lost before all of it is there, so is what the guest did since; when this process is, so is the guest";
 }
 
 /// <summary>Breaks the link of migrations in postcopy on purpose; they wait for Resume-Migration.</summary>

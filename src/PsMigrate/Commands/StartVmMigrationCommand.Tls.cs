@@ -40,7 +40,8 @@ public sealed partial class StartVmMigrationCommand
     public string[] RevocationList { get; set; } = [];
 
     /// <summary>Whose certificate it must be.</summary>
-    [Parameter(HelpMessage = "The host that the certificate of the destination must be for. The host of the address by default; with unix: any.")]
+    [Parameter(HelpMessage = "The host that the certificate of the destination must be for. The host of the address by default; unix: has none and "
+        + "needs it, or -AuthorizedSubject. * is any host.")]
     [Alias("tls-hostname")]
     [ValidateNotNullOrEmpty]
     public string? TlsHostName { get; set; }

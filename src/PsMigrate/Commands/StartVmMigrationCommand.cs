@@ -27,8 +27,8 @@ public sealed partial class StartVmMigrationCommand : EngineCmdlet, IDisposable
         // What is wrong for every guest is said once, before any of them is touched.
         try
         {
-            _tls = TlsOptions();
-            Parameters().Validate();
+            _tls = ReadTls();
+            (IsForQemuAlone ? Parameters() with { QemuTls = QemuTls() } : Parameters()).Validate();
             if (IsBound(nameof(Destination))) MigrationUri.Parse(Destination);
             if (DestinationQmp is { } qmp) MigrationUri.Parse(qmp);
         }
@@ -82,8 +82,9 @@ public sealed partial class StartVmMigrationCommand : EngineCmdlet, IDisposable
         if (_requests.Exists(request => request.Guest == guest))
             throw new MigrationException(MigrationErrorId.GuestBusy, MigrationSide.User,
                 $"Guest {guest.Name} is to be migrated twice at once.");
-        if (ShouldProcess(Intention(guest, destination), Intention(guest, destination) + " Go on?", "Migrate a guest"))
-            _requests.Add(new MigrationRequest(guest, destination, Parameters()));
+        var parameters = WithTls(guest, Parameters());
+        var intention = Intention(guest, destination, parameters);
+        if (ShouldProcess(intention, intention + " Go on?", "Migrate a guest")) _requests.Add(new MigrationRequest(guest, destination, parameters));
     }
 
     /// <summary>What Get-Job shows as the command: this one, not the line or script that it stands in.</summary>
@@ -96,9 +97,8 @@ public sealed partial class StartVmMigrationCommand : EngineCmdlet, IDisposable
             && other.Name.Equals(guest.Name, StringComparison.OrdinalIgnoreCase)));
 
     /// <summary>The whole undertaking in one sentence with its numbers.</summary>
-    string Intention(Guest guest, MigrationUri destination)
+    static string Intention(Guest guest, MigrationUri destination, MigrationParameters parameters)
     {
-        var parameters = Parameters();
         var writing = guest.State != GuestState.Running ? guest.State.ToString().ToLowerInvariant()
             : guest.MeasuredDirtyRate > 0 ? $"running, writing {Figures.Rate(guest.MeasuredDirtyRate)}" : "running";
         var limits = new List<string> { $"it may stand still for {Figures.Time(parameters.MaxDowntime)}" };
@@ -106,7 +106,7 @@ public sealed partial class StartVmMigrationCommand : EngineCmdlet, IDisposable
         if (parameters.Timeout is { } timeout) limits.Add($"it is given up after {Figures.Time(timeout)}");
         if (parameters.PauseBeforeSwitchover) limits.Add("it waits for Complete-Migration before it switches over");
         limits.AddRange(Ways(guest, parameters));
-        if (parameters.Tls is { } tls) limits.Add($"the link is encrypted, and this end shows the certificate {tls.Certificate.Subject}");
+        if (Protection(parameters) is { } protection) limits.Add(protection);
         if (parameters.Verify) limits.Add("it stands still longer, until the digests of both ends agree");
         if (parameters.KeepSource) limits.Add("a suspended copy stays here");
         return $"Migrate guest {guest.Name} ({Figures.Size(guest.MemorySize)}, {Figures.Count(guest.ProcessorCount, "vCPU")}, {writing}) "

@@ -1,6 +1,8 @@
 using System.Management.Automation;
 using PsMigrate.Engine;
+using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
+using PsMigrate.Running;
 
 namespace PsMigrate.Commands;
 
@@ -55,16 +57,18 @@ public sealed class StopMigrationCommand : MigrationActionCmdlet
             if (!Await(() => { migration.GiveUp(); return true; }, out _)) return;
             var state = migration.GetState();
             var outcome = state.State == MigrationStatus.Completed ? CancelOutcome.AlreadyEnded : CancelOutcome.GivenUp;
-            WriteObject(new CancelAnswer(migration.Id, migration.Name, outcome, WhatBecame(state.Location), state.State, state.Location));
+            WriteObject(new CancelAnswer(migration.Id, migration.Name, outcome, WhatBecame(state.Location, migration.Guest), state.State, state.Location));
+            if (state.Location == GuestLocation.Lost && migration.Guest.MayRunElsewhere) WriteWarning(MigrationReport.MayStillRun(migration.Guest));
         });
     }
 
     /// <summary>The destination was asked, and may have known better.</summary>
-    static string WhatBecame(GuestLocation where) => where switch
+    static string WhatBecame(GuestLocation where, Guest guest) => where switch
     {
         GuestLocation.Source => "Given up in postcopy; the guest never ran at the destination, and goes on at the source.",
         GuestLocation.Destination => "The destination has all of the guest, and only its last word was lost: the migration has completed.",
         GuestLocation.InDoubt => "Given up in postcopy; all of the guest has left, and it may run at the destination. Resume-MigrationGuest asks there once more.",
+        _ when guest.MayRunElsewhere => $"Given up in postcopy, and the destination could not be told: it may still run at {guest.MovedTo}, end it there first. What it did since it went over is lost here.",
         _ => "Given up in postcopy; what the guest did since it went over is lost.",
     };
 

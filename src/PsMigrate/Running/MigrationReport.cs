@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Management.Automation;
+using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 
 namespace PsMigrate.Running;
@@ -69,13 +70,18 @@ static class MigrationReport
         + (state.Parameters.Retries == 0 ? "" : $"It goes on by itself, up to {Figures.Count(state.Parameters.Retries, "time")} in all, unless it was paused on purpose. ")
         + $"Resume-Migration -Id {state.Id} goes on.";
 
+    /// <summary>A guest that was given up in postcopy, and nobody at its destination has said that it stands.</summary>
+    public static string MayStillRun(Guest guest) =>
+        $"Guest {guest.Name} may still run at {guest.MovedTo}, which could not be told that it was given up. End it there first "
+        + "(Stop-MigrationReceiver -Force, or the end of that process): if it runs here as well, it runs twice.";
+
     /// <summary>A postcopy whose pipeline or job is over.</summary>
     public static string GoesOn(MigrationState state) =>
         $"Migration {state.Id} of guest {state.Name} to {state.Destination} is in postcopy, which can't be taken back: it goes on in the background "
         + $"(Wait-Migration -Id {state.Id}, Get-MigrationState -Id {state.Id}). "
         + (state.QemuStatus is not null
             ? "QEMU does it, also when this process ends."
-            : "If this process ends before it is through, the memory that is only here is lost, and with it what the guest did since it went over.");
+            : "If this process ends before it is through, the memory that is only here is lost, and with it the guest.");
 
     /// <summary>A decision of the engine in one sentence.</summary>
     public static string Decision(MigrationState state, MigrationDecision decision) =>

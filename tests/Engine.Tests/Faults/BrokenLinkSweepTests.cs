@@ -18,12 +18,11 @@ public sealed class BrokenLinkSweepTests
     public void Behind_any_byte_that_a_source_sends(LinkFaultKind kind)
     {
         using var rig = new FaultRig();
-        var places = RecordBoundaries.Places(RecordBoundaries.Forward(rig.Record().Forward));
-        Assert.True(places.Length > 60, $"Only {places.Length} places.");
-        var ends = places.Select(at => rig.Migrate(new LinkFault(kind, at)).Location).ToList();
+        var sweep = new LinkSweep(rig).Forward(kind);
+        Assert.True(sweep.Count > 60, $"Only {sweep.Count} places.");
         // Until RUN has left it stays; a sweep that never came so far, or never failed, would test little.
-        Assert.True(ends.Count(location => location == GuestLocation.Source) > 40, string.Join(", ", ends));
-        Assert.Equal(GuestLocation.Source, ends[0]);
+        Assert.True(sweep.Stayed > 40, string.Join(", ", sweep.Locations));
+        Assert.Equal(GuestLocation.Source, sweep.Locations[0]);
     }
 
     [Theory]
@@ -33,11 +32,10 @@ public sealed class BrokenLinkSweepTests
     public void Behind_any_byte_that_comes_back(LinkFaultKind kind)
     {
         using var rig = new FaultRig();
-        var places = RecordBoundaries.Places(RecordBoundaries.Back(rig.Record().Back));
-        var ends = places.Select(at => rig.Migrate(back: new LinkFault(kind, at)).Location).ToList();
-        Assert.Equal(GuestLocation.Source, ends[0]);
+        var sweep = new LinkSweep(rig).Back(kind);
+        Assert.Equal(GuestLocation.Source, sweep.Locations[0]);
         // READY has passed whole: RUN was sent, and only the destination's word counts.
-        Assert.Contains(GuestLocation.Destination, ends);
+        Assert.Contains(GuestLocation.Destination, sweep.Locations);
     }
 
     [Fact]

@@ -12,13 +12,20 @@ namespace PsMigrate.Engine.Tests.Faults;
 sealed class FaultRig : IDisposable
 {
     const long StandsAt = 500;
+    const long GoesOnTo = 600;
+    // Nobody reads from a channel whose main connection has not come: until then it is not seen that it broke.
+    static readonly TimeSpan FirstWord = TimeSpan.FromSeconds(10);
+    static readonly TlsPki Pki = TlsPki.Shared;
     readonly GuestOptions _options;
+    readonly Dictionary<string, string> _digests = [];
     MemoryGuest? _guest;
+    Migration? _migration;
 
     /// <param name="patience">How long an end waits for the other one; a minute unless told otherwise.</param>
     /// <param name="size">Of the guest; what it uses of that is little.</param>
     /// <param name="receiver">One that is there already.</param>
-    public FaultRig(TimeSpan? patience = null, long size = 128 << 10, MigrationReceiver? receiver = null)
+    /// <param name="isTls">Whether the ends speak TLS.</param>
+    public FaultRig(TimeSpan? patience = null, long size = 128 << 10, MigrationReceiver? receiver = null, bool isTls = false)
     {
         _options = TestGuests.Options(GuestWorkload.HotSpot, size, rate: 0) with
         {
@@ -27,10 +34,11 @@ sealed class FaultRig : IDisposable
         var wait = patience ?? Patience.Limit;
         Receiver = receiver ?? MigrationReceiver.Start(new ReceiverOptions
         {
-            HostName = TestGuests.UniqueName("there"), FirstWordTimeout = wait, IdleTimeout = wait, RunTimeout = wait,
+            HostName = TestGuests.UniqueName("there"), FirstWordTimeout = wait < FirstWord ? wait : FirstWord, IdleTimeout = wait, RunTimeout = wait,
+            Tls = isTls ? Pki.Server : null,
         });
-        Parameters = new() { Verify = true, AnswerTimeout = wait, SettleTimeout = TimeSpan.Zero };
-        Digest = Reference.DigestAt(_options, [StandsAt, StandsAt]);
+        Parameters = new() { Verify = true, AnswerTimeout = wait, SettleTimeout = TimeSpan.Zero, Tls = isTls ? Pki.Client : null };
+        Digest = DigestAt([StandsAt, StandsAt]);
     }
 
     public MigrationParameters Parameters { get; set; }
@@ -42,6 +50,21 @@ sealed class FaultRig : IDisposable
 
     /// <summary>Whether the arrived guest may differ from the one that left: a bit was turned round, and nobody asked to verify.</summary>
     public bool MayDiffer { get; init; }
+
+    /// <summary>Which connection of a migration suffers the faults, and is recorded; 1 is the first, which is the main one.</summary>
+    public int Struck { get; set; } = 1;
+
+    /// <summary>Whether a guest that has gone over goes on for some ticks there, and needs pages for that.</summary>
+    public bool GoesOnThere { get; init; }
+
+    /// <summary>Whether the link of a postcopy is broken once without a fault, so that the next connection is a recovery.</summary>
+    public bool IsPausedOnce { get; set; }
+
+    /// <summary>Called by the sending thread.</summary>
+    public Action<MigrationPhase, Migration>? PhaseEntered { get; init; }
+
+    /// <summary>Of the last migration.</summary>
+    public MigrationIteration LastPass => _migration!.GetState().Current;
 
     /// <summary>The digest of the guest that the last migration brought over; empty when it stayed.</summary>
     public string ArrivedDigest { get; private set; } = "";
@@ -56,7 +79,7 @@ sealed class FaultRig : IDisposable
     public (byte[] Forward, byte[] Back) Record()
     {
         var (forward, back) = (new BytesWriter(), new BytesWriter());
-        using var proxy = new FaultProxy(Receiver.Uri) { Forward = forward, Back = back };
+        using var proxy = new FaultProxy(Receiver.Uri) { Struck = Struck, Forward = forward, Back = back };
         Assert.Equal(GuestLocation.Destination, Migrate(proxy, "undisturbed").Location);
         return (forward.Written, back.Written);
     }
@@ -64,7 +87,7 @@ sealed class FaultRig : IDisposable
     /// <summary>How a migration over a link with these faults ended, once the guest has been found in one place.</summary>
     public MigrationResult Migrate(LinkFault? forward = null, LinkFault? back = null)
     {
-        using var proxy = new FaultProxy(Receiver.Uri, forward, back);
+        using var proxy = new FaultProxy(Receiver.Uri, forward, back) { Struck = Struck };
         return Migrate(proxy, $"forward {forward}, back {back}");
     }
 
@@ -74,7 +97,13 @@ sealed class FaultRig : IDisposable
         Stand();
         var guest = _guest!;
         ArrivedDigest = "";
-        var migration = Migration.Start(guest, proxy.Uri, Parameters);
+        using var isKnown = new ManualResetEventSlim();
+        var migration = _migration = Migration.Start(guest, proxy.Uri, Parameters, phase =>
+        {
+            Patience.For(isKnown, "the migration to be known");
+            PhaseEntered?.Invoke(phase, _migration!);
+        });
+        isKnown.Set();
         AwaitEnd(migration, what);
         // What was held up arrives late.
         proxy.Release();
@@ -91,14 +120,65 @@ sealed class FaultRig : IDisposable
     void AwaitEnd(Migration migration, string what)
     {
         Recoveries = 0;
+        var mayPause = IsPausedOnce;
         Patience.Until(() =>
         {
+            if (GoesOnThere && HasGoneOn()) Lift(migration);
             if (migration.Wait(TimeSpan.FromMilliseconds(1))) return true;
-            if (migration.Status != MigrationStatus.PostcopyPaused) return false;
-            Recoveries++;
-            migration.Recover();
+            if (mayPause && migration.Status == MigrationStatus.PostcopyActive) mayPause = !TryPause(migration);
+            if (migration.Status == MigrationStatus.PostcopyPaused) Recover(migration);
             return false;
         }, $"the end of a migration that is {migration.Status} in {migration.GetState().Phase}: {what}");
+    }
+
+    /// <summary>It has needed pages, then.</summary>
+    bool HasGoneOn()
+    {
+        var there = TestGuests.On(Receiver.HostName);
+        there.ForEach(guest => guest.StopAtTick(GoesOnTo));
+        return there.Any(guest => guest.Ticks.All(tick => tick >= GoesOnTo));
+    }
+
+    /// <summary>Pages that follow unasked are held back no longer.</summary>
+    static void Lift(Migration migration)
+    {
+        try
+        {
+            migration.SetLimits(new MigrationLimits(MaxPostcopyBandwidth: 0));
+        }
+        catch (MigrationException error) when (error.Id == MigrationErrorId.InvalidState)
+        {
+            // It is over.
+        }
+    }
+
+    /// <summary>False when it is over, or not yet so far that its link can be broken.</summary>
+    static bool TryPause(Migration migration)
+    {
+        try
+        {
+            migration.Pause();
+            Lift(migration);
+            return true;
+        }
+        catch (MigrationException error) when (error.Id == MigrationErrorId.InvalidState)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>One that fails leaves it paused, or ends it, and says so either way.</summary>
+    void Recover(Migration migration)
+    {
+        Recoveries++;
+        try
+        {
+            migration.Recover();
+        }
+        catch (MigrationException error)
+        {
+            Assert.True(error.Id != MigrationErrorId.InternalError, $"{error}");
+        }
     }
 
     /// <summary>Makes the guest, unless it is there, and has it come to its tick.</summary>
@@ -138,18 +218,45 @@ sealed class FaultRig : IDisposable
         {
             Assert.True(there.Count == 0, $"It is at both ends: {what}.");
             Assert.True(guest.State == GuestState.Running, $"It is {guest.State}: {what}.");
-            Assert.Equal(Digest, DigestOf(guest));
+            Assert.Equal(PhaseEntered is null ? Digest : DigestAt(guest.Ticks), DigestOf(guest));
             guest.Resume();
             return;
         }
-        Assert.Equal(GuestLocation.Destination, location);
-        Assert.True(there.Count == 1, $"It is nowhere: {what}.");
-        Assert.Contains(guest.State, new[] { GuestState.PostMigrate, GuestState.Removed });
-        ArrivedDigest = DigestOf(there[0]);
-        ArrivedRegisters = there[0].Cpus[0].Registers;
-        if (!MayDiffer) Assert.Equal(Digest, ArrivedDigest);
+        if (location == GuestLocation.Lost && MayDiffer) CheckLost(guest, there, what);
+        else CheckArrived(guest, location, there, what);
         _guest = null;
         TestGuests.RemoveAll(_options.Host, Receiver.HostName);
+    }
+
+    void CheckArrived(MemoryGuest guest, GuestLocation location, List<MemoryGuest> there, string what)
+    {
+        Assert.True(location == GuestLocation.Destination, $"It is at {location}: {what}. {_migration!.Result!.Error}");
+        Assert.True(there.Count == 1, $"It is nowhere: {what}.");
+        Assert.Contains(guest.State, new[] { GuestState.PostMigrate, GuestState.Removed });
+        if (GoesOnThere) GoOn(there[0]);
+        ArrivedDigest = DigestOf(there[0]);
+        ArrivedRegisters = there[0].Cpus[0].Registers;
+        if (!MayDiffer) Assert.Equal(PhaseEntered is null && !GoesOnThere ? Digest : DigestAt(there[0].Ticks), ArrivedDigest);
+    }
+
+    /// <summary>What passed was changed in a way that shows when the guest runs there already: it runs nowhere, and both ends say so.</summary>
+    void CheckLost(MemoryGuest guest, List<MemoryGuest> there, string what)
+    {
+        Assert.Equal(MigrationErrorId.GuestLost, _migration!.Result!.Error!.Id);
+        Assert.True(guest.State == GuestState.Lost, $"It is {guest.State}, and was said to be lost: {what}.");
+        Assert.All(there, one => Assert.Equal(GuestState.Lost, one.State));
+    }
+
+    static void GoOn(MemoryGuest guest)
+    {
+        guest.StopAtTick(GoesOnTo);
+        TestGuests.WaitForTick(guest, GoesOnTo);
+    }
+
+    string DigestAt(long[] ticks)
+    {
+        var key = string.Join(' ', ticks);
+        return _digests.TryGetValue(key, out var known) ? known : _digests[key] = Reference.DigestAt(_options, ticks);
     }
 
     /// <summary>The ends meet again, and then the guest is in one place.</summary>

@@ -28,17 +28,45 @@ public sealed class FlippedBitTests
     }
 
     [Fact]
-    public void In_a_register_nobody_notices_for_memory_alone_is_verified()
+    public void In_a_register_nobody_notices_unless_it_is_verified()
     {
         using var rig = new FaultRig { MayDiffer = true };
-        var sent = rig.Record().Forward;
-        // The last field of a vCPU is its generator's state; a footer follows.
-        var cpu = sent.AsSpan().IndexOf("psmigrate/cpu"u8);
-        var footer = RecordBoundaries.Forward(sent).Where(at => at > cpu).ElementAt(1);
-        var result = rig.Migrate(new LinkFault(LinkFaultKind.Flip, footer - 1));
-        Assert.Equal((MigrationStatus.Completed, GuestLocation.Destination, true), (result.State, result.Location, result.Verified));
-        Assert.NotEqual(rig.Registers, rig.ArrivedRegisters);
+        rig.Parameters = rig.Parameters with { Verify = false };
+        var result = rig.Migrate(InARegister(rig));
+        Assert.Equal((MigrationStatus.Completed, GuestLocation.Destination, false), (result.State, result.Location, result.Verified));
         Assert.Equal(rig.Registers with { Random = rig.Registers.Random ^ 1 }, rig.ArrivedRegisters);
+
+        rig.Parameters = rig.Parameters with { Verify = true };
+        result = rig.Migrate(InARegister(rig));
+        Assert.Equal((MigrationStatus.Failed, GuestLocation.Source), (result.State, result.Location));
+        Assert.Equal((MigrationErrorId.VerifyMismatch, MigrationSide.Link, MigrationPhase.Completion), (result.Error!.Id, result.Error.Side, result.Error.Phase!.Value));
+        Assert.Contains("vCPUs and devices", result.Error.Message, StringComparison.Ordinal);
+        // The memories do agree.
+        Assert.Equal(result.SourceDigest, result.DestinationDigest);
+        Assert.NotEqual(result.SourceStateDigest, result.DestinationStateDigest);
+        Assert.False(result.Verified);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void In_what_follows_memory_the_guest_arrives_as_it_was_or_not_at_all(int part)
+    {
+        using var rig = new FaultRig(TimeSpan.FromSeconds(2)) { MayDiffer = true };
+        var (from, to) = DevicesOf(rig.Record().Forward);
+        var random = new Random(part);
+        var mismatches = 0;
+        for (var at = from + part; at < to; at += 4)
+        {
+            var result = rig.Migrate(new LinkFault(LinkFaultKind.Flip, at) { Bit = random.Next(8) });
+            if (result.Error?.Id == MigrationErrorId.VerifyMismatch) mismatches++;
+            if (result.Location == GuestLocation.Source) continue;
+            Assert.True(result.Verified, $"{result}");
+            Assert.Equal((rig.Digest, rig.Registers), (rig.ArrivedDigest, rig.ArrivedRegisters));
+        }
+        Assert.True(mismatches > 10, $"{mismatches} of the values that can be were found to differ.");
     }
 
     [Theory]
@@ -47,9 +75,8 @@ public sealed class FlippedBitTests
     [InlineData(2)]
     public void In_what_a_source_sends_memory_arrives_as_it_was_or_not_at_all(int part)
     {
-        // The digests are of memory: a bit of a register is not seen, and the guest goes on from there.
         using var rig = new FaultRig(TimeSpan.FromSeconds(2)) { MayDiffer = true };
-        var heads = Heads(RecordBoundaries.Forward(rig.Record().Forward));
+        var heads = RecordBoundaries.Heads(RecordBoundaries.Forward(rig.Record().Forward));
         var random = new Random(part);
         for (var round = 0; round < 60; round++)
         {
@@ -67,15 +94,27 @@ public sealed class FlippedBitTests
         for (var at = 0; at < length; at++) rig.Migrate(back: new LinkFault(LinkFaultKind.Flip, at) { Bit = random.Next(8) });
     }
 
-    /// <summary>Every byte that is not deep inside a record: types, lengths, numbers, names, offsets.</summary>
-    static long[] Heads(List<long> boundaries) =>
-        [.. boundaries.SkipLast(1).SelectMany((at, i) => Enumerable.Range(0, (int)Math.Min(48, boundaries[i + 1] - at)).Select(more => at + more))];
+    /// <summary>The last field of a vCPU is its generator's state; a footer follows.</summary>
+    static LinkFault InARegister(FaultRig rig)
+    {
+        var sent = rig.Record().Forward;
+        var cpu = sent.AsSpan().IndexOf("psmigrate/cpu"u8);
+        return new LinkFault(LinkFaultKind.Flip, RecordBoundaries.Forward(sent).Where(at => at > cpu).ElementAt(1) - 1);
+    }
+
+    /// <summary>From the first vCPU's section up to the description, which is for tools that read streams.</summary>
+    static (long From, long To) DevicesOf(byte[] sent)
+    {
+        var cpu = sent.AsSpan().IndexOf("psmigrate/cpu"u8);
+        var globalState = sent.AsSpan().IndexOf("globalstate"u8);
+        var boundaries = RecordBoundaries.Forward(sent);
+        return (boundaries.Last(at => at < cpu), boundaries.Where(at => at > globalState).ElementAt(1));
+    }
 
     /// <summary>In the middle of the longest record, which holds pages.</summary>
     static long InAPage(FaultRig rig)
     {
-        var boundaries = RecordBoundaries.Forward(rig.Record().Forward);
-        var (length, at) = boundaries.Skip(1).Select((end, i) => (Length: end - boundaries[i], At: boundaries[i])).Max();
+        var (at, length) = RecordBoundaries.Longest(RecordBoundaries.Forward(rig.Record().Forward));
         Assert.True(length > GuestMemory.PageSize);
         return at + (length / 2);
     }

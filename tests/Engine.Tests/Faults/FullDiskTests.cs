@@ -17,17 +17,22 @@ public sealed class FullDiskTests : IDisposable
     MigrationUri Target => MigrationUri.Parse($"file:{Disk}/guest");
 
     [RootTheory]
-    [InlineData(MigrationPhase.Setup)]
-    [InlineData(MigrationPhase.Iterate)]
-    [InlineData(MigrationPhase.StopGuest)]
-    [InlineData(MigrationPhase.CompleteRam)]
-    public void From_a_phase_on(MigrationPhase phase)
+    [InlineData(MigrationPhase.Setup, GuestFileFormat.PsMigrate)]
+    [InlineData(MigrationPhase.Iterate, GuestFileFormat.PsMigrate)]
+    [InlineData(MigrationPhase.StopGuest, GuestFileFormat.PsMigrate)]
+    [InlineData(MigrationPhase.CompleteRam, GuestFileFormat.PsMigrate)]
+    [InlineData(MigrationPhase.SaveDevices, GuestFileFormat.PsMigrate)]
+    [InlineData(MigrationPhase.Setup, GuestFileFormat.Qemu)]
+    [InlineData(MigrationPhase.Iterate, GuestFileFormat.Qemu)]
+    [InlineData(MigrationPhase.SaveDevices, GuestFileFormat.Qemu)]
+    public void From_a_phase_on(MigrationPhase phase, GuestFileFormat format)
     {
         using var disk = new SmallDisk(Disk, "24m");
-        var options = TestGuests.Options(rate: 100 * TestGuests.MiB);
+        // Enough vCPUs that their states do not fit into what is left of a page.
+        var options = TestGuests.Options(processors: phase == MigrationPhase.SaveDevices ? 60 : 2, rate: 100 * TestGuests.MiB);
         var guest = TestGuests.Create(options);
         var hasFilled = false;
-        var migration = Migration.Start(guest, Target, new MigrationParameters(), entered =>
+        var migration = Migration.Start(guest, Target, new MigrationParameters { Format = format }, entered =>
         {
             if (entered != phase || hasFilled) return;
             Fill();

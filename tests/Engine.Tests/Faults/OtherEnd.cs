@@ -22,8 +22,8 @@ static class OtherEnd
             case ["send", var uri, var phase]:
                 Send(MigrationUri.Parse(uri), Enum.Parse<MigrationPhase>(phase));
                 break;
-            case ["postcopy", var uri, var isPaused]:
-                SendInPostcopy(MigrationUri.Parse(uri), bool.Parse(isPaused));
+            case ["postcopy", var uri, var then]:
+                SendInPostcopy(MigrationUri.Parse(uri), then);
                 break;
             case ["huge", var uri, var size]:
                 SendHuge(MigrationUri.Parse(uri), long.Parse(size, CultureInfo.InvariantCulture));
@@ -62,15 +62,27 @@ static class OtherEnd
     }
 
     /// <summary>Says when its guest runs at the destination, while most of its pages are here; or when the link was broken then.</summary>
-    static void SendInPostcopy(MigrationUri uri, bool isPaused)
+    /// <param name="uri">Where to.</param>
+    /// <param name="then">What becomes of it: it is paused, or paused and recovered; by itself it goes on, over a link that broke too.</param>
+    static void SendInPostcopy(MigrationUri uri, string then)
     {
-        var guest = TestGuests.Create(TestGuests.Options(host: Host, rate: 2 * TestGuests.MiB) with { Content = GuestContent.Random, WorkingSet = TestGuests.MiB });
-        var migration = Migration.Start(guest, uri, new MigrationParameters { Postcopy = true, Mode = MigrationMode.Postcopy, MaxPostcopyBandwidth = 1 });
+        var guest = TestGuests.Create(PostcopyOptions);
+        var migration = Migration.Start(guest, uri, new MigrationParameters
+        {
+            Postcopy = true, Mode = MigrationMode.Postcopy, MaxPostcopyBandwidth = then == "goes on" ? TestGuests.MiB : 1, Retries = then == "goes on" ? 100 : 0,
+        });
         Patience.Until(() => migration.Status == MigrationStatus.PostcopyActive, "postcopy");
-        if (isPaused) migration.Pause();
+        if (then is "pause" or "recover") migration.Pause();
         Console.WriteLine($"IN {migration.Status}");
+        if (then == "recover") migration.Recover();
         AwaitParent();
     }
+
+    /// <summary>The guest of <see cref="SendInPostcopy"/>.</summary>
+    public static GuestOptions PostcopyOptions => TestGuests.Options(host: Host, rate: 2 * TestGuests.MiB) with
+    {
+        Content = GuestContent.Random, WorkingSet = TestGuests.MiB,
+    };
 
     /// <summary>Says how it ended.</summary>
     static void SendHuge(MigrationUri uri, long size)
@@ -137,7 +149,15 @@ sealed class OtherProcess : IDisposable
     /// <summary>A source whose guest runs at the destination, while most of its pages are with it.</summary>
     public static OtherProcess SourceInPostcopy(MigrationUri uri, bool isPaused)
     {
-        var source = new OtherProcess(["postcopy", uri.ToString(), $"{isPaused}"]);
+        var source = new OtherProcess(["postcopy", uri.ToString(), isPaused ? "pause" : "goes on"]);
+        source.WaitForLine("IN ");
+        return source;
+    }
+
+    /// <summary>A source whose postcopy was paused, and which is about to go on.</summary>
+    public static OtherProcess SourceInRecovery(MigrationUri uri)
+    {
+        var source = new OtherProcess(["postcopy", uri.ToString(), "recover"]);
         source.WaitForLine("IN ");
         return source;
     }

@@ -30,6 +30,50 @@ public sealed class RefusedMemoryTests
         Assert.Equal(GuestLocation.Destination, rig.Migrate().Location);
     }
 
+    [Theory]
+    [InlineData("main", 1)]
+    [InlineData("channels", 1)]
+    [InlineData("postcopy", 1)]
+    [InlineData("differences", 3)]
+    public void For_any_of_what_is_asked_for_it_stays_here(string how, int expected)
+    {
+        var before = HostMemory.Default;
+        var refused = 0;
+        while (Migrate(how, given: refused) is { } error)
+        {
+            Assert.True(error.Id == MigrationErrorId.MemoryExceeded, $"{error}");
+            Assert.Contains(error.Side, new[] { MigrationSide.Source, MigrationSide.Destination });
+            Assert.Equal(GuestLocation.Source, error.Location);
+            refused++;
+        }
+        Assert.Same(before, HostMemory.Default);
+        Assert.Equal(expected, refused);
+    }
+
+    /// <summary>What became of a migration for which there is memory so often, and then no more; null when the guest has arrived.</summary>
+    static MigrationException? Migrate(string how, int given)
+    {
+        using var rig = new FaultRig();
+        rig.Parameters = how switch
+        {
+            "channels" => rig.Parameters with { Channels = 2, Peer = PeerKind.PsMigrate },
+            "postcopy" => rig.Parameters with { Verify = false, Postcopy = true, Mode = MigrationMode.Postcopy },
+            "differences" => rig.Parameters with { Xbzrle = true, Means = MigrationMeans.Qemu },
+            _ => rig.Parameters,
+        };
+        var before = HostMemory.Default;
+        rig.Stand();
+        HostMemory.Default = new Counting(before, given);
+        try
+        {
+            return rig.Migrate().Error;
+        }
+        finally
+        {
+            HostMemory.Default = before;
+        }
+    }
+
     // 1 TiB of guest has 32 MiB of bits for each of its bitmaps: two belong to the migration, the third is the log of the guest.
     [Theory]
     [InlineData(64 << 20, "REFUSED", "MemoryExceeded Source Running False")]
@@ -49,6 +93,18 @@ public sealed class RefusedMemoryTests
         public byte* Reserve(long length) => length < most ? inner.Reserve(length)
             : isOutOfMemory ? throw new InsufficientMemoryException()
             : throw new MigrationException(MigrationErrorId.MemoryExceeded, MigrationSide.User, "There is no more.");
+
+        public void ExpectDense(byte* address, long length) => inner.ExpectDense(address, length);
+
+        public void Release(byte* address, long length) => inner.Release(address, length);
+    }
+
+    /// <summary>Gives so often, and then nothing more.</summary>
+    sealed unsafe class Counting(IHostMemory inner, int most) : IHostMemory
+    {
+        int _given;
+
+        public byte* Reserve(long length) => Interlocked.Increment(ref _given) <= most ? inner.Reserve(length) : throw new InsufficientMemoryException();
 
         public void ExpectDense(byte* address, long length) => inner.ExpectDense(address, length);
 

@@ -215,7 +215,7 @@ public sealed class PostcopyGuestTests
         TestGuests.WaitForTick(guest, 500);
         guest.StopForSwitchover();
         guest.HandOver("tcp:there:1", GuestLocation.Destination);
-        guest.LoseAtDestination("tcp:there:1");
+        guest.LoseAtDestination("tcp:there:1", mayRunThere: false);
         Assert.Equal((GuestState.Lost, "tcp:there:1"), (guest.State, guest.MovedTo));
         var ticks = guest.Ticks;
         foreach (var refused in (Action[])[() => guest.Resume(), () => guest.MeasureDirtyRate(new()), () => guest.Claim(this, Guid.NewGuid(), keepsSource: false)])

@@ -115,6 +115,25 @@ public sealed class HandoverTests
         rig.AssertRunsOnlyHere();
     }
 
+    [Theory]
+    [InlineData(null, true)]
+    [InlineData(0x50534D83u, false)]
+    public void A_destination_of_an_older_release_gives_a_digest_of_memory_alone(uint? pong, bool givesAll)
+    {
+        using var rig = new Rig();
+        using var fake = new FakeDestination { ExtensionPong = pong };
+        var outgoing = new Source.OutgoingMigration(0, rig.Guest, "fake", rig.Parameters, fake.Connect);
+        outgoing.Start();
+        Assert.True(outgoing.Wait(Patience.Limit));
+        fake.Join();
+        var result = outgoing.Result!;
+        Assert.True(result is { State: MigrationStatus.Completed, Verified: true }, $"{result}");
+        Assert.Equal(fake.Digest, result.DestinationDigest);
+        Assert.NotNull(result.SourceStateDigest);
+        Assert.Equal(givesAll ? result.SourceStateDigest : null, result.DestinationStateDigest);
+        Assert.Equal(givesAll ? 0 : 1, outgoing.GetState().Decisions.Count(one => one is { What: "Verify", To: "memory" }));
+    }
+
     [Fact]
     public void Several_guests_migrate_at_once_and_each_arrives_whole()
     {

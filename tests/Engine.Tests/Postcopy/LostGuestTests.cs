@@ -68,6 +68,28 @@ public sealed class LostGuestTests
     }
 
     [Fact]
+    public void Last_words_are_known_as_long_as_what_became_of_the_guest()
+    {
+        var other = new IncomingMigration(new MemoryConnection(default), Incoming.Policy());
+        using var source = new PostcopySource(policy: Incoming.Policy() with { RecoverTimeout = TimeSpan.Zero });
+        source.GoOver();
+        source.Main.Abort();
+        source.AwaitEnd();
+        Patience.Until(() => Postcopies.LastWords(source.Migration).Length > 0, "the last words");
+        for (var i = 0; i < HandoverLedger.Kept - 1000; i++)
+        {
+            var id = Guid.NewGuid();
+            HandoverLedger.Open(id);
+            Postcopies.Enter(id, other);
+            Postcopies.Leave(id, other, [ReturnPathMessage.Shut(0)]);
+        }
+        other.Run();
+        Assert.Equal(HandoverOutcome.Running, HandoverLedger.Ask(source.Migration));
+        Assert.Equal(HandoverOutcome.Running, source.Rejoin());
+        Assert.Equal(MigrationErrorId.GuestLost, source.Main.Expect(ReturnPathType.Failure).ReadFailure().Id);
+    }
+
+    [Fact]
     public void A_recovery_does_not_bring_back_what_was_given_up()
     {
         using var source = new PostcopySource(policy: Incoming.Policy() with { RecoverTimeout = TimeSpan.Zero });

@@ -35,6 +35,17 @@ public sealed class OurPostcopyTests
     }
 
     [Fact]
+    public void What_asks_for_pages_is_there_before_the_source_stops_its_guest()
+    {
+        using var source = new PostcopySource();
+        source.Setup();
+        Patience.Until(() => source.Arrival.CanAsk, "the thread that asks for pages");
+        source.Package().Run();
+        source.Answer(3);
+        source.SendAll().End().AssertArrived();
+    }
+
+    [Fact]
     public void Pages_that_were_discarded_come_anew_and_no_other_is_asked_for()
     {
         using var source = new PostcopySource(GuestWorkload.Random);

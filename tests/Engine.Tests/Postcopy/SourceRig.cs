@@ -73,6 +73,20 @@ sealed class SourceRig : IDisposable
         Reference.AssertIntact(Options, Guest);
     }
 
+    /// <summary>It failed with the guest lost; as it was when it stopped here it can be run by force.</summary>
+    public void AssertLost()
+    {
+        var result = Finish();
+        Assert.Equal((MigrationStatus.Failed, GuestLocation.Lost), (result.State, result.Location));
+        Assert.Equal((MigrationErrorId.GuestLost, GuestLocation.Lost), (result.Error!.Id, result.Error.Location));
+        Assert.Equal(GuestState.Lost, Guest.State);
+        Failing.With(MigrationErrorId.GuestLost, () => Guest.Resume());
+        // As it was when it stopped here.
+        Guest.Resume(force: true);
+        TestGuests.WaitForTick(Guest, Guest.Ticks.Max() + 10);
+        Reference.AssertIntact(Options, Guest);
+    }
+
     public void Dispose()
     {
         Fake.IsGone = true;

@@ -27,7 +27,7 @@ public sealed class ReturnPathMessageTests
         ReturnPathMessage[] messages =
         [
             ReturnPathMessage.Shut(1), ReturnPathMessage.Pong(7), ReturnPathMessage.Accepted, ReturnPathMessage.Ready(Guid.NewGuid(), null),
-            ReturnPathMessage.Ready(Guid.NewGuid(), new byte[16]), ReturnPathMessage.Running(TimeSpan.FromMilliseconds(5)),
+            ReturnPathMessage.Ready(Guid.NewGuid(), new byte[16]), ReturnPathMessage.Ready(Guid.NewGuid(), new byte[32]), ReturnPathMessage.Running(TimeSpan.FromMilliseconds(5)),
             ReturnPathMessage.Outcome(Guid.NewGuid(), 2), ReturnPathMessage.Failure(MigrationErrorId.WrongFooter, "why"),
             ReturnPathMessage.RequestPages("ram", 0, 4096), ReturnPathMessage.RequestPages(null, 0x1000, 4096),
         ];
@@ -77,6 +77,7 @@ public sealed class ReturnPathMessageTests
     [InlineData(ReturnPathType.Failure, 0xFFFF)]
     [InlineData(ReturnPathType.Ready, 15)]
     [InlineData(ReturnPathType.Ready, 33)]
+    [InlineData(ReturnPathType.Ready, 64)]
     [InlineData(ReturnPathType.Outcome, 16)]
     [InlineData(ReturnPathType.PostcopyFigures, 57)]
     [InlineData(ReturnPathType.PostcopyFigures, 507)]

@@ -46,7 +46,7 @@ public sealed class PageRequestsTests : IDisposable
     }
 
     [Fact]
-    public void What_is_asked_for_again_counts_once_until_it_is_taken()
+    public void What_is_asked_for_again_counts_once_until_a_link_breaks()
     {
         for (var i = 0; i < 1000; i++)
         {
@@ -55,8 +55,82 @@ public sealed class PageRequestsTests : IDisposable
         }
         Assert.Equal([(0, 7L), (0, 6L), (0, 8L), (0, 9L)], TakeAll());
         Assert.Equal(2000, _requests.Received);
+        // It has gone, or goes.
+        _requests.Add("ram", 7 * Page, (uint)Page);
+        Assert.True(_requests.IsEmpty);
+        Assert.Empty(TakeAll());
+        _requests.Forget();
         _requests.Add("ram", 7 * Page, (uint)Page);
         Assert.Equal([(0, 7L)], TakeAll());
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void One_that_asks_for_all_of_a_large_guest_again_and_again_costs_a_few_steps_each_time(bool takes)
+    {
+        const long pages = 1 << 18;
+        const int asked = 1 << 16;
+        var memory = new GuestMemory([("ram", pages * (long)Page)]);
+        try
+        {
+            var requests = new PageRequests(memory);
+            var random = new Random(5);
+            var given = 0L;
+            for (var i = 0; i < asked; i++)
+            {
+                // From the end to the front, then anything: each of them reaches to the end, or half way.
+                var first = i < asked / 2 ? pages - 1 - (i * 8L) : random.NextInt64(pages);
+                requests.Add("ram", (ulong)first * Page, (uint)((i % 3 == 0 ? pages - first : (pages - first + 1) / 2) * (long)Page));
+                if (takes) given += Take(requests);
+            }
+            given += Take(requests);
+            Assert.InRange(given, pages / 2, pages);
+            // A look at each word of each request would be some hundred million.
+            Assert.InRange(requests.Steps, asked, 16L * (asked + (pages / 64)));
+        }
+        finally
+        {
+            memory.Release();
+        }
+    }
+
+    static long Take(PageRequests requests)
+    {
+        var pages = 0L;
+        while (requests.TryTake(out _, out _, out var bits)) pages += System.Numerics.BitOperations.PopCount(bits);
+        return pages;
+    }
+
+    [Fact]
+    public void They_are_those_of_a_plain_twin()
+    {
+        var random = new Random(7);
+        for (var round = 0; round < 50; round++)
+        {
+            var requests = new PageRequests(_memory);
+            var (asked, given) = (new HashSet<long>(), new List<long>());
+            for (var i = random.Next(60); i > 0; i--)
+            {
+                var first = random.Next(200);
+                var count = 1 + random.Next(200 - first);
+                var before = asked.Count;
+                asked.UnionWith(Enumerable.Range(first, count).Select(page => (long)page));
+                var isNew = asked.Count > before;
+                var wasEmpty = requests.IsEmpty;
+                requests.Add("ram", (ulong)first * Page, (uint)count * (uint)Page);
+                if (wasEmpty) Assert.Equal(!isNew, requests.IsEmpty);
+                if (random.Next(3) == 0) Give();
+            }
+            Give();
+            Assert.Equal(asked.Order(), given.Order());
+
+            void Give()
+            {
+                while (requests.TryTake(out _, out var word, out var bits))
+                    for (; bits != 0; bits &= bits - 1) given.Add((word * 64L) + System.Numerics.BitOperations.TrailingZeroCount(bits));
+            }
+        }
     }
 
     [Fact]

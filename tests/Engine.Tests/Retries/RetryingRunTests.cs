@@ -85,6 +85,34 @@ public sealed class RetryingRunTests
     }
 
     [Fact]
+    public void One_that_can_not_be_followed_is_cancelled_and_told_as_what_it_is()
+    {
+        using var attempts = new ScriptedAttempts(ScriptedAttempts.Failed(), new Script(Waits: true, CanNotBeFollowed: true));
+        var (result, row, run) = Finish(attempts, Thrice);
+        Assert.Equal((MigrationStatus.Failed, MigrationErrorId.InternalError, GuestLocation.Source), (result.State, result.Error!.Id, result.Location));
+        Assert.Equal(GuestLocation.Source, result.Error.Location);
+        Assert.True(row[^1].IsFinal);
+        Assert.Contains("Cancel", attempts.Made[1].Told);
+        Assert.Contains(run.GetState().Decisions, decision => decision is { What: "Retry", To: "no other", IsWarning: true });
+        Assert.False(attempts.Guest.IsBusy);
+    }
+
+    [Fact]
+    public void One_that_can_not_be_followed_and_completes_all_the_same_has_completed()
+    {
+        using var attempts = new ScriptedAttempts(new Script(Waits: true, CanNotBeFollowed: true));
+        var run = attempts.Run(Thrice);
+        attempts.Next = made => made.Status = MigrationStatus.PostcopyActive;
+        run.Start();
+        Patience.Until(() => attempts.Made is [var one] && one.Told.Contains("Cancel"), "the cancel");
+        Assert.Null(run.Result);
+        attempts.Made[0].GoOn();
+        Assert.True(run.Wait(Patience.Limit));
+        Assert.Equal((MigrationStatus.Completed, GuestLocation.Destination), (run.Result!.State, run.Result.Location));
+        Assert.False(attempts.Guest.IsBusy);
+    }
+
+    [Fact]
     public void A_cancel_ends_the_pause()
     {
         using var attempts = new ScriptedAttempts(ScriptedAttempts.Failed(passes: 1));

@@ -12,9 +12,10 @@ namespace PsMigrate.Engine.Tests.Retries;
 /// <param name="Passes">Passes before the end.</param>
 /// <param name="StartError">Why it can't begin.</param>
 /// <param name="Waits">It runs until the test, or a cancel, ends it.</param>
+/// <param name="CanNotBeFollowed">It throws what nobody expects when it is asked for its passes.</param>
 sealed record Script(
     MigrationStatus State = MigrationStatus.Completed, MigrationException? Error = null, GuestLocation? Location = null, int Passes = 0,
-    MigrationException? StartError = null, bool Waits = false);
+    MigrationException? StartError = null, bool Waits = false, bool CanNotBeFollowed = false);
 
 /// <summary>Makes attempts that do what is written down, one after the other, and keeps what they were told.</summary>
 sealed class ScriptedAttempts(params Script[] scripts) : IDisposable
@@ -22,6 +23,9 @@ sealed class ScriptedAttempts(params Script[] scripts) : IDisposable
     readonly List<ScriptedAttempt> _made = [];
 
     public MemoryGuest Guest { get; } = TestGuests.Create(TestGuests.Options(size: TestGuests.MiB));
+
+    /// <summary>Called with each attempt before it begins.</summary>
+    public Action<ScriptedAttempt>? Next { get; set; }
 
     public List<ScriptedAttempt> Made
     {
@@ -34,6 +38,7 @@ sealed class ScriptedAttempts(params Script[] scripts) : IDisposable
         {
             Assert.True(_made.Count < scripts.Length, "It starts over more often than was written down.");
             _made.Add(new ScriptedAttempt(Guest, limited, scripts[_made.Count], holder));
+            Next?.Invoke(_made[^1]);
             return _made[^1];
         }
     });
@@ -93,8 +98,9 @@ sealed class ScriptedAttempt(MemoryGuest guest, MigrationParameters parameters, 
         Phases = [new PhaseRecord(MigrationPhase.Iterate, TimeSpan.Zero, TimeSpan.FromSeconds(1), 1, true)], Parameters = parameters, Result = Result,
     };
 
-    public bool TryTakeIteration(ref int next, out MigrationIteration? iteration, TimeSpan wait) =>
-        _journal.TryTakeIteration(ref next, out iteration, wait);
+    public bool TryTakeIteration(ref int next, out MigrationIteration? iteration, TimeSpan wait) => script.CanNotBeFollowed
+        ? throw new NotSupportedException("Nobody expects this.")
+        : _journal.TryTakeIteration(ref next, out iteration, wait);
 
     public bool Wait(TimeSpan? timeout) => _journal.Wait(timeout);
 

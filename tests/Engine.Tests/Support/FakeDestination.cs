@@ -17,6 +17,8 @@ enum FakeStep { Connected, FirstPing, ExtensionPing, Announcement, RamStart, Ram
 sealed class FakeDestination(bool isQemu = false) : IDisposable
 {
     readonly Dictionary<FakeStep, Action<FakeDestination>> _script = [];
+    readonly List<IDeviceState> _devices = [];
+    uint _agreed;
     IConnection? _link;
     WireReader? _reader;
     GuestMemory? _memory;
@@ -164,13 +166,21 @@ sealed class FakeDestination(bool isQemu = false) : IDisposable
 
     public uint LastPing { get; private set; }
 
+    /// <summary>What READY carries: of RAM, and of the rest where both ends know that; null where nothing was asked for.</summary>
+    byte[]? Digests() => !Announcement!.Verify ? null
+        : [.. Convert.FromHexString(Digest!), .. _agreed >= Handshake.StateDigestVersion ? StateDigest.Compute(Announcement, _devices, WantsToRun) : []];
+
     void ReadSection(SectionHeader section, RamLoader ram)
     {
         Sections.Add(section.Name);
         if (section.Name == StreamConstants.RamSection) ram.ReadBody(_reader!);
         else if (section.Name == GuestAnnouncement.Section) Announcement = GuestAnnouncement.Read(_reader!);
         else if (section.Name == GlobalState.Section) WantsToRun = GlobalState.Read(_reader!);
-        else DeviceSection.ReadBody(_reader!, Device(section));
+        else
+        {
+            _devices.Add(Device(section));
+            DeviceSection.ReadBody(_reader!, _devices[^1]);
+        }
         section.ReadFooter(_reader!);
         if (section.Name == StreamConstants.RamSection) Reach(FakeStep.RamStart);
         if (section.Name == GuestAnnouncement.Section) Reach(FakeStep.Announcement);
@@ -200,6 +210,7 @@ sealed class FakeDestination(bool isQemu = false) : IDisposable
         {
             case FakeStep.FirstPing or FakeStep.ExtensionPing:
                 ReturnPathMessage.Pong(Pong()).Send(Back);
+                if (step == FakeStep.ExtensionPing) _agreed = Handshake.AgreedVersion(Pong());
                 if (step == FakeStep.ExtensionPing) Ram!.AcceptsRuns = Pong() != LastPing && Handshake.AgreedVersion(Pong()) >= Handshake.RunVersion;
                 break;
             case FakeStep.Announcement:
@@ -209,7 +220,7 @@ sealed class FakeDestination(bool isQemu = false) : IDisposable
                 ReturnPathMessage.Shut(0).Send(Back);
                 break;
             case FakeStep.Description:
-                ReturnPathMessage.Ready(Guid.NewGuid(), Announcement!.Verify ? Convert.FromHexString(Digest!) : null).Send(Back);
+                ReturnPathMessage.Ready(Guid.NewGuid(), Digests()).Send(Back);
                 break;
             case FakeStep.Run:
                 ReturnPathMessage.Running(TimeSpan.Zero).Send(Back);

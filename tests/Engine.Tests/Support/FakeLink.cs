@@ -195,6 +195,7 @@ sealed class FakeLink(FakePostcopy fake, IConnection link, int number) : IDispos
     {
         var (id, purpose) = (new Guid(reader.Bytes(16)), (JoinPurpose)reader.Byte());
         Assert.Equal(fake.Announcement!.MigrationUuid, id);
+        lock (fake.Joined) fake.Joined.Add(purpose);
         if (purpose == JoinPurpose.Preempt)
         {
             Say(ReturnPathMessage.Outcome(fake.Instance, (byte)HandoverOutcome.Running));

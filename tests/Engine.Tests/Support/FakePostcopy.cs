@@ -60,6 +60,9 @@ sealed class FakePostcopy(bool isQemu = false) : IDisposable
     /// <summary>Whether further connections are refused.</summary>
     public bool IsGone { get; set; }
 
+    /// <summary>What further connections joined for.</summary>
+    public List<JoinPurpose> Joined { get; } = [];
+
     /// <summary>Page numbers of the preempt channel, in their order.</summary>
     public List<long> Preempted { get; } = [];
 

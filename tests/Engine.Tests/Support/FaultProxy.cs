@@ -6,8 +6,8 @@ using PsMigrate.Engine.Transport;
 namespace PsMigrate.Engine.Tests.Support;
 
 /// <summary>
-/// A link over TCP with faults: what connects to it is passed on, in both directions. The first connection suffers them; a later one, with
-/// which a source asks what became of its guest, passes whole.
+/// A link over TCP with faults: what connects to it is passed on, in both directions. One connection suffers them, usually the first; a later
+/// one, with which a source asks what became of its guest, passes whole.
 /// </summary>
 sealed class FaultProxy : IDisposable
 {
@@ -20,6 +20,7 @@ sealed class FaultProxy : IDisposable
     readonly MigrationUri _to;
     readonly LinkFault _forward;
     readonly LinkFault _back;
+    volatile bool _hasStruck;
     bool _isDisposed;
 
     /// <param name="to">Where it leads.</param>
@@ -35,7 +36,13 @@ sealed class FaultProxy : IDisposable
     /// <summary>Where to connect.</summary>
     public MigrationUri Uri => MigrationUri.Parse($"tcp:127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}");
 
-    /// <summary>Is shown what passes forward on the first connection.</summary>
+    /// <summary>Which connection suffers the faults and is shown to whoever looks; 1 is the first.</summary>
+    public int Struck { get; init; } = 1;
+
+    /// <summary>Whether a direction has come to where it ends or stalls.</summary>
+    public bool HasStruck => _hasStruck;
+
+    /// <summary>Is shown what passes forward on that connection.</summary>
     public BytesWriter? Forward { get; init; }
 
     /// <summary>Is shown what comes back on it.</summary>
@@ -115,8 +122,8 @@ sealed class FaultProxy : IDisposable
 
     void Serve(Socket near)
     {
-        var isFirst = ++Connections == 1;
-        var isRefused = !isFirst && Connections <= 1 + RefusedAfterwards;
+        var isStruck = ++Connections == Struck;
+        var isRefused = Connections > 1 && Connections <= 1 + RefusedAfterwards;
         var far = new Socket(SocketType.Stream, ProtocolType.Tcp);
         lock (_gate)
         {
@@ -139,8 +146,8 @@ sealed class FaultProxy : IDisposable
             Close(near, isReset: true);
             return;
         }
-        Start(() => Pass(near, far, isFirst ? _forward : new(), isFirst ? Forward : null, isBack: false));
-        Start(() => Pass(far, near, isFirst ? _back : new(), isFirst ? Back : null, isBack: true));
+        Start(() => Pass(near, far, isStruck ? _forward : new(), isStruck ? Forward : null, isBack: false));
+        Start(() => Pass(far, near, isStruck ? _back : new(), isStruck ? Back : null, isBack: true));
     }
 
     void Pass(Socket from, Socket to, LinkFault fault, BytesWriter? seen, bool isBack)
@@ -186,6 +193,7 @@ sealed class FaultProxy : IDisposable
     /// <summary>Whether this direction goes on afterwards.</summary>
     bool Strike(Socket from, Socket to, LinkFaultKind kind)
     {
+        _hasStruck = true;
         switch (kind)
         {
             case LinkFaultKind.Stall:

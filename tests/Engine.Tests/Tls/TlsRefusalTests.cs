@@ -2,6 +2,7 @@ using System.IO.Pipelines;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
+using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
 using PsMigrate.Engine.Tests.Support;
@@ -33,10 +34,22 @@ public sealed class TlsRefusalTests
     public void A_plain_receiver_is_said_not_to_speak_TLS(string uri)
     {
         using var rig = new TlsRig(server: null, uri == "unix" ? $"unix:{Links.SocketPath()}" : uri);
-        var result = rig.Migrate(Pki.Client);
+        var result = rig.Migrate(Pki.Client with { HostName = uri == "unix" ? TlsOptions.AnyHost : null });
         Assert.Equal((MigrationErrorId.TlsNotSpoken, MigrationSide.Destination), (result.Error!.Id, result.Error.Side));
         Assert.Equal(MigrationPhase.Connect, result.Error.Phase);
         AssertRefused(rig, result, MigrationErrorId.TlsNotSpoken, MigrationSide.Source);
+    }
+
+    [Fact]
+    public void A_unix_socket_names_no_host_and_somebody_has_to()
+    {
+        using var rig = new TlsRig(Pki.Server, $"unix:{Links.SocketPath()}");
+        var error = Failing.With(MigrationErrorId.InvalidParameter, () => rig.Migrate(Pki.Client));
+        Assert.Equal(MigrationSide.User, error.Side);
+        Assert.Contains("-TlsHostName", error.Message, StringComparison.Ordinal);
+        Assert.Equal((GuestState.Running, false), (rig.Guest.State, rig.Guest.IsBusy));
+        Assert.Null(rig.Migrate(Pki.Client with { AuthorizedSubject = ["CN=*"] }).Error);
+        rig.AssertRunsOnlyThere();
     }
 
     [Fact]

@@ -19,9 +19,9 @@ public sealed class KilledSessionTests : IDisposable
         using (var killed = new ShellProcess("-Command", $$"""
             $null = Connect-MigrationGuest {{source}} -Name killed
             $null = Start-VmMigration killed tcp:127.0.0.1:0 -DestinationQmp {{destination}} -PauseBeforeSwitchover -AsJob
-            while ((Get-MigrationState -Name killed).State -ne 'PreSwitchover') { Start-Sleep -Milliseconds 20 }
+            while ((Get-MigrationState -Name killed).State -ne 'PreSwitchover') { [Threading.Thread]::Sleep(20) }
             [Console]::Out.WriteLine("READY")
-            Start-Sleep 600
+            [Threading.Thread]::Sleep(600000)
             """))
         {
             killed.WaitForLine("READY");
@@ -38,6 +38,7 @@ public sealed class KilledSessionTests : IDisposable
             [Console]::Out.WriteLine("RESULT $($result.State) $($result.Location)")
             [Console]::Out.WriteLine("SOURCE $((Get-MigrationGuest killed).State)")
             $there = Connect-MigrationGuest {{destination}} -Name arrived
+            while ($there.State -eq 'InMigrate') { [Threading.Thread]::Sleep(20) }
             [Console]::Out.WriteLine("HELD $($there.State)")
             Resume-MigrationGuest arrived
             [Console]::Out.WriteLine("RESUMED $($there.State)")

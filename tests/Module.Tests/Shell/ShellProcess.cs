@@ -47,7 +47,7 @@ sealed class ShellProcess : IDisposable
     }
 
     /// <summary>The rest of the first line that begins so. Waits for it.</summary>
-    public string WaitForLine(string beginning, int seconds = 60)
+    public string WaitForLine(string beginning, int seconds = 180)
     {
         var clock = Stopwatch.StartNew();
         while (clock.Elapsed.TotalSeconds < seconds)
@@ -56,7 +56,7 @@ sealed class ShellProcess : IDisposable
     }
 
     /// <summary>Its exit code. Throws when it does not end.</summary>
-    public int WaitForExit(int seconds = 60)
+    public int WaitForExit(int seconds = 180)
     {
         if (!Process.WaitForExit(TimeSpan.FromSeconds(seconds))) throw new TimeoutException($"psmigrate does not end within {seconds} s:\n{Output}");
         Process.WaitForExit();

@@ -6,6 +6,8 @@ public sealed class SignalTests
     const string Receiver = """
         $r = Start-MigrationReceiver -Uri tcp:127.0.0.1:0
         [Console]::Out.WriteLine("URI $($r.Uri)")
+        while (-not (Get-MigrationReceiver $r.Id | Where-Object { $_.FailedCount -or ($_.Incoming | Where-Object State -EQ 'Active') })) { [Threading.Thread]::Sleep(20) }
+        [Console]::Out.WriteLine("ACTIVE")
         Wait-MigrationReceiver -Id $r.Id -Count 1 -Timeout 60 | ForEach-Object {
             [Console]::Out.WriteLine("ENDED $($_.State) $(@(Get-MigrationGuest).Count)")
         }
@@ -34,7 +36,7 @@ public sealed class SignalTests
         using var receiver = new ShellProcess("-Command", Receiver);
         using var sender = new ShellProcess("-Command", Foreground(receiver.WaitForLine("URI")));
         sender.WaitForLine("STARTS");
-        Thread.Sleep(1500);
+        receiver.WaitForLine("ACTIVE");
         sender.Signal(signal);
         Assert.Equal("Running False", sender.WaitForLine("FINALLY"));
         Assert.Equal(exitCode, sender.WaitForExit());

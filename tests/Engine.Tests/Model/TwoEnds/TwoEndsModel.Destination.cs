@@ -124,6 +124,7 @@ sealed partial class TwoEndsModel
     {
         outcome = s.Ledger switch
         {
+            _ when s.Destination == DestinationStep.Replaced => Backward.OutcomeOfAnother,
             LedgerEntry.Running => Backward.OutcomeRunning,
             LedgerEntry.None => Backward.OutcomeUnknown,
             _ => Backward.OutcomeDiscarded,

@@ -71,7 +71,7 @@ sealed partial class TwoEndsModel
             case (SourceStep.Asking, Backward.OutcomeDiscarded):
                 Own(name, TakeBack(s));
                 break;
-            case (SourceStep.Asking, Backward.OutcomeUnknown):
+            case (SourceStep.Asking, Backward.OutcomeUnknown or Backward.OutcomeOfAnother):
                 Own(name, Leave(s) with { Source = SourceStep.Settling });
                 break;
             case (SourceStep.Following or SourceStep.Comparing, Backward.Shut) when s.Left > 0:
@@ -89,6 +89,10 @@ sealed partial class TwoEndsModel
                 throw new BrokenRuleException("A guest that ran counts as discarded.");
             case (SourceStep.Joining, Backward.OutcomeUnknown):
                 Own(name, LoseInRecovery(s));
+                break;
+            case (SourceStep.Joining, Backward.OutcomeOfAnother):
+                // The right one may come back.
+                Own(name, Leave(Move(s, MigrationStatus.PostcopyPaused)) with { Source = SourceStep.Paused });
                 break;
             case (SourceStep.Comparing, Backward.Bitmap0 or Backward.Bitmap1 or Backward.Bitmap2):
                 Own(name, Send(Take(s, (byte)(message - Backward.Bitmap0)), Forward.Resume) with { Source = SourceStep.Resuming });

@@ -122,8 +122,10 @@ enum Backward : byte
     OutcomeRunning,
     OutcomeDiscarded,
 
-    /// <summary>Also: of another process.</summary>
     OutcomeUnknown,
+
+    /// <summary>Of another process.</summary>
+    OutcomeOfAnother,
 
     /// <summary>As many pages as the last ones say are missing.</summary>
     Bitmap0,
