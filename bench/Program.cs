@@ -19,8 +19,8 @@ static class Program
         new ThroughputQuestion(), new QemuQuestion(), new PrefaultedQuestion(), new UnixQuestion(), new ChannelsQuestion(), new UntouchedQuestion(),
         new ZerosQuestion(), new CompressionQuestion(), new DirtyingQuestion(), new BusyQuestion(), new MixedQuestion(), new LocalQuestion(),
         new BitmapQuestion(),
-        new DirtyLogQuestion(), new PostcopyCheckQuestion(), new RatesQuestion(), new HostedQuestion(), new XbzrleQuestion(), new LargeQuestion(),
-        new SwitchoverQuestion(), new TlsQuestion(), new ForecastQuestion(),
+        new DirtyLogQuestion(), new DirtyCurveQuestion(), new PostcopyCheckQuestion(), new RatesQuestion(), new HostedQuestion(), new XbzrleQuestion(),
+        new LargeQuestion(), new SwitchoverQuestion(), new TlsQuestion(), new ForecastQuestion(),
     ];
 
     static int Main(string[] args)

@@ -29,6 +29,43 @@ Describe 'Measure-GuestDirtyRate' {
         $guest.IsBusy | Should -BeFalse
     }
 
+    It 'gives a curve from about 25 ms to the whole time' {
+        $guest = New-MigrationGuest $name 8MB -Workload Random -WorkingSet 4MB -DirtyRate 8MB -ProcessorCount 2 -Content Mixed -PassThru
+        $rate = Measure-GuestDirtyRate $name -Duration 800ms
+        $points = $rate.Curve.Points
+        $points.Count | Should -BeGreaterThan 0
+        $points[-1].Interval | Should -Be $rate.Duration
+        $points[-1].Bytes | Should -Be $rate.WrittenBytes
+        $points[-1].Samples | Should -Be 1
+        for ($i = 1; $i -lt $points.Count; $i++) { $points[$i].Interval | Should -BeGreaterThan $points[$i - 1].Interval }
+        foreach ($point in $points) {
+            $point.LeastBytes | Should -BeLessOrEqual $point.Bytes
+            $point.MostBytes | Should -BeGreaterOrEqual $point.Bytes
+            $point.MostBytes | Should -BeLessOrEqual $rate.WrittenBytes
+        }
+        $rate.Vcpus.Id | Should -Be @(0, 1)
+        [Math]::Round($rate.Vcpus[0].DirtyRate + $rate.Vcpus[1].DirtyRate) | Should -Be ([Math]::Round($rate.DirtyRate))
+        $rate.Curve.TotalBytes | Should -Be 8MB
+        $rate.Curve.UsedBytes | Should -Be 8MB
+        $rate.Curve.ZeroShare | Should -BeGreaterThan 0.1
+        $rate.Curve.ZeroShare | Should -BeLessThan 0.5
+        $rate.Curve.CompressedShare | Should -BeGreaterThan 0.3
+        $rate.Curve.CompressedShare | Should -BeLessThan 0.9
+    }
+
+    It 'shows the curve in a list' {
+        New-MigrationGuest $name 8MB -Content Random -Suspended
+        $shown = Measure-GuestDirtyRate $name -Duration 100ms
+        $path = "//View[ViewSelectedBy/TypeName='PsMigrate.Engine.Model.GuestDirtyRate']/ListControl//ListItem"
+        Read-View "$path[Label='Dirtied within']" $shown | Should -Match '^\S+ m?s: 0 bytes'
+        (Read-View "$path[Label='Dirtied within']" $shown).Split("`n") | Should -HaveCount $shown.Curve.Points.Count
+        Read-View "$path[Label='In use']" $shown | Should -Be '8 MB of 8 MB, 0 % of it zero'
+        Read-View "$path[Label='Compresses to']" $shown | Should -Be '100 %'
+        Read-View "$path[Label='Working set']" $shown | Should -Be '0 bytes'
+        $path = "//View[ViewSelectedBy/TypeName='PsMigrate.Engine.Model.GuestDirtyRate']/TableControl//TableColumnItem"
+        @(Read-View $path $shown)[-1] | Should -Be '0.0'
+    }
+
     It 'finds nothing where nothing runs' {
         New-MigrationGuest $name 8MB -Workload Random -Suspended
         (Measure-GuestDirtyRate $name -Duration 50ms).DirtyRate | Should -Be 0
@@ -105,11 +142,22 @@ Describe 'Measure-GuestDirtyRate' {
             $rate = $guest | Measure-GuestDirtyRate -Duration 1 -SamplePages 1024
             $rate.Name | Should -Be $guest.Name
             $rate.Mode | Should -Be 'PageSampling'
-            $rate.Duration | Should -Be ([timespan]::FromSeconds(1))
             $rate.Qemu.Status | Should -Be 'measured'
             $rate.Qemu.SamplePages | Should -Be 1024
-            $rate.Qemu.CalcTime | Should -Be 1
+            if ($guest.QemuVersion -lt [version]'8.2') {
+                $rate.Duration | Should -Be ([timespan]::FromSeconds(1))
+                $rate.Qemu.CalcTime | Should -Be 1
+            }
+            else { $rate.Qemu.CalcTime | Should -BeGreaterOrEqual 650 }
             $rate.DirtyRate | Should -Be ($rate.Qemu.DirtyRate * 1MB)
+        }
+
+        It 'asks QEMU for several intervals' {
+            $rate = $guest | Measure-GuestDirtyRate
+            $rate.Curve.Points.Count | Should -Be $(if ($guest.QemuVersion -lt [version]'8.2') { 2 } else { 6 })
+            $rate.Curve.Points[-1].Interval | Should -Be $rate.Duration
+            $rate.Curve.TotalBytes | Should -Be $guest.MemorySize
+            $rate.Curve.ZeroShare | Should -BeNullOrEmpty
         }
 
         It 'says what QEMU lacks' {
@@ -126,10 +174,16 @@ Describe 'Measure-GuestDirtyRate' {
             $guest.State | Should -Be 'Running'
         }
 
-        It 'ends at once with Ctrl+C; QEMU measures on, and says so' {
-            $null = Invoke-WithStop { param($name) Measure-GuestDirtyRate $name -Duration 60s } -ArgumentList $guest.Name -Until {
+        It 'ends at once with Ctrl+C' {
+            Invoke-WithStop { param($name) Measure-GuestDirtyRate $name -Duration 60s } -ArgumentList $guest.Name -Until {
                 (Invoke-TestMonitor $machine 'info dirty_rate') -like '*measuring*'
-            }
+            } | Should -BeNullOrEmpty
+            $guest.State | Should -Be 'Running'
+        }
+
+        It 'leaves a QEMU that measures already to it' {
+            # What an earlier test began it measures to its end.
+            $null = Wait-Until { (Invoke-TestMonitor $machine 'calc_dirty_rate 60') -like '*period 60*' }
             $guest | Measure-GuestDirtyRate -ErrorVariable failed -ErrorAction SilentlyContinue
             $failed[0].FullyQualifiedErrorId | Should -BeLike 'GuestBusy,*'
             $guest.State | Should -Be 'Running'

@@ -17,7 +17,7 @@ public sealed record DirtyRateOptions
     /// </summary>
     public DirtyRateMode? Mode { get; init; }
 
-    /// <summary>Of page sampling, pages per GiB, 128 to 16384; null is 512.</summary>
+    /// <summary>Of page sampling, pages per GiB, 128 to 16384; null is 512, and more of a guest of less than 8 GiB: 4096 in all.</summary>
     public int? SamplePages { get; init; }
 
     /// <summary>Throws InvalidParameter for what can't be.</summary>

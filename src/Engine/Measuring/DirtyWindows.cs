@@ -6,7 +6,7 @@ namespace PsMigrate.Engine.Measuring;
 
 /// <summary>
 /// Distinct pages in windows of many lengths from one reading of the dirty log. A measurement is halved until its parts last about 25 ms;
-/// the log is read at the end of each. Where a window of one length ends, its bitmap is counted and goes over into that of the window of
+/// the log is read at the end of each, or of longer ones. Where a window of one length ends, its bitmap is counted and goes over into that of the window of
 /// twice the length: all reads of a length cost half of what those of half the length do. Windows of each length cover the whole time, so
 /// that their mean is of all of it. One thread.
 /// </summary>
@@ -15,7 +15,7 @@ sealed class DirtyWindows
     /// <summary>About how long the shortest windows are.</summary>
     public static readonly TimeSpan Finest = TimeSpan.FromMilliseconds(25);
 
-    // A window that was read so late, or the one before it, is not one of that length.
+    // A window that was read so late, or the one before it, is not one of that length; nor is one at whose end nothing was read.
     const double Tolerance = 0.25;
 
     readonly DirtyBitmap[] _logs;
@@ -45,10 +45,12 @@ sealed class DirtyWindows
     /// <summary>Of the pages of each block those that were dirtied in windows that are over, up to half of the whole.</summary>
     public IReadOnlyList<ulong[]> Whole => _levels[^1].Words;
 
-    /// <summary>Takes what the log holds.</summary>
-    public void Take()
+    /// <summary>Takes what the log holds. Returns how many pages that are.</summary>
+    public long Take()
     {
-        for (var i = 0; i < _logs.Length; i++) _logs[i].TakeInto(_levels[0].Words[i]);
+        long pages = 0;
+        for (var i = 0; i < _logs.Length; i++) pages += _logs[i].TakeInto(_levels[0].Words[i]);
+        return pages;
     }
 
     /// <summary>Ends the windows that are over by now, the time since the start at which <see cref="Take"/> began.</summary>

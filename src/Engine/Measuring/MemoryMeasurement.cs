@@ -15,6 +15,7 @@ sealed class MemoryMeasurement : DirtyRateMeasurement
     readonly MemoryGuest _guest;
     readonly IReadOnlyList<RamBlock> _blocks;
     readonly DirtyWindows _windows;
+    readonly ReadSchedule _schedule;
     readonly object _gate = new();
     readonly Thread _thread;
     volatile bool _isGivenUp;
@@ -32,6 +33,7 @@ sealed class MemoryMeasurement : DirtyRateMeasurement
         {
             guest.StartLog(Clock.Restart);
             _windows = new DirtyWindows(_blocks.Select(block => block.Log!), duration);
+            _schedule = new ReadSchedule(_windows.Part, guest.ProcessorCount, guest.MemorySize / GuestMemory.PageSize);
             _thread = new Thread(Run) { Name = $"dirty rate of {guest.Name}", IsBackground = true };
             _thread.Start();
         }
@@ -88,9 +90,10 @@ sealed class MemoryMeasurement : DirtyRateMeasurement
     GuestDirtyRate? Measure()
     {
         DeltaSample? sample = null;
-        while (WaitForNext())
+        for (var next = 1L; WaitFor(next);)
         {
-            Read(Clock.Elapsed);
+            var taken = Read(Clock.Elapsed);
+            next = _schedule.Next(_windows.PartsOver, taken);
             if (_windows.PartsOver >= _windows.Parts / 2) sample ??= new DeltaSample(_blocks, _windows.Whole);
         }
         if (_isGivenUp) return null;
@@ -104,17 +107,17 @@ sealed class MemoryMeasurement : DirtyRateMeasurement
         return Result(time, _windows.End(time), deltas);
     }
 
-    void Read(TimeSpan now)
+    long Read(TimeSpan now)
     {
-        _windows.Take();
+        var pages = _windows.Take();
         _windows.Close(now);
+        return pages;
     }
 
-    /// <summary>Waits until the next window is over. False at the end of the last one, and when it is given up.</summary>
-    bool WaitForNext()
+    /// <summary>Waits until so many parts are over. False at the end of the last one, and when it is given up.</summary>
+    bool WaitFor(long parts)
     {
-        var next = _windows.Part * (Clock.Elapsed.Ticks / _windows.Part.Ticks + 1);
-        if (next > Duration - (_windows.Part / 2)) next = Duration;
+        var next = parts >= _windows.Parts ? Duration : _windows.Part * parts;
         lock (_gate)
             for (var left = next - Clock.Elapsed; left > TimeSpan.Zero && !_isGivenUp; left = next - Clock.Elapsed)
                 Monitor.Wait(_gate, (int)Math.Ceiling(left.TotalMilliseconds));
@@ -133,7 +136,7 @@ sealed class MemoryMeasurement : DirtyRateMeasurement
         {
             Name = _guest.Name, Host = _guest.Host, Mode = DirtyRateMode.DirtyBitmap, Duration = time,
             DirtyRate = points[^1].Bytes / time.TotalSeconds, Vcpus = [.. _guest.Cpus.Select(cpu => RateOf(cpu, time))], Curve = curve,
-            WrittenBytes = (long)points[^1].Bytes, WorkingSet = (long?)new DirtyCurveReading(curve).WorkingSet,
+            WrittenBytes = (long)points[^1].Bytes, WorkingSet = WorkingSetEstimate.Of(curve),
         };
     }
 

@@ -54,7 +54,7 @@ sealed class QemuDirtyRateMeasurement(
         };
         return longest with
         {
-            Curve = curve, WrittenBytes = (long)PointOf(longest).Bytes, WorkingSet = (long?)new DirtyCurveReading(curve).WorkingSet,
+            Curve = curve, WrittenBytes = (long)PointOf(longest).Bytes, WorkingSet = WorkingSetEstimate.Of(curve),
         };
     }
 

@@ -17,6 +17,11 @@ public sealed partial class QemuGuest
     static readonly TimeSpan ShortestInterval = TimeSpan.FromMilliseconds(50);
     static readonly TimeSpan ShortestInSeconds = TimeSpan.FromSeconds(1);
 
+    // DIRTYRATE_DEFAULT_SAMPLE_PAGES and MAX_SAMPLE_PAGE_COUNT, per GiB; the last is ours, of all memory.
+    const int QemuSamplePages = 512;
+    const int MostSamplePages = 16384;
+    const long EnoughSamplePages = 4096;
+
     /// <summary>
     /// Has QEMU begin to measure the first of several intervals. Throws InvalidParameter, RequiresKvm, UnsupportedByQemu, GuestBusy where
     /// QEMU measures already, or a migration of ours reads the dirty log that this would, and what QMP throws.
@@ -86,7 +91,7 @@ public sealed partial class QemuGuest
     QemuDirtyRateInterval Begin(DirtyRateMode mode, DirtyRateOptions options, TimeSpan interval)
     {
         if (mode != DirtyRateMode.PageSampling) CheckLog(mode);
-        var arguments = Arguments(mode, options.SamplePages, interval);
+        var arguments = Arguments(mode, mode == DirtyRateMode.PageSampling ? options.SamplePages ?? BestSamplePages() : null, interval);
         try
         {
             Qmp.Execute("calc-dirty-rate", arguments);
@@ -98,6 +103,13 @@ public sealed partial class QemuGuest
                 $"The dirty rate of guest {Name} is being measured already.", error);
         }
         return new QemuDirtyRateInterval(this, mode, interval, arguments);
+    }
+
+    // Of a small guest QEMU's default looks at a few pages only, of which none may be written in a short interval. Null is that default.
+    int? BestSamplePages()
+    {
+        var pages = (EnoughSamplePages << 30) / Math.Max(1 << 20, MemorySize);
+        return QemuVersion < TakesSamplePages || pages <= QemuSamplePages ? null : (int)Math.Min(pages, MostSamplePages);
     }
 
     // Whole seconds need no unit, and sampling no mode, so that all versions understand them.

@@ -29,7 +29,8 @@ public sealed class MeasureGuestDirtyRateCommand : GuestActionCmdlet, IDisposabl
     public DirtyRateMode? Mode { get; set; }
 
     /// <summary>How many samples.</summary>
-    [Parameter(HelpMessage = "Pages to sample per GiB, 128 to 16384; 512 by default. For PageSampling only.")]
+    [Parameter(HelpMessage = "Pages to sample per GiB, 128 to 16384; by default 512, and of a guest of less than 8 GiB 4096 in all. For PageSampling "
+        + "only.")]
     [Alias("sample-pages")]
     public int? SamplePages { get; set; }
 

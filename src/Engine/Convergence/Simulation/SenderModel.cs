@@ -14,8 +14,9 @@ enum DifferencesUse
 }
 
 /// <summary>
-/// Who sends, and what it costs beside the link. Times in seconds, rates in bytes of pages per second. The figures are measured ones, from
-/// docs/phases.md (what a switch-over takes) and docs/performance.md (how fast pages are looked at), and no promises.
+/// Who sends, and what it costs beside the link. Times in seconds, rates in bytes of pages per second. The figures are
+/// rough: how fast pages are looked at and what a switch-over takes are those of docs/performance.md and docs/phases.md; those of the last pages were fitted to few
+/// migrations on a busy machine; those of a QEMU are the same ones.
 /// </summary>
 /// <param name="LooksAgain">
 /// Whether the dirty log is taken again before pages go: what was written before its page went, goes with it. A QEMU under TCG sends that

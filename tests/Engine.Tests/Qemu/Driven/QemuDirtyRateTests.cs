@@ -175,6 +175,20 @@ public sealed class QemuDirtyRateTests : IDisposable
         Assert.NotNull(rate.WorkingSet);
     }
 
+    [Theory]
+    [InlineData(7, 64 << 20, 16384)]
+    [InlineData(7, 1 << 30, 4096)]
+    [InlineData(7, 5L << 30, 819)]
+    [InlineData(7, 8L << 30, null)]
+    [InlineData(7, 0, 16384)]
+    [InlineData(6, 64 << 20, null)]
+    public void Enough_pages_of_a_small_guest_are_compared(int major, long memory, int? pages)
+    {
+        var guest = Guest(major, 0, kvm: false, """{"status":"measured","dirty-rate":1}""", memory);
+        Measure(guest, new() { Duration = Second });
+        Assert.Equal(pages, _calc!["sample-pages"]?.GetValue<int>());
+    }
+
     [Fact]
     public void More_than_the_memory_is_never_dirtied()
     {
@@ -209,9 +223,10 @@ public sealed class QemuDirtyRateTests : IDisposable
         Assert.Equal(DirtyRateMode.PageSampling, Measure(guest, new() { Duration = Fifty, SamplePages = 1024 }).Mode);
     }
 
-    QemuGuest Guest(int major, int minor, bool kvm, string answer)
+    QemuGuest Guest(int major, int minor, bool kvm, string answer, long memory = 64 << 20)
     {
         var qemu = new FakeQemu(major, minor) { IsKvm = kvm };
+        qemu.Answer("query-memory-size-summary", () => new JsonObject { ["base-memory"] = memory, ["plugged-memory"] = 0 });
         _qemus.Add(qemu);
         qemu.Server.Commands["calc-dirty-rate"] = arguments =>
         {
