@@ -14,7 +14,7 @@ sealed class SilenceWatch : IDisposable
     readonly Action _cut;
     readonly Timer _timer;
     readonly Lock _lock = new();
-    readonly WatchedTime _silence = new(Period);
+    WatchedTime _silence = new(Period);
     Allowance _allowed;
     long _heardBytes;
     volatile bool _hasCut;

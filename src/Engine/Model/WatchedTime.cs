@@ -4,10 +4,11 @@ namespace PsMigrate.Engine.Model;
 
 /// <summary>
 /// How long something has been waited for, by whoever looks again and again. What passes between two looks counts for twice what should at most: while
-/// this process was stopped, or got no processor, nothing that came could be noticed, and it finds it when it goes on. Not thread-safe.
+/// this process was stopped, or got no processor, nothing that came could be noticed, and it finds it when it goes on. Not thread-safe, and
+/// nothing that is collected: a source waits while its guest stands. Never copied.
 /// </summary>
 /// <param name="look">How often it is looked at.</param>
-sealed class WatchedTime(TimeSpan look)
+struct WatchedTime(TimeSpan look)
 {
     long _last = Stopwatch.GetTimestamp();
     TimeSpan _watched;

@@ -37,7 +37,16 @@ sealed partial class OutgoingMigration
         {
             RecordFailure(IsLeftBehind ? LeftBehind(e) : e);
         }
-        Surely(() => _phases.Run(MigrationPhase.Finish, this, static self => self.Finish()));
+        try
+        {
+            _phases.Run(MigrationPhase.Finish, this, static self => self.Finish());
+        }
+#pragma warning disable CA1031 // Whoever waits must learn of the end, and the guest must not stay claimed.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            RecordFailure(e);
+        }
         // Of a phase that could not even be entered.
         Finish();
         Publish();

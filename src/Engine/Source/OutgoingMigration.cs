@@ -33,7 +33,7 @@ sealed partial class OutgoingMigration : IMigrationRun
     readonly bool _holdsDestination;
     readonly MigrationJournal _journal = new();
     static readonly TimeSpan WatchPeriod = TimeSpan.FromSeconds(1);
-    readonly WatchedTime _noProgress = new(WatchPeriod);
+    WatchedTime _noProgress = new(WatchPeriod);
     // Where it goes, and how to connect there: a recovery may go elsewhere.
     string _destination;
     Func<CancellationToken, IConnection> _connect;

@@ -239,7 +239,7 @@ public sealed class JoinTests
     {
         var join = new byte[17];
         Refused(MigrationErrorId.InvalidLength, wire => CommandRecord.Write(wire, CommandType.Join, join.AsSpan(1)));
-        Refused(MigrationErrorId.OutOfOrder, wire => CommandRecord.Write(wire, CommandType.Join, join), Handshake.ExtensionPing - 1);
+        Refused(MigrationErrorId.OutOfOrder, wire => CommandRecord.Write(wire, CommandType.Join, join), Handshake.ExtensionPing - Handshake.ExtensionVersion + Handshake.PostcopyVersion - 1);
         Refused(MigrationErrorId.OutOfOrder, wire => CommandRecord.Write(wire, CommandType.Join, join), last: StreamStep.Announcement);
         Refused(MigrationErrorId.OutOfOrder, wire => CommandRecord.Write(wire, CommandType.Join, join), Handshake.FirstPing);
         Refused(MigrationErrorId.OutOfOrder, wire =>

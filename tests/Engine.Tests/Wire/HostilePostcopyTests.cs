@@ -28,7 +28,7 @@ public sealed class HostilePostcopyTests
     {
         Refused(MigrationErrorId.OutOfOrder, stream => stream.UpTo(StreamStep.RamStart).Advise());
         Refused(MigrationErrorId.OutOfOrder, stream => stream.UpTo(StreamStep.Announcement).Advise().Advise());
-        Refused(MigrationErrorId.OutOfOrder, stream => stream.UpTo(StreamStep.Announcement).Advise(), Handshake.ExtensionPing - 1);
+        Refused(MigrationErrorId.OutOfOrder, stream => stream.UpTo(StreamStep.Announcement).Advise(), Handshake.ExtensionPing - Handshake.ExtensionVersion + Handshake.PostcopyVersion - 1);
         Refused(MigrationErrorId.InvalidValue, stream =>
         {
             stream.UpTo(StreamStep.Announcement);

@@ -9,9 +9,9 @@ sealed class DrivenTlsRig : IDisposable
 {
     readonly List<DirectoryInfo> _folders = [];
 
-    public DrivenTlsRig(string binary, bool isSlow = true)
+    public DrivenTlsRig(string binary, bool isSlow = true, bool forPostcopy = false)
     {
-        Pair = new DrivenPair(binary, isSlow: isSlow);
+        Pair = new DrivenPair(binary, isSlow: isSlow, forPostcopy: forPostcopy);
         Folder = Write(TlsPki.Shared);
     }
 

@@ -200,9 +200,9 @@ public sealed class DrivenTlsTests
     [MemberData(nameof(PostcopyRows))]
     public void A_postcopy_is_broken_and_goes_on_and_settings_stay_until_its_end(string binary, bool preempt)
     {
-        using var rig = new DrivenTlsRig(binary);
-        var migration = rig.Pair.StartAndPass(1, rig.With(rig.ByDirectory,
-            rig.Pair.Parameters with { Postcopy = true, PostcopyPreempt = preempt, MaxPostcopyBandwidth = 1_000_000 }));
+        using var rig = new DrivenTlsRig(binary, forPostcopy: true);
+        var migration = rig.Pair.StartFirstPass(rig.With(rig.ByDirectory,
+            rig.Pair.Parameters with { Postcopy = true, PostcopyPreempt = preempt, MaxPostcopyBandwidth = 200_000 }));
         migration.SwitchToPostcopy();
         Poll.Until(() => rig.Pair.Destination.RunState == "running", "the guest runs at the destination");
         DrivenPair.Await(migration, MigrationStatus.PostcopyActive);
