@@ -96,8 +96,10 @@ Describe 'Stop-MigrationReceiver' {
         }
 
         It 'is lost by force, and both ends say so' {
-            $state = Stop-MigrationReceiver $receiver.Id -Force -PassThru
+            $state = Stop-MigrationReceiver $receiver.Id -Force -PassThru -WarningVariable warned -WarningAction SilentlyContinue
             $state.Status | Should -Be 'Stopped'
+            $warned | Should -HaveCount 1
+            $warned[0].Message | Should -Match "Guest $name is lost: [1-9]\d* of its 8192 pages have not come"
             (Wait-Job $job -Timeout 60).State | Should -Be 'Failed'
             $job.Error[0].Exception.Id | Should -Be 'GuestLost'
             $job.Error[0].Exception.Location | Should -Be 'Lost'

@@ -14,6 +14,7 @@ sealed partial class IncomingMigration
     static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(100);
 
     volatile bool _hasJoined;
+    Guid _joined;
     bool _isThrough;
     int _joins;
 
@@ -68,8 +69,16 @@ sealed partial class IncomingMigration
             _ when Postcopies.LastWords(id).Length > 0 => HandoverOutcome.Running,
             _ => HandoverLedger.Ask(id),
         };
-        _hasJoined = outcome == HandoverOutcome.Running;
+        if (outcome == HandoverOutcome.Running) BelongTo(id);
         return outcome;
+    }
+
+    /// <summary>It is one of that migration's connections until it ends. Throws DestinationRefused when there are too many: nobody else limits them.</summary>
+    void BelongTo(Guid id)
+    {
+        if (!Postcopies.TryJoin(id))
+            throw new MigrationException(MigrationErrorId.DestinationRefused, MigrationSide.Destination, "Too many connections at one time belong to one migration.");
+        (_joined, _hasJoined) = (id, true);
     }
 
     /// <summary>Whether this connection came without TLS, and the migration came with it: then it has no say in that, whatever it knows.</summary>
@@ -79,7 +88,7 @@ sealed partial class IncomingMigration
     {
         var migration = Postcopies.Find(id);
         if (migration is not null && IsBareTo(migration)) migration = null;
-        _hasJoined = migration is not null;
+        if (migration is not null) BelongTo(id);
         // The main stream may be on its way to its blocks. The other end says nothing while it waits for that, and may not be cut before its answer.
         _silence.Expect(null);
         var isWelcome = migration?.AwaitPreemptible(_policy.FirstWordTimeout) == true;
@@ -146,6 +155,7 @@ sealed partial class IncomingMigration
 
     void EndJoining()
     {
+        if (_hasJoined) Postcopies.Part(_joined);
         if (_arrival is OurArrival ours) Postcopies.Leave(ours.Migration, this, ours.LastWords);
         _pause.Close();
         TellPreempt();

@@ -232,6 +232,7 @@ sealed partial class IncomingMigration
         Status = MigrationStatus.Failed;
         if (_arrival?.Guest is not { } guest) _memory.Release();
         else if (guest.State != GuestState.Removed) GuestRegistry.Remove(guest);
-        _link.TellFailure(Error);
+        // What became of this connection is no news of the migration that it asked after: its source would take it for the end of the guest.
+        if (!IsQuestion) _link.TellFailure(Error);
     }
 }

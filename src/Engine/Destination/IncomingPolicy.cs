@@ -63,8 +63,11 @@ sealed record IncomingPolicy(
         {
             reason = e.Message;
         }
-        if (reason is not null) throw Refused(MigrationErrorId.DestinationRefused, reason.Length > 0 ? reason : "It is not accepted here.");
+        if (reason is not null) throw Refused(MigrationErrorId.DestinationRefused, OneLine(reason) is { Length: > 0 } why ? why : "It is not accepted here.");
     }
+
+    /// <summary>Messages of PowerShell have several lines, and of control characters nothing is left at the source.</summary>
+    static string OneLine(string text) => string.Join(' ', text.Split(['\r', '\n', '\t'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
 
     /// <summary>Throws the reason why a guest is not welcome: InvalidGuestName, DestinationRefused, DuplicateGuestName.</summary>
     public void Check(GuestAnnouncement guest)

@@ -50,19 +50,20 @@ sealed partial class OurArrival : Arrival
         if (!StreamConstants.MachineNone.StartsWith(machine, StringComparison.Ordinal))
             throw Reader.Error(MigrationErrorId.WrongMachine, $"The guest is of a machine '{Printable.Text(machine)}', and ours are '{StreamConstants.MachineNone}'.");
         Policy.Check(_announced);
-        Admit(_memory, Request(machine), (StreamConstants.RamSection, _announced.MemorySize));
+        Admit(_memory, Request(), (StreamConstants.RamSection, _announced.MemorySize));
         if (_announced.Verify) RamDigest.WarmUp();
         MakeThreads();
         Link.Send(ReturnPathMessage.Accepted);
     }
 
-    ArrivalRequest Request(string machine) => new()
+    ArrivalRequest Request() => new()
     {
         Name = Name,
         Uuid = _announced.Uuid,
         MemorySize = _announced.MemorySize,
         ProcessorCount = _announced.ProcessorCount,
-        MachineType = machine,
+        // A prefix of it may have come.
+        MachineType = StreamConstants.MachineNone,
         Peer = Link.Connection.Peer,
         TlsSubject = Link.Connection.PeerSubject,
         // Before that version it is not told whether there are any.

@@ -10,7 +10,14 @@ namespace PsMigrate.Engine.Destination;
 /// </summary>
 static class Postcopies
 {
+    /// <summary>
+    /// Connections at one time that belong to one migration. A source has one for each purpose; of those that it has given up not all may have
+    /// ended yet.
+    /// </summary>
+    public const int MostOfOne = 32;
+
     static readonly object Lock = new();
+    static readonly Dictionary<Guid, int> Joined = [];
     static readonly Dictionary<Guid, IncomingMigration> UnderWay = [];
     static readonly Dictionary<Guid, ReturnPathMessage[]> Over = [];
     static readonly Queue<Guid> Order = new();
@@ -42,6 +49,28 @@ static class Postcopies
     public static IncomingMigration? Find(Guid id)
     {
         lock (Lock) return UnderWay.GetValueOrDefault(id);
+    }
+
+    /// <summary>
+    /// A connection has named one that is known, and is not cut to make room for others; false when as many as one source can need have. Where it is
+    /// true <see cref="Part"/> has to follow.
+    /// </summary>
+    public static bool TryJoin(Guid id)
+    {
+        lock (Lock)
+        {
+            var count = Joined.GetValueOrDefault(id);
+            if (count >= MostOfOne) return false;
+            Joined[id] = count + 1;
+            return true;
+        }
+    }
+
+    /// <summary>That connection has ended.</summary>
+    public static void Part(Guid id)
+    {
+        lock (Lock)
+            if (--Joined[id] == 0) Joined.Remove(id);
     }
 
     /// <summary>Returns when it is under way no more, or after so long.</summary>

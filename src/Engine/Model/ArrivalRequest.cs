@@ -1,6 +1,6 @@
 namespace PsMigrate.Engine.Model;
 
-/// <summary>A guest that wants to come to a receiver, before any of its pages does. All but the peer is what its source says. Immutable.</summary>
+/// <summary>A guest that wants to come to a receiver, before any of its pages does. All but the peer and the TLS subject is what its source says. Immutable.</summary>
 public sealed record ArrivalRequest
 {
     /// <summary>The name that it will have here. The machine of a QEMU gets one from the receiver, such as incoming-1.</summary>

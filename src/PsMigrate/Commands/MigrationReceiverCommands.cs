@@ -1,6 +1,7 @@
 using System.Management.Automation;
 using PsMigrate.Completion;
 using PsMigrate.Engine;
+using PsMigrate.Engine.Model;
 
 namespace PsMigrate.Commands;
 
@@ -55,7 +56,11 @@ public sealed class StopMigrationReceiverCommand : EngineCmdlet
         foreach (var receiver in ReceiverLookup.ById(Id, WriteFailure))
         {
             if (!ShouldProcess($"receiver {receiver.Id} at {receiver.Uri}", Action(receiver))) continue;
-            if (Try(receiver.Id, () => receiver.Stop(Force)) && PassThru) WriteObject(receiver.GetState());
+            var before = receiver.Arrivals;
+            if (!Try(receiver.Id, () => receiver.Stop(Force))) continue;
+            foreach (var arrival in receiver.Arrivals.Except(before))
+                if (arrival.Error is { Id: MigrationErrorId.GuestLost } lost) WriteWarning(lost.Message);
+            if (PassThru) WriteObject(receiver.GetState());
         }
     }
 

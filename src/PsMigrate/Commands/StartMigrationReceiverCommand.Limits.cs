@@ -35,8 +35,8 @@ public sealed partial class StartMigrationReceiverCommand
     public int? MaxConnections { get; set; }
 
     /// <summary>How long until it is known who comes.</summary>
-    [Parameter(HelpMessage = "How long a connection may take to say who comes, TLS's greeting included: a TimeSpan, text such as 5s, or a number of seconds. "
-        + "10 s by default.")]
+    [Parameter(HelpMessage = "How long a connection may take for each step of saying who comes (TLS's greeting, the first bytes, the rest): a TimeSpan, text such as 5s, or "
+        + "a number of seconds. 10 s by default.")]
     [Duration(BareNumber.Seconds)]
     public TimeSpan? FirstWordTimeout { get; set; }
 
@@ -71,7 +71,7 @@ public sealed partial class StartMigrationReceiverCommand
         {
             return MigrationReceiver.Start(options with { Accept = script.Ask, Stopped = script.Close });
         }
-        catch (MigrationException)
+        catch
         {
             script.Close();
             throw;

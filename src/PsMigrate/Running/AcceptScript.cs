@@ -28,8 +28,16 @@ sealed class AcceptScript
         // What went wrong in part has not decided anything.
         session.Variables.Add(new SessionStateVariableEntry("ErrorActionPreference", ActionPreference.Stop, "An error is a refusal."));
         _runspace = RunspaceFactory.CreateRunspace(session);
-        _runspace.Open();
-        _runspace.SessionStateProxy.Path.SetLocation(folder);
+        try
+        {
+            _runspace.Open();
+            _runspace.SessionStateProxy.Path.SetLocation(folder);
+        }
+        catch
+        {
+            _runspace.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Why the guest is refused; null where it is accepted. Throws OperationCanceledException.</summary>
@@ -78,8 +86,14 @@ sealed class AcceptScript
 
     void End(PowerShell shell)
     {
-        shell.Dispose();
-        _turn.Release();
+        try
+        {
+            shell.Dispose();
+        }
+        finally
+        {
+            _turn.Release();
+        }
     }
 
     /// <summary>Only $true, and nothing beside it, is a yes: what else a script lets slip shows that it did not do what was meant.</summary>

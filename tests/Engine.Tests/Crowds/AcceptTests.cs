@@ -38,6 +38,15 @@ public sealed class AcceptTests
     }
 
     [Fact]
+    public void A_reason_of_several_lines_is_one_at_the_source()
+    {
+        using var receiver = Start((_, _) => throw new InvalidOperationException("No such command.\r\n\tLook  at its name.\n"));
+        var options = TestGuests.Options(size: 4 * TestGuests.MiB);
+        AssertRefused(Migration.Start(TestGuests.Create(options), receiver.Uri, new MigrationParameters()), "No such command. Look  at its name.");
+        TestGuests.RemoveAll(options.Host);
+    }
+
+    [Fact]
     public void One_that_is_accepted_comes_and_by_TLS_it_is_known_who_sends_it()
     {
         ArrivalRequest? asked = null;

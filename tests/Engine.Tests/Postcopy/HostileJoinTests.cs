@@ -78,6 +78,33 @@ public sealed class HostileJoinTests
     }
 
     [Fact]
+    public void Who_asks_again_and_again_gets_no_answer_any_more_and_no_word_that_could_be_taken_for_the_end_of_the_guest()
+    {
+        using var source = new PostcopySource();
+        source.GoOver().SendAll().End().AssertArrived();
+        // They stay until they are closed.
+        var patient = source.Policy with { FirstWordTimeout = TimeSpan.FromHours(1) };
+        var kept = Enumerable.Range(0, Postcopies.MostOfOne).Select(_ => source.Connect(patient)).ToArray();
+        foreach (var one in kept) Assert.Equal(HandoverOutcome.Running, one.Link.Join(source.Migration, JoinPurpose.Recovery));
+        Assert.All(kept, one => Assert.True(one.Incoming.IsKnown));
+
+        var (incoming, link) = source.Connect(patient);
+        Assert.ThrowsAny<Xunit.Sdk.XunitException>(() => link.Join(source.Migration, JoinPurpose.Recovery));
+        Patience.Until(() => incoming.IsEnded, "the end of it");
+        Assert.Equal(MigrationErrorId.DestinationRefused, incoming.Error!.Id);
+        Assert.DoesNotContain(link.Left, message => message.Type is ReturnPathType.Outcome or ReturnPathType.Failure or ReturnPathType.Shut);
+
+        kept[0].Link.Dispose();
+        Patience.Until(() =>
+        {
+            if (!Postcopies.TryJoin(source.Migration)) return false;
+            Postcopies.Part(source.Migration);
+            return true;
+        }, "the place of the first");
+        Assert.Equal(HandoverOutcome.Running, source.Connect(patient).Link.Join(source.Migration, JoinPurpose.Recovery));
+    }
+
+    [Fact]
     public void A_preempt_channel_of_a_migration_that_is_over_is_not_kept()
     {
         using var source = new PostcopySource();
