@@ -10,8 +10,9 @@ namespace PsMigrate.Engine.Destination;
 /// validate-uuid), has its uuid. Where two migrations could own it they are refused: a guess would
 /// mix the memory of two guests. Thread-safe.
 /// <para>
-/// What an attempt that failed left behind must not stand in the way of the next one. A channel that was closed unread is dropped. Of two with
-/// one number of one guest, neither of which says an id, the one that came before the main connection gives way to the one that came behind it: a source connects that first.
+/// What an attempt that failed left behind must not stand in the way of the next one. A source connects its main stream first: of channels that say no
+/// id one that came before that is dropped when it was closed with nothing to read, and gives way to one of the same number and guest that came behind. One that came
+/// behind it and was closed may be its own: without it pages would be missed, so it ends the migration.
 /// </para>
 /// </summary>
 /// <param name="limit">How long a channel waits for a migration, and a migration that must have channels for them.</param>
@@ -83,7 +84,6 @@ sealed class ChannelPool(TimeSpan limit, Func<string, bool> isComing)
     {
         lock (_lock)
         {
-            if (channel.HasLeft()) return false;
             if (TakeLate(channel)) return true;
             _waiting.Add(channel);
             Monitor.PulseAll(_lock);
@@ -91,8 +91,10 @@ sealed class ChannelPool(TimeSpan limit, Func<string, bool> isComing)
             {
                 for (var clock = Stopwatch.StartNew(); channel.Owner is null && !channel.IsOrphaned; Monitor.Wait(_lock, limit / 4 < MostWait ? limit / 4 : MostWait))
                 {
-                    if (_isClosed || channel.Arrived.IsEvicted || channel.HasLeft()) return false;
+                    if (_isClosed || channel.Arrived.IsEvicted) return false;
                     channel.Arrived.IsExpected = Candidates(channel).Length > 0;
+                    // How many say an id is told: none is missed unseen.
+                    if (!channel.Arrived.IsExpected && channel.Init.Migration is not null && channel.HasLeft()) return false;
                     if (channel.Arrived.IsExpected) clock.Restart();
                     if (clock.Elapsed > limit)
                         throw new MigrationException(MigrationErrorId.PeerSilent, MigrationSide.Source, $"A multifd channel came, and within {limit.TotalSeconds:0.##} s no migration that it belongs to.");
@@ -164,16 +166,21 @@ sealed class ChannelPool(TimeSpan limit, Func<string, bool> isComing)
         var candidates = Candidates(channel);
         if (!Array.Exists(candidates, migration => migration.Admission == ChannelAdmission.Open)) return false;
         if (candidates.Length > 1) throw Ambiguous();
+        if (IsLeftBehind(candidates[0], channel)) return false;
         candidates[0].Take(channel);
         if (candidates[0].Expected > 0) candidates[0].Fail(TooMany(candidates[0]));
         return true;
     }
 
+    // Another one may be the older migration's, which has to see that it was closed.
     void DropClosed(MultifdChannels migration)
     {
         foreach (var channel in ClaimedBy(migration))
-            if (channel.HasLeft()) channel.IsOrphaned = true;
+            if (Candidates(channel).Length == 1 && IsLeftBehind(migration, channel)) channel.IsOrphaned = true;
     }
+
+    static bool IsLeftBehind(MultifdChannels migration, WaitingChannel channel) =>
+        channel.Init.Migration is null && migration.IsOlder(channel.Arrived) && channel.HasLeft();
 
     WaitingChannel[] WaitingFor(MultifdChannels migration) => [.. ClaimedBy(migration).Except(ReplacedFor(migration))];
 

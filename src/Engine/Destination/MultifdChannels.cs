@@ -25,7 +25,7 @@ sealed class MultifdChannels(ChannelPool pool, ArrivedConnection main, int expec
     /// <summary>Where the main stream comes from.</summary>
     public string Host => main.Host;
 
-    /// <summary>Whether a connection was accepted before the main one, or behind it.</summary>
+    /// <summary>Whether a connection was accepted before the main one, and not behind it.</summary>
     public bool IsOlder(ArrivedConnection channel) => channel.Start < main.Start;
 
     /// <summary>Whether a connection may be a channel of it, by where and whom it comes from.</summary>

@@ -20,7 +20,7 @@ sealed class WaitingChannel(ArrivedConnection arrived, WireReader reader, Multif
     public bool IsOrphaned { get; set; }
 
     /// <summary>
-    /// Whether its source has closed it and left nothing to read, so that it is of no use: a channel that was used says SYNC at least. Only
+    /// Whether its source has closed it and left nothing to read, so that nothing can come of it: a channel that is used says SYNC at least. Only
     /// while it waits.
     /// </summary>
     public bool HasLeft()

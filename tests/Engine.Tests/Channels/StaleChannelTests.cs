@@ -50,7 +50,7 @@ public sealed class StaleChannelTests : IDisposable
     [InlineData(false, 3, 3)]
     [InlineData(false, 3, 64)]
     [InlineData(true, 2, 4000)]
-    [InlineData(true, 3, 100)]
+    [InlineData(true, 3, 4000)]
     public void Of_an_attempt_that_is_cut_while_it_connects(bool isTls, int struck, int at)
     {
         var receiver = Start(isTls);
