@@ -1,12 +1,19 @@
 using System.Diagnostics;
 using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Protocol;
 
 namespace PsMigrate.Engine.Destination;
 
 /// <summary>
-/// Multifd channels that wait for their migration. A channel belongs to the migration that comes from the same address and, where the
-/// main stream tells a uuid (capability validate-uuid), has its uuid. Where two migrations could own it they are refused: a guess would
+/// Multifd channels that wait for their migration. A channel belongs to the migration that comes from the same address and whose id it says
+/// (<see cref="Handshake"/>). One that says none belongs to a migration that tells none and, where the main stream tells a uuid (capability
+/// validate-uuid), has its uuid. Where two migrations could own it they are refused: a guess would
 /// mix the memory of two guests. Thread-safe.
+/// <para>
+/// What an attempt that failed left behind must not stand in the way of the next one. A source connects its main stream first: of channels that say no
+/// id one that came before that is dropped when it was closed with nothing to read, and gives way to one of the same number and guest that came behind. One that came
+/// behind it and was closed may be its own: without it pages would be missed, so it ends the migration.
+/// </para>
 /// </summary>
 /// <param name="limit">How long a channel waits for a migration, and a migration that must have channels for them.</param>
 /// <param name="isComing">Whether a connection from that address is there that has not been sorted yet.</param>
@@ -21,6 +28,9 @@ sealed class ChannelPool(TimeSpan limit, Func<string, bool> isComing)
 
     // What is coming and the grace are looked at so often.
     static readonly TimeSpan Period = TimeSpan.FromMilliseconds(10);
+
+    // Whether a channel that waits was closed is looked at so often.
+    static readonly TimeSpan MostWait = TimeSpan.FromMilliseconds(250);
 
     readonly object _lock = new();
     readonly List<MultifdChannels> _migrations = [];
@@ -37,19 +47,23 @@ sealed class ChannelPool(TimeSpan limit, Func<string, bool> isComing)
         }
     }
 
-    /// <summary>A main stream has told its guest's uuid, or that there is none.</summary>
-    public void Tell(MultifdChannels migration, Guid? uuid)
+    /// <summary>A main stream has told its guest's uuid, or that there is none, and the id that its channels say, if they do.</summary>
+    public void Tell(MultifdChannels migration, Guid? uuid, Guid? id)
     {
-        lock (_lock) migration.Uuid = uuid;
+        lock (_lock) (migration.Uuid, migration.Migration) = (uuid, id);
     }
 
-    /// <summary>A migration is over. When it failed, channels that it had not taken yet are of no use to any other.</summary>
+    /// <summary>
+    /// A migration is over. When it failed, channels that it had not taken yet are of no use to any other. One that says an id that was not told may
+    /// be the next attempt's.
+    /// </summary>
     public void Leave(MultifdChannels migration, bool hasFailed)
     {
         lock (_lock)
         {
             if (hasFailed)
-                foreach (var channel in _waiting.Where(channel => Candidates(channel).Contains(migration))) channel.IsOrphaned = true;
+                foreach (var channel in ClaimedBy(migration))
+                    if (channel.Init.Migration == migration.Migration) channel.IsOrphaned = true;
             migration.Admission = ChannelAdmission.Closed;
             _migrations.Remove(migration);
             Monitor.PulseAll(_lock);
@@ -63,7 +77,7 @@ sealed class ChannelPool(TimeSpan limit, Func<string, bool> isComing)
     }
 
     /// <summary>
-    /// Waits with a channel until its migration takes it; false when that one has failed meanwhile, or the channel had to leave. Throws PeerSilent when no
+    /// Waits with a channel until its migration takes it; false when that one has failed meanwhile, or the channel had to leave or was closed. Throws PeerSilent when no
     /// migration comes, DestinationRefused when it comes late and more than one could own it.
     /// </summary>
     public bool Await(WaitingChannel channel)
@@ -75,10 +89,12 @@ sealed class ChannelPool(TimeSpan limit, Func<string, bool> isComing)
             Monitor.PulseAll(_lock);
             try
             {
-                for (var clock = Stopwatch.StartNew(); channel.Owner is null && !channel.IsOrphaned; Monitor.Wait(_lock, limit / 4))
+                for (var clock = Stopwatch.StartNew(); channel.Owner is null && !channel.IsOrphaned; Monitor.Wait(_lock, limit / 4 < MostWait ? limit / 4 : MostWait))
                 {
                     if (_isClosed || channel.Arrived.IsEvicted) return false;
                     channel.Arrived.IsExpected = Candidates(channel).Length > 0;
+                    // How many say an id is told: none is missed unseen.
+                    if (!channel.Arrived.IsExpected && channel.Init.Migration is not null && channel.HasLeft()) return false;
                     if (channel.Arrived.IsExpected) clock.Restart();
                     if (clock.Elapsed > limit)
                         throw new MigrationException(MigrationErrorId.PeerSilent, MigrationSide.Source, $"A multifd channel came, and within {limit.TotalSeconds:0.##} s no migration that it belongs to.");
@@ -107,6 +123,7 @@ sealed class ChannelPool(TimeSpan limit, Func<string, bool> isComing)
             for (; ; Monitor.Wait(_lock, Period))
             {
                 if (migration.Error is { } error) throw error;
+                DropClosed(migration);
                 var waiting = WaitingFor(migration);
                 if (waiting.Length > count) sinceLast.Restart();
                 count = waiting.Length;
@@ -116,6 +133,7 @@ sealed class ChannelPool(TimeSpan limit, Func<string, bool> isComing)
                 var isOver = clock.Elapsed > (isMust && isClear ? limit : MostGrace);
                 if (isComplete && (isOver || migration.IsAnnounced || !IsMoreLikely(migration, count, sinceLast)))
                 {
+                    foreach (var stale in ReplacedFor(migration)) stale.IsOrphaned = true;
                     foreach (var channel in waiting) migration.Take(channel);
                     migration.Admission = ChannelAdmission.Open;
                     Monitor.PulseAll(_lock);
@@ -148,12 +166,33 @@ sealed class ChannelPool(TimeSpan limit, Func<string, bool> isComing)
         var candidates = Candidates(channel);
         if (!Array.Exists(candidates, migration => migration.Admission == ChannelAdmission.Open)) return false;
         if (candidates.Length > 1) throw Ambiguous();
+        if (IsLeftBehind(candidates[0], channel)) return false;
         candidates[0].Take(channel);
         if (candidates[0].Expected > 0) candidates[0].Fail(TooMany(candidates[0]));
         return true;
     }
 
-    WaitingChannel[] WaitingFor(MultifdChannels migration) =>
+    // Another one may be the older migration's, which has to see that it was closed.
+    void DropClosed(MultifdChannels migration)
+    {
+        foreach (var channel in ClaimedBy(migration))
+            if (Candidates(channel).Length == 1 && IsLeftBehind(migration, channel)) channel.IsOrphaned = true;
+    }
+
+    static bool IsLeftBehind(MultifdChannels migration, WaitingChannel channel) =>
+        channel.Init.Migration is null && migration.IsOlder(channel.Arrived) && channel.HasLeft();
+
+    WaitingChannel[] WaitingFor(MultifdChannels migration) => [.. ClaimedBy(migration).Except(ReplacedFor(migration))];
+
+    /// <summary>Those that give way to one with the same number.</summary>
+    WaitingChannel[] ReplacedFor(MultifdChannels migration)
+    {
+        var claimed = ClaimedBy(migration);
+        return Array.FindAll(claimed, older => older.Init.Migration is null && migration.IsOlder(older.Arrived)
+            && Array.Exists(claimed, newer => newer.Init == older.Init && !migration.IsOlder(newer.Arrived)));
+    }
+
+    WaitingChannel[] ClaimedBy(MultifdChannels migration) =>
         [.. _waiting.Where(channel => channel is { Owner: null, IsOrphaned: false } && Candidates(channel).Contains(migration))];
 
     /// <summary>Whether they can only be of one migration.</summary>
@@ -164,11 +203,16 @@ sealed class ChannelPool(TimeSpan limit, Func<string, bool> isComing)
 
     MultifdChannels[] Candidates(WaitingChannel channel)
     {
-        var near = _migrations.Where(migration => migration.Admission != ChannelAdmission.Closed
+        var near = _migrations.Where(migration => migration.Admission != ChannelAdmission.Closed && MayOwn(migration, channel.Init)
             && migration.IsOfSameSource(channel.Arrived) && !migration.Has(channel.Init.Channel)).ToArray();
+        if (channel.Init.Migration is { } id && Array.FindAll(near, migration => migration.Migration == id) is { Length: > 0 } named) return named;
         var sure = Array.FindAll(near, migration => migration.Uuid == channel.Init.Uuid);
         return sure.Length > 0 ? sure : Array.FindAll(near, migration => (migration.LearntUuid ?? channel.Init.Uuid) == channel.Init.Uuid);
     }
+
+    /// <summary>Whether what both say of the migration's id allows it; a main stream that has come to its first mark has said all that it says.</summary>
+    static bool MayOwn(MultifdChannels migration, MultifdInit channel) => channel.Migration == migration.Migration
+        || (migration is { Migration: null, Admission: ChannelAdmission.Early } && channel.Migration is not null);
 
     /// <summary>Whether the numbers leave no gap, and there are as many as there must be. Throws DestinationRefused.</summary>
     static bool IsComplete(MultifdChannels migration, WaitingChannel[] channels, bool isSure)

@@ -132,7 +132,7 @@ sealed partial class IncomingMigration
         {
             var ours = new OurArrival(_link, _policy, _memory, section);
             Begin(ours);
-            _channels?.Expect(ours.Uuid, alwaysFlushes: true, ours.Channels);
+            _channels?.Expect(ours.Uuid, alwaysFlushes: true, ours.Channels, _link.Extension >= Handshake.ChannelIdVersion ? ours.Migration : null);
             _ram.AcceptsRuns = !_link.IsOneWay && _link.Extension >= Handshake.RunVersion;
             BeJoinable();
             ours.Welcome(_configuration!.Machine);

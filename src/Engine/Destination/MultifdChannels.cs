@@ -25,6 +25,9 @@ sealed class MultifdChannels(ChannelPool pool, ArrivedConnection main, int expec
     /// <summary>Where the main stream comes from.</summary>
     public string Host => main.Host;
 
+    /// <summary>Whether a connection was accepted before the main one, and not behind it.</summary>
+    public bool IsOlder(ArrivedConnection channel) => channel.Start < main.Start;
+
     /// <summary>Whether a connection may be a channel of it, by where and whom it comes from.</summary>
     public bool IsOfSameSource(ArrivedConnection channel) => main.IsOfSameSource(channel);
 
@@ -36,6 +39,9 @@ sealed class MultifdChannels(ChannelPool pool, ArrivedConnection main, int expec
 
     /// <summary>The guest's uuid, if the main stream tells it; only channels of that uuid belong here then. Behind the pool's lock.</summary>
     public Guid? Uuid { get; set; }
+
+    /// <summary>What its channels say that they belong to; null before the main stream tells it, and where it does not. Behind the pool's lock.</summary>
+    public Guid? Migration { get; set; }
 
     /// <summary>Whether channels get in, are to be asked for, or don't any more. Behind the pool's lock.</summary>
     public ChannelAdmission Admission { get; set; }
@@ -67,11 +73,12 @@ sealed class MultifdChannels(ChannelPool pool, ArrivedConnection main, int expec
     /// <param name="uuid">The guest's uuid; null when it is not told.</param>
     /// <param name="alwaysFlushes">Whether a source with channels uses FLUSH for certain; then a setup without one means that it has none.</param>
     /// <param name="channels">How many it says that it has, which is more to go by than what is expected of a QEMU; 0 where it does not say.</param>
-    public void Expect(Guid? uuid, bool alwaysFlushes = false, int channels = 0)
+    /// <param name="migration">The id of the migration, when each of its channels says it; then no other one belongs here.</param>
+    public void Expect(Guid? uuid, bool alwaysFlushes = false, int channels = 0, Guid? migration = null)
     {
         _alwaysFlushes = alwaysFlushes;
         _announced = channels;
-        pool.Tell(this, uuid);
+        pool.Tell(this, uuid, migration);
     }
 
     /// <summary>A channel comes in. Behind the pool's lock.</summary>

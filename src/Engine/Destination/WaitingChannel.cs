@@ -1,3 +1,4 @@
+using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
 
 namespace PsMigrate.Engine.Destination;
@@ -15,6 +16,24 @@ sealed class WaitingChannel(ArrivedConnection arrived, WireReader reader, Multif
     /// <summary>The migration that took it; null while it waits.</summary>
     public MultifdChannels? Owner { get; set; }
 
-    /// <summary>Whether the migration that it most likely belonged to is over.</summary>
+    /// <summary>Whether the migration that it most likely belonged to is over, or nothing can come of it any more.</summary>
     public bool IsOrphaned { get; set; }
+
+    /// <summary>
+    /// Whether its source has closed it and left nothing to read, so that nothing can come of it: a channel that is used says SYNC at least. Only
+    /// while it waits.
+    /// </summary>
+    public bool HasLeft()
+    {
+        // Behind the end of a link a read does not wait.
+        if (!arrived.Connection.HasLeft(isAnswered: true)) return false;
+        try
+        {
+            return reader.IsAtEnd();
+        }
+        catch (MigrationException)
+        {
+            return true;
+        }
+    }
 }

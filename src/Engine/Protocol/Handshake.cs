@@ -8,9 +8,9 @@ namespace PsMigrate.Engine.Protocol;
 ///   OPEN_RETURN_PATH
 ///   PING 1                    ─────────────▶
 ///                             ◀───────────── PONG 1
-///   PING 0x50534D04           ─────────────▶
-///                             ◀───────────── PONG 0x50534D04: a QEMU (it echoes); nothing below is sent to it
-///                             ◀───────────── PONG 0x50534D84: ours, with extension version 4
+///   PING 0x50534D05           ─────────────▶
+///                             ◀───────────── PONG 0x50534D05: a QEMU (it echoes); nothing below is sent to it
+///                             ◀───────────── PONG 0x50534D85: ours, with extension version 5
 ///   FULL psmigrate/guest      ─────────────▶ who comes, how big            (GuestAnnouncement)
 ///                             ◀───────────── ACCEPTED, or FAILURE and SHUT 1
 ///   START, PART … ram         ─────────────▶
@@ -52,8 +52,8 @@ namespace PsMigrate.Engine.Protocol;
 /// A further connection of a migration says which one it belongs to, and what it is for; a recovery, which takes the place of a main channel
 /// that broke, goes on like QEMU's, and a preempt channel with page records alone.
 /// <code>
-///   QEVM 3, CONFIGURATION, OPEN_RETURN_PATH, PING 0x50534D04
-///                             ◀───────────── PONG 0x50534D84
+///   QEVM 3, CONFIGURATION, OPEN_RETURN_PATH, PING 0x50534D05
+///                             ◀───────────── PONG 0x50534D85
 ///   JOIN                      ─────────────▶ migration id, u8 purpose: 0 recovery, 1 preempt channel, 2 given up
 ///                             ◀───────────── OUTCOME: Running, and it belongs to the migration; else nothing follows
 ///   RECV_BITMAP …             ─────────────▶ (a recovery)
@@ -72,6 +72,11 @@ namespace PsMigrate.Engine.Protocol;
 /// vCPU and device as its section has it, and globalstate. Why: RAM with one wrong bit was seen before,
 /// and a wrong register was not.
 /// </para>
+/// <para>
+/// Version 5 has each multifd channel of an announced guest say in its first packet which migration it belongs to (<see cref="MultifdInit"/>).
+/// The source says so before it knows who is there, for nobody else looks. Such a migration takes no channel that does not say its id. Why: channels
+/// of an attempt that failed may still come or wait when the next one of the same guest begins, and by address and uuid they are as good as its own.
+/// </para>
 /// </summary>
 static class Handshake
 {
@@ -82,7 +87,7 @@ static class Handshake
     public const uint ExtensionPing = 0x50534D00 | ExtensionVersion;
 
     /// <summary>The highest version of the extension that this end speaks.</summary>
-    public const uint ExtensionVersion = 4;
+    public const uint ExtensionVersion = 5;
 
     /// <summary>The first version of the extension with runs of pages.</summary>
     public const uint RunVersion = 2;
@@ -95,6 +100,9 @@ static class Handshake
 
     /// <summary>The first version of the extension in which READY can carry a digest of vCPUs and devices too.</summary>
     public const uint StateDigestVersion = 4;
+
+    /// <summary>The first version of the extension in which each channel says which migration it belongs to.</summary>
+    public const uint ChannelIdVersion = 5;
 
     const uint ExtensionMask = 0xFFFFFF00;
     const uint AnswerBit = 0x80;

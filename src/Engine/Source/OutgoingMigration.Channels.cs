@@ -52,7 +52,9 @@ sealed partial class OutgoingMigration
         MultifdSaver channels;
         try
         {
-            for (var number = 0; number < plan.Count; number++) connections.Add(ConnectChannel(new MultifdInit(plan.Uuid, (byte)number)));
+            // The id is told by an announcement, which nobody gets of the machine of a QEMU.
+            Guid? id = plan.Peer == PeerKind.PsMigrate && _own is not null ? _uuid : null;
+            for (var number = 0; number < plan.Count; number++) connections.Add(ConnectChannel(new MultifdInit(plan.Uuid, (byte)number, id)));
             channels = new MultifdSaver(_guest.Memory, connections, plan.Dialect, Encoders(plan), ChannelFailed, _guest.Name);
         }
         catch

@@ -37,9 +37,10 @@ public sealed class RefusedMemoryTests
     [InlineData("differences", 3)]
     public void For_any_of_what_is_asked_for_it_stays_here(string how, int expected)
     {
+        using var rig = new FaultRig();
         var before = HostMemory.Default;
         var refused = 0;
-        while (Migrate(how, given: refused) is { } error)
+        while (Migrate(rig, how, given: refused) is { } error)
         {
             Assert.True(error.Id == MigrationErrorId.MemoryExceeded, $"{error}");
             Assert.Contains(error.Side, new[] { MigrationSide.Source, MigrationSide.Destination });
@@ -51,9 +52,8 @@ public sealed class RefusedMemoryTests
     }
 
     /// <summary>What became of a migration for which there is memory so often, and then no more; null when the guest has arrived.</summary>
-    static MigrationException? Migrate(string how, int given)
+    static MigrationException? Migrate(FaultRig rig, string how, int given)
     {
-        using var rig = new FaultRig();
         rig.Parameters = how switch
         {
             "channels" => rig.Parameters with { Channels = 2, Peer = PeerKind.PsMigrate },
