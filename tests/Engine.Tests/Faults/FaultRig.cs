@@ -13,6 +13,8 @@ sealed class FaultRig : IDisposable
 {
     const long StandsAt = 500;
     const long GoesOnTo = 600;
+    // Nobody reads from a channel whose main connection has not come: until then it is not seen that it broke.
+    static readonly TimeSpan FirstWord = TimeSpan.FromSeconds(10);
     static readonly TlsPki Pki = TlsPki.Shared;
     readonly GuestOptions _options;
     readonly Dictionary<string, string> _digests = [];
@@ -32,7 +34,7 @@ sealed class FaultRig : IDisposable
         var wait = patience ?? Patience.Limit;
         Receiver = receiver ?? MigrationReceiver.Start(new ReceiverOptions
         {
-            HostName = TestGuests.UniqueName("there"), FirstWordTimeout = wait, IdleTimeout = wait, RunTimeout = wait,
+            HostName = TestGuests.UniqueName("there"), FirstWordTimeout = wait < FirstWord ? wait : FirstWord, IdleTimeout = wait, RunTimeout = wait,
             Tls = isTls ? Pki.Server : null,
         });
         Parameters = new() { Verify = true, AnswerTimeout = wait, SettleTimeout = TimeSpan.Zero, Tls = isTls ? Pki.Client : null };
