@@ -44,7 +44,7 @@ public static class ErrorRecords
         GuestLocation.Source => "the guest is at the source",
         GuestLocation.Destination => "the guest is at the destination",
         GuestLocation.RamOnly => "the destination holds only its RAM, the source keeps the guest suspended",
-        GuestLocation.Lost => "the guest runs nowhere, and what it did since it went over is lost",
+        GuestLocation.Lost => "what the guest did since it went over is lost",
         GuestLocation.File => "its state is in the file, or with the command, and the source keeps the guest suspended",
         _ => "the guest may run at the destination, the source keeps it suspended",
     };
