@@ -34,8 +34,8 @@ sealed class MemoryMeasurement : DirtyRateMeasurement
             guest.StartLog(Clock.Restart);
             _windows = new DirtyWindows(_blocks.Select(block => block.Log!), duration);
             _schedule = new ReadSchedule(_windows.Part, guest.ProcessorCount, guest.MemorySize / GuestMemory.PageSize);
-            _thread = new Thread(Run) { Name = $"dirty rate of {guest.Name}", IsBackground = true };
-            _thread.Start();
+            // Whoever waits for the result gets what was thrown.
+            _thread = EngineThread.Start($"dirty rate of {guest.Name}", Run, error => _error = ExceptionDispatchInfo.Capture(error));
         }
         catch
         {
@@ -67,12 +67,6 @@ sealed class MemoryMeasurement : DirtyRateMeasurement
         try
         {
             _result = Measure();
-        }
-#pragma warning disable CA1031 // Whoever waits for the result gets it.
-        catch (Exception error)
-#pragma warning restore CA1031
-        {
-            _error = ExceptionDispatchInfo.Capture(error);
         }
         finally
         {
