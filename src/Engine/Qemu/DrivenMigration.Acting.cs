@@ -24,7 +24,7 @@ sealed partial class DrivenMigration
         if (isToEnd && !DrivenPhases.IsPostcopy(status)) SendCancel();
         if (status == MigrationStatus.PreSwitchover && _completeRequested) Continue();
         if (status == MigrationStatus.Active) GoOverWhenDue();
-        if (status == MigrationStatus.PostcopyActive && IsContinueDue) ContinueInPostcopy();
+        if (status is MigrationStatus.PostcopyActive or MigrationStatus.PostcopyPaused && IsContinueDue) ContinueInPostcopy();
         if (status == MigrationStatus.PostcopyActive && _far is null) Commit();
         if (status == MigrationStatus.PostcopyPaused && _far?.Ask() is { HasEnded: true } word)
         {
@@ -36,7 +36,7 @@ sealed partial class DrivenMigration
 
     /// <summary>Whether the guest stands at the destination and waits for leave.</summary>
     bool IsContinueDue => _far is { IsHeld: true } && _runsAtSource && !_isContinueSent
-        && Status is MigrationStatus.PostcopyDevice or MigrationStatus.PostcopyActive;
+        && Status is MigrationStatus.PostcopyDevice or MigrationStatus.PostcopyActive or MigrationStatus.PostcopyPaused;
 
     /// <summary>By -Mode: at once, or after so many passes over memory.</summary>
     void GoOverWhenDue()
@@ -120,7 +120,7 @@ sealed partial class DrivenMigration
     void ContinueInPostcopy()
     {
         if (_far!.Ask().RunState is null or QemuRunState.InMigrate) return;
-        if (Ask()?.Status != MigrationStatus.PostcopyActive) return;
+        if (Ask()?.Status is not (MigrationStatus.PostcopyActive or MigrationStatus.PostcopyPaused)) return;
         Commit();
         if (Start(_far, "It has the state of the guest, and the source has stopped for good.") is not null) return;
         Decide("Destination", "held", "in question", "It gave no answer to cont.");

@@ -60,6 +60,8 @@ sealed partial class DrivenMigration
         if (status == MigrationStatus.PreSwitchover && _status != status) _waitStart = _phases.Elapsed;
         if (status != MigrationStatus.PreSwitchover && _status == MigrationStatus.PreSwitchover) _waited += _phases.Elapsed - _waitStart;
         _status = status;
+        // A source that fails before all but the memory has left goes back instead: whoever is told of the pause is told where the guest is.
+        if (status == MigrationStatus.PostcopyPaused) Commit();
     }
 
     // The caller holds the lock.

@@ -15,7 +15,7 @@ public sealed class TestVmMigrationCommand : GuestActionCmdlet, IDisposable
 {
     static readonly TimeSpan Step = TimeSpan.FromMilliseconds(10);
 
-    readonly List<(DirtyRateMeasurement Measurement, MigrationUri Destination)> _running = [];
+    readonly List<(DirtyRateMeasurement Measurement, MigrationUri Destination, GuestDirtyRate? Rate)> _running = [];
 
     /// <summary>Where they would go.</summary>
     [Parameter(Mandatory = true, Position = 1, ValueFromPipelineByPropertyName = true,
@@ -77,39 +77,45 @@ public sealed class TestVmMigrationCommand : GuestActionCmdlet, IDisposable
                 throw Invalid($"Nobody knows what the link to {destination} carries: give -Bandwidth, or a -MaxBandwidth that it surely "
                     + "carries, or migrate there once.");
             if (_running.Any(one => one.Measurement.Guest == guest)) return;
-            _running.Add((guest.MeasureDirtyRate(new DirtyRateOptions { Duration = Duration }), destination));
+            _running.Add((guest.MeasureDirtyRate(new DirtyRateOptions { Duration = Duration }), destination, null));
         });
     }
 
     /// <inheritdoc/>
     protected override void EndProcessing()
     {
-        // None waits for another: a log that is read late counts for longer.
         while (_running.Count > 0 && !Stopping)
         {
-            for (var i = 0; i < _running.Count;)
-                if (!IsOver(_running[i], i == 0 ? Step : TimeSpan.Zero)) i++;
+            // A QEMU is to begin with its next interval, whoever comes first. Forecasts come in the order of the guests.
+            for (var i = _running.Count - 1; i >= 0; i--) Look(i, i == 0 ? Step : TimeSpan.Zero);
+            while (_running.Count > 0 && _running[0] is { Rate: { } rate, Measurement.Guest: var guest, Destination: var destination })
+            {
+                Drop(0);
+                MigrationForecast? forecast = null;
+                Try(guest.Name, () => forecast = MigrationForecasts.Make(guest, destination, Parameters(), rate, Given));
+                if (forecast is not null) WriteObject(forecast);
+            }
         }
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var (measurement, _) in _running) measurement.Dispose();
+        foreach (var (measurement, _, _) in _running) measurement.Dispose();
     }
 
-    bool IsOver((DirtyRateMeasurement Measurement, MigrationUri Destination) one, TimeSpan wait)
+    void Look(int index, TimeSpan wait)
     {
-        var guest = one.Measurement.Guest;
-        GuestDirtyRate? rate = null;
-        if (Try(guest.Name, () => rate = one.Measurement.TryFinish(wait)) && rate is null) return false;
-        _running.Remove(one);
-        one.Measurement.Dispose();
-        if (rate is null) return true;
-        MigrationForecast? forecast = null;
-        Try(guest.Name, () => forecast = MigrationForecasts.Make(guest, one.Destination, Parameters(), rate, Given));
-        if (forecast is not null) WriteObject(forecast);
-        return true;
+        var (measurement, destination, rate) = _running[index];
+        if (rate is not null) return;
+        if (Try(measurement.Guest.Name, () => rate = measurement.TryFinish(wait))) _running[index] = (measurement, destination, rate);
+        else Drop(index);
+    }
+
+    void Drop(int index)
+    {
+        _running[index].Measurement.Dispose();
+        _running.RemoveAt(index);
     }
 
     double? Given => Bandwidth > 0 ? Bandwidth : null;
