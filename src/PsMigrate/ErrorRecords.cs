@@ -177,6 +177,10 @@ public static class ErrorRecords
             (ErrorCategory.SecurityError, "Give -Tls and a certificate at the source too."),
         MigrationErrorId.InvalidPolicy =>
             (ErrorCategory.InvalidData, "docs/convergence.md has the words of policies; New-MigrationPolicy -BuiltIn gives one to begin with."),
+        MigrationErrorId.OnIterationFailed =>
+            (ErrorCategory.InvalidResult, "See the reason: -OnIteration answers with actions such as 'Throttle to 50 %', or with nothing."),
+        MigrationErrorId.OnIterationLate =>
+            (ErrorCategory.OperationTimeout, "Let -OnIteration do less, or raise -OnIterationTimeout."),
         MigrationErrorId.TlsNotSpoken =>
             (ErrorCategory.SecurityError, "Give -Tls and a certificate at the other end too."),
         MigrationErrorId.TlsCredentialsNotFound =>

@@ -16,7 +16,11 @@ namespace PsMigrate.Engine.Convergence;
 /// <param name="Written">What each vCPU has written in all; a page written twice counts twice.</param>
 readonly record struct PolicyInput(
     TimeSpan Elapsed, int Pass, bool IsPassEnd, long Pending, double? DirtyRate, double Bandwidth, long Threshold, TimeSpan? EstimatedDowntime,
-    long Dirtied, long Sent, long[] Written);
+    long Dirtied, long Sent, long[] Written)
+{
+    /// <summary>How much the guest is slowed down, percent, where not the policy does it; null where it does.</summary>
+    public int? GuestThrottle { get; init; }
+}
 
 /// <summary>What the user allows, as it stands now: no decision goes beyond it.</summary>
 /// <param name="MaxDowntime">How long the guest may stand still.</param>

@@ -222,4 +222,10 @@ public enum MigrationErrorId
     // Policies
     /// <summary>A policy says what can't be: the message names the place in it.</summary>
     InvalidPolicy = 73,
+
+    /// <summary>What decides about passes (-OnIteration) failed, or answered with what is no action. The migration goes on.</summary>
+    OnIterationFailed = 75,
+
+    /// <summary>What decides about passes (-OnIteration) gave no answer in time. The migration goes on.</summary>
+    OnIterationLate = 76,
 }
