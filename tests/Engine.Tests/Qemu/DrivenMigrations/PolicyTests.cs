@@ -152,7 +152,8 @@ public sealed class PolicyTests
         Assert.Equal(
             ["MaxThrottle", "ThrottleIncrement", "ThrottleTrigger", "MaxDowntime", "Policy"],
             migration.GetState().Decisions.Where(one => one.Reason == "Set-Migration was called.").Select(one => one.What));
-        Assert.Equal(["DowntimeLimit", "Switch over"], Decided(migration).Select(one => one.What));
+        // QEMU may look at the log once more before it ends, which is a pass too.
+        Assert.Equal(["DowntimeLimit", "Switch over"], Decided(migration).Select(one => one.What).Distinct());
         DrivenPair.AssertRunsOnlyAt(pair.Destination, pair.Source);
     }
 
