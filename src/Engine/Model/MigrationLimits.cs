@@ -69,7 +69,7 @@ public sealed record MigrationLimits(
         if (before.VcpuDirtyLimit != after.VcpuDirtyLimit) yield return (nameof(VcpuDirtyLimit), Rate(before.VcpuDirtyLimit), Rate(after.VcpuDirtyLimit));
     }
 
-    static string Name(MigrationParameters parameters) => parameters.Policy?.Name ?? "none";
+    static string Name(MigrationParameters parameters) => parameters.Policy?.Name ?? "the default";
 
     static string Time(TimeSpan? time) => time is { } some ? PolicyText.Amount(some.TotalSeconds, PolicyUnit.Seconds) : "no limit";
 

@@ -65,7 +65,7 @@ sealed partial class DrivenMigration
         if (own is null && parameters.OnIterationTimeout is null && _policy is null) return;
         own ??= BuiltInPolicies.Qemu;
         _policyName = own.Name;
-        _policy = new PolicyEngine(own, _guest.ProcessorCount, PolicyBounds.Of(parameters));
+        _policy = new PolicyEngine(own, _guest.ProcessorCount, DrivenPolicy.Bounds(parameters));
         _policy.Begin(_phases.Elapsed, _ram.Transferred);
         if (own.StartDowntime < 1)
             Tell(new PolicyDecision(PolicyOrder.None, "DowntimeLimit", PolicyEngine.Milliseconds(parameters.MaxDowntime), PolicyEngine.Milliseconds(_policy.DowntimeLimit),
@@ -88,7 +88,7 @@ sealed partial class DrivenMigration
         }
         if (!ReferenceEquals(parameters.Policy, _followed)) BeginPolicy();
         if (_policy is null) return;
-        foreach (var decision in _policy.Decide(input, PolicyBounds.Of(parameters)))
+        foreach (var decision in _policy.Decide(input, DrivenPolicy.Bounds(parameters)))
         {
             Tell(decision, _policyName, parameters);
             if (!parameters.ObserveOnly) Obey(decision, $"Policy {_policyName}", isPassEnd: true);
@@ -121,7 +121,7 @@ sealed partial class DrivenMigration
             if (able.Length < answer.Actions.Length)
                 Tell(new PolicyDecision(PolicyOrder.None, "Throttle", "asked for", "refused",
                     $"{PolicyTrail.ReasonOf(answer)} A QEMU throttles only by its own auto-converge, when that finds cause to."), MigrationDecision.OnIteration, parameters);
-            foreach (var decision in _policy!.Obey(able, PolicyTrail.ReasonOf(answer), input, PolicyBounds.Of(parameters)))
+            foreach (var decision in _policy!.Obey(able, PolicyTrail.ReasonOf(answer), input, DrivenPolicy.Bounds(parameters)))
             {
                 Tell(decision, MigrationDecision.OnIteration, parameters);
                 if (!parameters.ObserveOnly) Obey(decision, $"-{MigrationDecision.OnIteration}", input.IsPassEnd);

@@ -1,3 +1,4 @@
+using PsMigrate.Engine.Convergence;
 using PsMigrate.Engine.Model;
 
 namespace PsMigrate.Engine.Qemu;
@@ -19,10 +20,17 @@ static class DrivenPolicy
     public static bool Has(MigrationParameters parameters, PolicyActionKind kind) =>
         !parameters.ObserveOnly && parameters.EffectivePolicy?.Has(kind) == true;
 
+    /// <summary>What the user allows, and what can be done at all: Adaptive has postcopy, and no throttle.</summary>
+    public static PolicyBounds Bounds(MigrationParameters parameters) => PolicyBounds.Of(parameters) with { AdaptiveThrottle = 0 };
+
     /// <summary>Throws UnsupportedByGuest for what nobody can have a QEMU do.</summary>
     public static void Check(MigrationParameters parameters, string guest)
     {
+        if (parameters.ObserveOnly && parameters is { EffectivePolicy: null, OnIterationTimeout: null })
+            throw Unsupported(guest, "without a policy it decides by itself, and there is nothing that -ObserveOnly could record.");
         if (parameters.EffectivePolicy is not { } policy) return;
+        if (parameters.AutoConverge && policy.Has(PolicyActionKind.Adaptive))
+            throw Unsupported(guest, "Adaptive slows vCPUs down by values of its own, which it does not take: leave out -AutoConverge, or -Policy Adaptive.");
         if (parameters.ObserveOnly && policy.Has(PolicyActionKind.DirtyLimit))
             throw Unsupported(guest, "it does not tell what each vCPU writes: DirtyLimit can't be observed.");
         if (parameters.ObserveOnly) return;

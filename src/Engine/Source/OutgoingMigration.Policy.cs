@@ -44,8 +44,8 @@ sealed partial class OutgoingMigration
     {
         var parameters = Parameters;
         _followed = parameters.Policy;
-        if (parameters.EffectivePolicy is null && parameters.OnIterationTimeout is null && _policy is null) return;
-        var (policy, throttle) = (parameters.EffectivePolicy ?? BuiltInPolicies.Qemu, _policy?.Throttle ?? 0);
+        if (parameters.OwnPolicy is null && parameters.OnIterationTimeout is null && _policy is null) return;
+        var (policy, throttle) = (parameters.OwnPolicy ?? BuiltInPolicies.Qemu, _policy?.Throttle ?? 0);
         _policyName = policy.Name;
         _policy = new PolicyEngine(policy, _guest.Cpus.Count, PolicyBounds.Of(parameters));
         _policy.Begin(_phases.Elapsed, SentBytes);
@@ -85,7 +85,7 @@ sealed partial class OutgoingMigration
         var parameters = Parameters;
         var input = new PolicyInput(
             _phases.Elapsed, pass, isPassEnd, pending, _dirtyRate, Carried, Threshold(), estimate, _dirtyFound * GuestMemory.PageSize, SentBytes,
-            [.. _guest.Ticks.Select(ticks => ticks * GuestMemory.PageSize)]);
+            [.. _guest.Ticks.Select(ticks => ticks * GuestMemory.PageSize)]) { AwaitsMeans = AwaitsMeans };
         foreach (var decision in _policy!.Decide(input, PolicyBounds.Of(parameters)))
         {
             Tell(decision.What, decision.From, decision.To, decision.Reason, parameters);
@@ -115,7 +115,7 @@ sealed partial class OutgoingMigration
     {
         if (parameters.ObserveOnly) return;
         lock (_lock) (_policyDowntime, _policyBandwidth) = (_policy!.DowntimeLimit, _policy.Bandwidth == parameters.MaxBandwidth ? null : _policy.Bandwidth);
-        for (var cpu = 0; cpu < _policy.Throttles.Count; cpu++) _guest.ThrottleForMigration(cpu, _policy.Throttles[cpu]);
+        for (var cpu = 0; cpu < _policy.Throttles.Count; cpu++) _guest.ThrottleForMigration(cpu, _policy.Throttles[cpu], _policy.ThrottleSlice);
     }
 
     void Tell(string what, string from, string to, string reason, MigrationParameters parameters) =>

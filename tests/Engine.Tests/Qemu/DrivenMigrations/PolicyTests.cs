@@ -35,6 +35,8 @@ public sealed class PolicyTests
             pair.Parameters with { Policy = Policy(1, ("Throttle to 50 %", "Pass >= 1")) },
             pair.Parameters with { Policy = Policy(1, ("AutoConverge", "Pass >= 3")) },
             pair.Parameters with { Policy = MigrationPolicy.Find("DirtyLimit"), ObserveOnly = true },
+            pair.Parameters with { Policy = MigrationPolicy.Find("Adaptive"), AutoConverge = true },
+            pair.Parameters with { ObserveOnly = true },
         })
             Failing.With(MigrationErrorId.UnsupportedByGuest, () => pair.Start(bad));
         Assert.False(pair.Guest.IsBusy);
@@ -93,6 +95,19 @@ public sealed class PolicyTests
         Assert.True(result.State == MigrationStatus.Completed, $"{result} {DrivenPair.Story(migration)}");
         var mode = Assert.Single(migration.GetState().Decisions, one => one.What == "Mode");
         Assert.Contains("Policy test: Pass 2 (>= 2)", mode.Reason, StringComparison.Ordinal);
+        DrivenPair.AssertRunsOnlyAt(pair.Destination, pair.Source);
+    }
+
+    [QemuTheory]
+    [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
+    public void Adaptive_goes_over_where_that_is_allowed_and_throttles_nothing(string binary)
+    {
+        using var pair = new DrivenPair(binary);
+        var migration = pair.Start(pair.Parameters with { Policy = MigrationPolicy.Find("Adaptive"), MaxThrottle = 90, Postcopy = true });
+        var result = DrivenPair.End(migration);
+        Assert.True(result.State == MigrationStatus.Completed, $"{result} {DrivenPair.Story(migration)}");
+        Assert.Equal(["Go over"], Decided(migration).Select(one => one.What));
+        Assert.Contains("Policy Adaptive: ", Assert.Single(migration.GetState().Decisions, one => one.What == "Mode").Reason, StringComparison.Ordinal);
         DrivenPair.AssertRunsOnlyAt(pair.Destination, pair.Source);
     }
 
