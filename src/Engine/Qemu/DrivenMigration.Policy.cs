@@ -106,13 +106,13 @@ sealed partial class DrivenMigration
     /// <summary>As QEMU says them; it has a dirty rate only of more than a second, and until then that of the pass counts. The caller holds the lock.</summary>
     PolicyInput Figures(bool isPassEnd, MigrationParameters parameters)
     {
-        var bandwidth = _ram.Mbps * BytesPerMegabit;
+        var (bandwidth, remaining) = (double.IsFinite(_ram.Mbps) ? Math.Max(0, _ram.Mbps * BytesPerMegabit) : 0, Math.Max(0, _ram.Remaining));
         var isKnown = _pass > 1;
         return new PolicyInput(
-            _phases.Elapsed, isPassEnd ? _pass - 1 : _pass, isPassEnd, _ram.Remaining,
+            _phases.Elapsed, isPassEnd ? _pass - 1 : _pass, isPassEnd, remaining,
             !isKnown ? null : _ram.DirtyPagesRate > 0 ? (double)_ram.DirtyPagesRate * PageSize : _passDirtyRate, bandwidth,
             SwitchoverRule.Threshold(bandwidth, parameters.SwitchoverBandwidth, LimitOf(parameters)),
-            isKnown ? SwitchoverRule.EstimatedDowntime(_ram.Remaining, bandwidth, parameters.SwitchoverBandwidth) : null,
+            isKnown ? SwitchoverRule.EstimatedDowntime(remaining, bandwidth, parameters.SwitchoverBandwidth) : null,
             isPassEnd ? _passDirtied : 0, _ram.Transferred, [])
         { GuestThrottle = _steers ? null : (int)Math.Clamp(_info.CpuThrottlePercentage ?? 0, 0, 100) };
     }

@@ -105,6 +105,34 @@ public sealed class ScriptedPolicyTests
     }
 
     [Fact]
+    public void Figures_that_can_not_be_are_no_reason_to_end()
+    {
+        using var qemu = new ScriptedSource();
+        var policy = new MigrationPolicy
+        {
+            Name = "all",
+            Rules = [.. Enum.GetValues<PolicyFigure>().Select(figure => new PolicyRule
+            {
+                Then = PolicyAction.Parse("DowntimeLimit times 1.1"), When = [new PolicyCondition(figure, PolicyComparison.GreaterThan, 0)],
+            })],
+        };
+        var migration = qemu.Start(Ramp with { Policy = policy with { StartDowntime = 0.1 } });
+        var syncs = 1;
+        foreach (var remaining in new[] { long.MinValue, -1, long.MaxValue })
+            foreach (var mbps in new[] { -1e308, 1e308, 1e-300, 0 })
+                foreach (var pages in new[] { long.MinValue, long.MaxValue })
+                {
+                    var pass = ++syncs;
+                    qemu.Pass(pass, transferred: pages, normal: pages, remaining: remaining, mbps: mbps);
+                    Patience.Until(() => migration.IsEnded || migration.GetState().Current.Qemu.DirtySyncCount >= pass, $"pass {pass}");
+                    Assert.Equal(MigrationStatus.Active, migration.Status);
+                }
+        qemu.Report("failed");
+        Assert.Equal(MigrationErrorId.QemuMigrationFailed, DrivenPair.End(migration).Error!.Id);
+        Assert.InRange(Last(qemu, "downtime-limit")!.Value, 100, 1000);
+    }
+
+    [Fact]
     public void Complete_is_not_taken_back_by_a_policy()
     {
         using var qemu = new ScriptedSource();
