@@ -118,7 +118,8 @@ Describe 'Get-MigrationState' {
             $lever | Should -BeOfType 'PsMigrate.Engine.Model.ForecastLever'
             $lever.Remaining | Should -BeGreaterThan ([timespan]::Zero)
         }
-        $state.Advice | Should -BeLike "*$($state.Levers[0].Setting): ends in *downtime * ms.*"
+        $state.Advice | Should -BeLike '*: ends in *, downtime * ms.'
+        @($state.Levers | Where-Object { $state.Advice -like "*$($_.Setting): ends in *" }) | Should -HaveCount 1
         Read-View "//View[Name='MigrationState']//ListItem[Label='Progress']" $state | Should -Be 'no estimate'
         Read-View "//View[Name='MigrationState']//ListItem[Label='Levers']" $state | Should -BeLike "$($state.Levers[0].Setting): *"
     }
