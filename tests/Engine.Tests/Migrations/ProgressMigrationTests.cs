@@ -12,8 +12,8 @@ public sealed class ProgressMigrationTests
     [Fact]
     public void A_quiet_guest_has_an_estimate_all_the_way()
     {
-        using var rig = new Rig(TestGuests.Options(GuestWorkload.Idle, 32 * MiB, rate: 0) with { Content = GuestContent.Random, ContentSize = 0 });
-        rig.Parameters = rig.Parameters with { MaxBandwidth = 16 * MiB };
+        using var rig = new Rig(TestGuests.Options(GuestWorkload.Random, 16 * MiB, rate: MiB / 4) with { Content = GuestContent.Random, ContentSize = 0 });
+        rig.Parameters = rig.Parameters with { MaxBandwidth = 8 * MiB };
         var states = Watch(rig);
         var active = states.Where(state => state.State == MigrationStatus.Active && state.Current.Bandwidth > 0).ToArray();
         Assert.NotEmpty(active);
@@ -43,8 +43,8 @@ public sealed class ProgressMigrationTests
     [Fact]
     public void In_postcopy_it_goes_by_what_follows()
     {
-        using var rig = new Rig(TestGuests.Options(GuestWorkload.Idle, 32 * MiB, rate: 0) with { Content = GuestContent.Random, ContentSize = 0 });
-        rig.Parameters = rig.Parameters with { Verify = false, Postcopy = true, Mode = MigrationMode.Postcopy, MaxPostcopyBandwidth = 16 * MiB };
+        using var rig = new Rig(TestGuests.Options(GuestWorkload.Random, 16 * MiB, rate: MiB / 4) with { Content = GuestContent.Random, ContentSize = 0 });
+        rig.Parameters = rig.Parameters with { Verify = false, Postcopy = true, Mode = MigrationMode.Postcopy, MaxPostcopyBandwidth = 8 * MiB };
         var states = Watch(rig);
         Assert.Contains(states, state => state.State == MigrationStatus.PostcopyActive && state.PercentComplete is not null && state.RemainingTime is not null);
         AssertForwards(states);
