@@ -9,7 +9,10 @@ sealed partial class OutgoingMigration
 {
     // Some microseconds for each GiB that is looked through.
     static readonly TimeSpan PeekPeriod = TimeSpan.FromMilliseconds(10);
-    static readonly TimeSpan LeverPeriod = TimeSpan.FromSeconds(1);
+
+    // Finding them takes up to two milliseconds, with the lock that the sending thread needs too.
+    static readonly TimeSpan LeverPeriod = TimeSpan.FromSeconds(0.25);
+    static readonly TimeSpan LeverPeriodInPass = TimeSpan.FromSeconds(1);
 
     readonly LoadMeter _load = new();
     readonly ProgressEstimate _progress;
@@ -55,11 +58,11 @@ sealed partial class OutgoingMigration
         return (again, left);
     }
 
-    /// <summary>Not more often than each pass, or each second of a long one.</summary>
+    /// <summary>Not more often than each pass or four times a second, or each second of a long pass.</summary>
     ForecastLever[] Levers(ProgressInput look)
     {
         if (_status != MigrationStatus.Active || _pass == 0) return [];
-        if (_levers is { } known && known.Pass == _pass && known.For == _parameters && Since(known.At) < LeverPeriod) return known.Found;
+        if (_levers is { } known && known.For == _parameters && Since(known.At) < (known.Pass == _pass ? LeverPeriodInPass : LeverPeriod)) return known.Found;
         var limit = BandwidthLimit;
         var found = LeverRule.Find(new LeverInput(
             _progress.Curve, _progress.Passes(look), look.Elapsed, SentBytes, DowntimeLimit, BottleneckRule.IsCapped(_window.Bandwidth, limit) ? limit : 0,
