@@ -121,6 +121,7 @@ Describe 'Get-MigrationState' {
         $state.Advice | Should -BeLike '*: ends in *, downtime * ms.'
         @($state.Levers | Where-Object { $state.Advice -like "*$($_.Setting): ends in *" }) | Should -HaveCount 1
         Read-View "//View[Name='MigrationState']//ListItem[Label='Progress']" $state | Should -Be 'no estimate'
+        Read-View "//View[Name='ForecastLever']//TableColumnItem" $state.Levers[0] | Should -HaveCount 6
         Read-View "//View[Name='MigrationState']//ListItem[Label='Levers']" $state | Should -BeLike "$($state.Levers[0].Setting): *"
     }
 
