@@ -74,23 +74,26 @@ static class Forecaster
         (long)(all.Where(one => one.Converged).Min(one => one.Bytes) * (1 - TimeSpread)),
         all.All(one => one.Converged) ? (long)(all.Max(one => one.Bytes) * (1 + TimeSpread)) : null);
 
-    /// <summary>Never wider than twice the value, which moves into the middle where the bounds lie far apart.</summary>
+    /// <summary>Never wider than twice the value, which moves up where the bounds lie far apart.</summary>
     static ForecastTime Downtime(SimulatedPrecopy plain, SimulatedPrecopy[] all, PrecopyScenario asked)
     {
         var converged = all.Where(one => one.Converged).ToArray();
         var state = TimeSpan.FromSeconds(asked.Sender.DeviceState / asked.Bandwidth);
         var least = (converged.Min(one => one.FinalRam) * LeastLeft) + TimeSpan.FromSeconds(asked.Sender.LeastOverhead);
         var most = (converged.Max(one => Slowest(one, asked)) * MostLeft) + TimeSpan.FromSeconds(asked.Sender.MostOverhead) + state;
-        // Nobody is stopped for longer than what is allowed, as far as the link is known.
-        most = TimeSpan.FromTicks(Math.Min(most.Ticks, Math.Max(asked.MaxDowntime.Ticks, plain.Downtime.Ticks)));
-        least = least < most ? least : most;
-        var value = most - least <= 2 * plain.Downtime && plain.Downtime >= least && plain.Downtime <= most ? plain.Downtime : (least + most) / 2;
-        return new ForecastTime(value, least, most);
+        // Nobody is stopped for what would take longer than is allowed, as far as the link is known.
+        var allowed = Longer(asked.MaxDowntime, plain.Downtime + TimeSpan.FromSeconds(asked.Sender.MostOverhead));
+        if (most > allowed) most = allowed;
+        if (least > most) least = plain.Downtime;
+        var value = Longer(Longer(plain.Downtime, (most - least) / 2), least);
+        return new ForecastTime(value < most ? value : (least + most) / 2, least, most);
     }
+
+    static TimeSpan Longer(TimeSpan one, TimeSpan other) => one > other ? one : other;
 
     static TimeSpan Slowest(SimulatedPrecopy run, PrecopyScenario asked)
     {
         var busy = TimeSpan.FromSeconds(run.FinalPages / asked.Sender.LeastFinalPages);
-        return run.FinalRam > busy ? run.FinalRam : busy;
+        return Longer(run.FinalRam, busy);
     }
 }
