@@ -17,7 +17,8 @@ readonly record struct ConstantRateModel(double? Total, double? Downtime)
         var point = curve.Points.MinBy(point => Math.Abs(point.Interval.TotalSeconds - 1))!;
         var rate = point.Bytes / point.Interval.TotalSeconds;
         var bandwidth = parameters.MaxBandwidth > 0 ? Math.Min(link, parameters.MaxBandwidth) : link;
-        double left = curve.UsedBytes, total = 0;
+        // It knows as much of zeros as the forecast does.
+        double left = curve.UsedBytes * (1 - (curve.ZeroShare ?? 0)), total = 0;
         for (var pass = 0; pass < MostPasses; pass++)
         {
             // In the first pass all of it goes, whatever fits.
