@@ -20,7 +20,7 @@ static class Program
         new ZerosQuestion(), new CompressionQuestion(), new DirtyingQuestion(), new BusyQuestion(), new MixedQuestion(), new LocalQuestion(),
         new BitmapQuestion(),
         new DirtyLogQuestion(), new DirtyCurveQuestion(), new PostcopyCheckQuestion(), new RatesQuestion(), new HostedQuestion(), new XbzrleQuestion(),
-        new LargeQuestion(), new SwitchoverQuestion(), new TlsQuestion(), new ForecastQuestion(),
+        new LargeQuestion(), new SwitchoverQuestion(), new TlsQuestion(), new ForecastQuestion(), new ReplayQuestion(),
     ];
 
     static int Main(string[] args)

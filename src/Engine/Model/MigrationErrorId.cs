@@ -222,4 +222,11 @@ public enum MigrationErrorId
     // Policies
     /// <summary>A policy says what can't be: the message names the place in it.</summary>
     InvalidPolicy = 73,
+
+    // Traces
+    /// <summary>A trace says what can't be: the message names the place in it.</summary>
+    InvalidTrace = 77,
+
+    /// <summary>A trace can't be replayed: nothing was recorded, or no pass of it ended.</summary>
+    NothingToReplay = 78,
 }

@@ -48,7 +48,7 @@ sealed partial class OutgoingMigration
             _dirtyRate = elapsed > TimeSpan.Zero ? _dirtyFound * GuestMemory.PageSize / elapsed.TotalSeconds : _dirtyRate;
             CountForQemu();
             _estimate = SwitchoverRule.EstimatedDowntime(_ram.PendingEstimate, Carried, _parameters.SwitchoverBandwidth);
-            _journal.Add(Snapshot());
+            _journal.Add(Noted(Snapshot()));
         }
         ChooseAfterPass();
         BeginPass();

@@ -83,6 +83,8 @@ public sealed class GuestMigrationJob : MigrationJob
         Progress.Add(MigrationReport.Progress(state, isPartOfDrain: false));
     });
 
+    internal void NotKept(MigrationException error) => Tell(() => Error.Add(ErrorRecords.From(error, Request.Guest.Name)));
+
     internal void Fail(MigrationException error)
     {
         Tell(() => Error.Add(ErrorRecords.From(error, Request.Guest.Name)));

@@ -13,7 +13,7 @@ sealed class DifferencesModel(PrecopyScenario scenario)
     public bool AreUsed { get; private set; }
 
     /// <summary>In the first pass, once a window: only where a limit binds.</summary>
-    public void LookInFirstPass(SweptMemory memory, double now, double bandwidth, double threshold)
+    public void LookInFirstPass(IPrecopyMemory memory, double now, double bandwidth, double threshold)
     {
         if (AreUsed || scenario.Differences != DifferencesUse.Adaptive || !BottleneckRule.IsCapped(bandwidth, scenario.MaxBandwidth)) return;
         var (again, left) = memory.Peek(now);
@@ -21,7 +21,7 @@ sealed class DifferencesModel(PrecopyScenario scenario)
     }
 
     /// <summary>After each pass.</summary>
-    public void LookAfterPass(SweptMemory memory, double dirty, double dirtyRate, double bandwidth, double threshold, bool isFirst)
+    public void LookAfterPass(IPrecopyMemory memory, double dirty, double dirtyRate, double bandwidth, double threshold, bool isFirst)
     {
         if (AreUsed || dirty <= threshold) return;
         if (scenario.Differences == DifferencesUse.Asked && isFirst) Begin(memory);
@@ -30,7 +30,7 @@ sealed class DifferencesModel(PrecopyScenario scenario)
         if ((isCapped || dirtyRate >= BusyShare * bandwidth) && Pays(isCapped)) Begin(memory);
     }
 
-    void Begin(SweptMemory memory)
+    void Begin(IPrecopyMemory memory)
     {
         AreUsed = true;
         memory.KeepsPages = true;
