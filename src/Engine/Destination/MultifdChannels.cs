@@ -1,5 +1,6 @@
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Ram;
+using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Engine.Destination;
 
@@ -86,6 +87,7 @@ sealed class MultifdChannels(ChannelPool pool, ArrivedConnection main, int expec
     {
         waiting.Owner = this;
         waiting.Arrived.IsTaken = true;
+        (waiting.Arrived.Connection.Input as BlockPipeReader)?.WaitAsleep();
         _channels = [.. _channels, new Channel(waiting, new MultifdLoader(waiting.Reader, _barrier.Join(), () => _ram(), _hold))];
     }
 

@@ -89,6 +89,11 @@ abstract class BlockPipeReader : PipeReader
     /// </summary>
     public abstract void ThrowIfCut();
 
+    /// <summary>Other threads of this migration want the processors: from now on no time is spent on looking for what may come.</summary>
+    public virtual void WaitAsleep()
+    {
+    }
+
     /// <summary>Not supported: a blocked read is ended by <see cref="IConnection.Abort"/>.</summary>
     public sealed override void CancelPendingRead() =>
         throw new NotSupportedException("A read that blocks is ended by aborting the connection.");

@@ -6,6 +6,7 @@ sealed unsafe partial class LocalChannel
     byte* _offer;
     int _offered;
     bool _isCopying;
+    BusyWait _writerWait;
 
     /// <summary>
     /// Hands a block to the reader, unless it is empty, and offers bytes behind it. Returns when the reader has taken all of them; from
@@ -14,6 +15,7 @@ sealed unsafe partial class LocalChannel
     public void Offer(byte[] block, int count, ReadOnlySpan<byte> bytes)
     {
         fixed (byte* start = bytes)
+        {
             lock (_lock)
             {
                 CheckWriter();
@@ -21,13 +23,22 @@ sealed unsafe partial class LocalChannel
                 _offer = start;
                 _offered = bytes.Length;
                 Monitor.PulseAll(_lock);
+            }
+            if (_isBusy)
+            {
+                _writerWait.Came(bytes.Length);
+                _writerWait.Wait(new Taking(this));
+            }
+            lock (_lock)
+            {
                 while (_offered > 0 || _isCopying)
                 {
-                    if (!_isCopying && (_writer != End.Open || _reader != End.Open)) _offered = 0;
+                    if (!_isCopying && IsEnded) _offered = 0;
                     else Monitor.Wait(_lock);
                 }
                 CheckWriter();
             }
+        }
     }
 
     /// <summary>Copies what is offered, as much as there is room for. Throws ConnectionLost.</summary>
@@ -47,8 +58,14 @@ sealed unsafe partial class LocalChannel
             _isCopying = false;
             _offer += count;
             _offered -= count;
-            if (_offered == 0 || _reader != End.Open || _writer != End.Open) Monitor.PulseAll(_lock);
+            if (_offered == 0 || IsEnded) Monitor.PulseAll(_lock);
         }
         return count;
+    }
+
+    /// <summary>What was offered has been taken.</summary>
+    readonly struct Taking(LocalChannel channel) : IWaitedFor
+    {
+        public bool IsThere => (Volatile.Read(ref channel._offered) == 0 && !Volatile.Read(ref channel._isCopying)) || channel.IsEnded;
     }
 }

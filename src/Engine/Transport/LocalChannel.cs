@@ -18,7 +18,7 @@ enum LocalPiece
 /// so that the reader can put what it has left of the block before in front of it. Much that lies together is offered where it lies
 /// instead, and copied once, by the reader; the writer waits meanwhile.
 /// </summary>
-sealed unsafe partial class LocalChannel(string peer, int blockSize)
+sealed unsafe partial class LocalChannel(string peer, int blockSize) : IWaitedFor
 {
     /// <summary>Room before the data of a block, bytes.</summary>
     public const int Headroom = BlockPipeReader.MaxUnconsumed;
@@ -32,9 +32,11 @@ sealed unsafe partial class LocalChannel(string peer, int blockSize)
     int _filledCount;
     int _freeCount;
     int _madeCount;
-    End _writer;
-    // Looked at without the lock too.
+    // Both are looked at without the lock too.
+    volatile End _writer;
     volatile End _reader;
+    bool _isBusy = BusyWait.IsOfUse;
+    BusyWait _readerWait;
 
     enum End
     {
@@ -43,12 +45,20 @@ sealed unsafe partial class LocalChannel(string peer, int blockSize)
         Cut,
     }
 
+    /// <summary>Without the lock: it may be there a moment later.</summary>
+    bool IWaitedFor.IsThere => Volatile.Read(ref _filledCount) > 0 || Volatile.Read(ref _offered) > 0 || IsEnded;
+
+    bool IsEnded => _writer != End.Open || _reader != End.Open;
+
+    /// <inheritdoc cref="BlockPipeReader.WaitAsleep"/>
+    public void WaitAsleep() => _isBusy = false;
+
     /// <summary>Whether <see cref="Next"/> would return or throw at once.</summary>
     public bool IsReady
     {
         get
         {
-            lock (_lock) return _filledCount > 0 || _offered > 0 || _writer != End.Open || _reader != End.Open;
+            lock (_lock) return _filledCount > 0 || _offered > 0 || IsEnded;
         }
     }
 
@@ -94,6 +104,7 @@ sealed unsafe partial class LocalChannel(string peer, int blockSize)
     /// <param name="count">Bytes in the block, or offered.</param>
     public LocalPiece Next(out byte[] block, out int count)
     {
+        if (_isBusy) _readerWait.Wait(this);
         lock (_lock)
         {
             while (true)
@@ -106,9 +117,11 @@ sealed unsafe partial class LocalChannel(string peer, int blockSize)
                     _filled[_first] = default;
                     _first = (_first + 1) % BlockCount;
                     _filledCount--;
+                    _readerWait.Came(count);
                     return LocalPiece.Block;
                 }
                 count = _offered;
+                _readerWait.Came(count);
                 if (_offered > 0) return LocalPiece.Offer;
                 if (_writer != End.Open) return LocalPiece.End;
                 Monitor.Wait(_lock);

@@ -64,6 +64,8 @@ sealed class LocalPipeReader(LocalChannel channel) : BlockPipeReader
 
     public override void ThrowIfCut() => channel.CheckReader();
 
+    public override void WaitAsleep() => channel.WaitAsleep();
+
     protected override int Receive()
     {
         switch (channel.Next(out var next, out var count))

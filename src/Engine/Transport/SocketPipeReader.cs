@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 
 namespace PsMigrate.Engine.Transport;
@@ -6,7 +7,7 @@ namespace PsMigrate.Engine.Transport;
 /// Reads straight from a blocking socket into one block of 1 MiB, with no thread in between. A connection that says nothing has no block, and
 /// one that says little a small one: whoever can connect could fill the memory of this process with them.
 /// </summary>
-sealed class SocketPipeReader(Socket socket, string peer) : BlockPipeReader
+sealed class SocketPipeReader(Socket socket, string peer) : BlockPipeReader, IWaitedFor
 {
     /// <summary>Size of the block, bytes. It is allocated when the first one was too small.</summary>
     public const int BlockSize = 1 << 20;
@@ -22,6 +23,12 @@ sealed class SocketPipeReader(Socket socket, string peer) : BlockPipeReader
 
     volatile bool _isEnded;
     bool _followsRun;
+    bool _isBusy = BusyWait.IsOfUse && IsOnThisMachine(socket);
+    BusyWait _busyWait;
+
+    bool IWaitedFor.IsThere => _isEnded || IsReady();
+
+    public override void WaitAsleep() => _isBusy = false;
 
     /// <summary>Nothing is read any more; a read that waits has to be woken.</summary>
     public void EndReading() => _isEnded = true;
@@ -65,6 +72,7 @@ sealed class SocketPipeReader(Socket socket, string peer) : BlockPipeReader
         SocketError error;
         try
         {
+            if (_isBusy) _busyWait.Wait(this);
             count = socket.Receive(room, flags, out error);
         }
         catch (ObjectDisposedException gone)
@@ -79,7 +87,20 @@ sealed class SocketPipeReader(Socket socket, string peer) : BlockPipeReader
             var inner = new SocketException((int)error);
             throw LinkErrors.Lost(peer, inner.Message, inner);
         }
+        _busyWait.Came(count);
         return count;
+    }
+
+    static bool IsOnThisMachine(Socket socket)
+    {
+        try
+        {
+            return socket.RemoteEndPoint is UnixDomainSocketEndPoint || (socket.RemoteEndPoint is IPEndPoint end && IPAddress.IsLoopback(end.Address));
+        }
+        catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
+        {
+            return false;
+        }
     }
 
     protected override bool IsReady()

@@ -181,6 +181,9 @@ sealed class TlsConnection : IConnection
     /// <summary>What is small may still be here.</summary>
     public void Flush() => _wire.Push();
 
+    /// <inheritdoc cref="BlockPipeReader.WaitAsleep"/>
+    public void WaitAsleep() => ((BlockPipeReader)_plain.Input).WaitAsleep();
+
     /// <inheritdoc cref="BlockPipeWriter.LimitUnsent"/>
     public void LimitUnsent(int bytes) => ((BlockPipeWriter)_plain.Output).LimitUnsent(bytes);
 

@@ -29,6 +29,8 @@ sealed class TlsPipeReader(TlsConnection connection) : BlockPipeReader
         return connection.Decrypt(to);
     }
 
+    public override void WaitAsleep() => connection.WaitAsleep();
+
     protected override bool IsReady() => connection.IsReady;
 }
 
