@@ -7,6 +7,8 @@ namespace PsMigrate.Bench.Questions;
 /// <summary>How close replays come to reality: migrations over tcp under a cap, recorded, replayed as they were, and as the same guest went otherwise.</summary>
 sealed class ReplayQuestion : IQuestion
 {
+    const int CostRounds = 15;
+
     public string Name => "replay";
 
     public string Text => "recorded migrations replayed in virtual time against what came: as they were recorded, and under another limit or policy";
@@ -23,7 +25,15 @@ sealed class ReplayQuestion : IQuestion
                     Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
                         $"  {one}: {(outcome.IsOwn ? "recorded" : "other")}, {Words(outcome.Ended)}, said {Words(outcome.IsSaidToEnd)}; {outcome.Total:0.00} s, said {outcome.Said:0.00} s, {100 * outcome.Error:0.0} % off; load {Host.Load()}"));
                 }
-        return [.. Rows(outcomes).Select(row => row with { Subject = Name })];
+        return [.. Rows(outcomes).Append(Cost(asking)).Select(row => row with { Subject = Name })];
+    }
+
+    static Row Cost(ReplayRun asking)
+    {
+        // The first ones warm everything up.
+        asking.Cost();
+        var pairs = Enumerable.Range(0, CostRounds).Select(_ => asking.Cost()).ToArray();
+        return Row.OfRates("sending with a trace", "without one", "bytes/s", [.. pairs.Select(pair => pair.With)], [.. pairs.Select(pair => pair.Without)], 0.97);
     }
 
     static IEnumerable<Row> Rows(List<ReplayOutcome> outcomes)

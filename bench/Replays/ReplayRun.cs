@@ -36,6 +36,15 @@ sealed class ReplayRun : IDisposable
         yield return Outcome(trace, Migrate(one, one.Other), one.Other, isOwn: false);
     }
 
+    /// <summary>What a migration without a limit sends per second, with a trace and without, one after the other.</summary>
+    public (double With, double Without) Cost()
+    {
+        var one = new ReplayCase(512, GuestWorkload.Random, 32, 400, 0, 300, "Qemu", 0, "Qemu");
+        return (Rate(Migrate(one, one.Recorded)), Rate(Migrate(one, one.Other)));
+
+        static double Rate(MigrationState state) => state.Result!.TransferredBytes / state.Result.TotalTime.TotalSeconds;
+    }
+
     public void Dispose() => _receiver.Dispose();
 
     static ReplayOutcome Outcome(MigrationTrace trace, MigrationState real, MigrationParameters parameters, bool isOwn)

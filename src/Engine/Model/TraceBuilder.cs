@@ -55,13 +55,16 @@ static class TraceBuilder
     {
         Number = one.Iteration, Start = start < TimeSpan.Zero ? TimeSpan.Zero : start, Duration = one.Duration, Busy = one.Notes?.Busy ?? TimeSpan.Zero,
         NormalPages = one.NormalPages - (before?.NormalPages ?? 0), ZeroPages = one.ZeroPages - (before?.ZeroPages ?? 0),
-        SparsePages = one.SparsePages - (before?.SparsePages ?? 0), XbzrlePages = one.XbzrlePages - (before?.XbzrlePages ?? 0),
+        SparsePages = one.SparsePages - (before?.SparsePages ?? 0), XbzrlePages = Differences(one) - Differences(before),
         Bytes = one.Bytes, RemainingBytes = one.RemainingBytes, Bandwidth = one.Bandwidth,
         MaxBandwidth = one.Notes?.MaxBandwidth ?? parameters.MaxBandwidth, DowntimeLimit = one.DowntimeLimit, ThrottlePercent = one.ThrottlePercent,
         UsesDifferences = one.Notes?.UsesDifferences ?? parameters.Xbzrle && one.Iteration > 1,
         Written = one.Notes?.Written ?? [], Held = one.Notes?.Held ?? [],
         Found = one.Notes?.Regions.Found ?? [], Looked = one.Notes?.Regions.Looked ?? [], LookedAt = one.Notes?.Regions.LookedAt ?? [],
     };
+
+    /// <summary>Pages that went as differences. One whose difference is too long goes whole, and counts as such.</summary>
+    static long Differences(MigrationIteration? one) => (one?.XbzrlePages ?? 0) - (one?.Xbzrle?.Overflow ?? 0);
 
     static TraceOutcome Outcome(MigrationState state, MigrationIteration[] passes)
     {

@@ -55,6 +55,7 @@ static class Replayer
 
     static PrecopyScenario Scenario(MigrationTrace trace, MigrationParameters parameters, ReplayOptions options, SenderModel sender)
     {
+        var reached = new ReachedLimit(trace);
         var isAdaptive = trace.Source == TraceSource.Memory && parameters is { Means: MigrationMeans.Adaptive, Channels: 0 };
         return new PrecopyScenario
         {
@@ -62,6 +63,7 @@ static class Replayer
             Curve = new DirtyCurve { Points = [], TotalBytes = trace.TotalBytes, UsedBytes = trace.UsedBytes },
             Bandwidth = options.Bandwidth ?? TraceLink.Bandwidth(trace), MaxBandwidth = parameters.MaxBandwidth, SwitchoverBandwidth = parameters.SwitchoverBandwidth,
             MaxDowntime = parameters.MaxDowntime, Sender = sender, Shares = TraceLink.Shares(trace), CountsPages = isAdaptive, Differences = TraceLink.Differences(trace),
+            Reached = reached.At,
         };
     }
 

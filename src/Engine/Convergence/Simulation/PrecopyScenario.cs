@@ -47,6 +47,9 @@ sealed record PrecopyScenario
     /// <summary>Whether what the link carries is counted in pages where they go as a few bytes.</summary>
     public bool CountsPages { get; init; }
 
+    /// <summary>Which share of a limit is reached at a time, 0 to 1: a machine that is busy does not always come to send. Null is all of it.</summary>
+    public Func<double, double>? Reached { get; init; }
+
     /// <summary>By how much the guest is slowed, 0 to 0.99.</summary>
     public double Throttle { get; init; }
 }

@@ -110,7 +110,7 @@ sealed class PrecopySimulation
     /// <summary>7: the window ends, after a sleep where its limit is used up.</summary>
     void EndStep()
     {
-        if (Budget < 1) _now = Math.Max(_now, _windowStart + Window);
+        if (Budget < 1) _now = Math.Max(_now, _windowStart + (Window / (_scenario.Reached?.Invoke(_windowStart) ?? 1)));
         if (_now - _windowStart < Window - Rounding) return;
         EndWindow();
         if (_passes.Count == 0) _differences.LookInFirstPass(_memory, _now, _bandwidth, Threshold);
