@@ -3,6 +3,9 @@ namespace PsMigrate.Engine.Model;
 /// <summary>A trace of what a migration has told of itself. Pure.</summary>
 static class TraceBuilder
 {
+    // QEMU's.
+    const int MostThrottle = 99;
+
     public static MigrationTrace? Of(MigrationState state)
     {
         if (!state.Parameters.RecordTrace) return null;
@@ -19,7 +22,7 @@ static class TraceBuilder
             Name = state.Name, Source = isOurs ? TraceSource.Memory : TraceSource.Qemu, Timestamp = state.Result?.Timestamp ?? state.Timestamp,
             TotalBytes = total, Processors = notes?.Written.Length ?? 0,
             RegionPages = layout.RegionPages, UsedPages = layout.UsedPages, Owners = layout.Owners,
-            Parameters = Kept(state.Parameters), SetupTime = state.Current.SetupTime,
+            Parameters = Kept(state.Parameters, isOurs ? state.Parameters.OwnPolicy : state.Parameters.EffectivePolicy), SetupTime = state.Current.SetupTime,
             RoundTrip = state.Phases.FirstOrDefault(phase => phase.Phase == MigrationPhase.Ping)?.Duration ?? TimeSpan.Zero,
             Passes = Passes(ended, state.Current.SetupTime, state.Parameters, isOurs), IsCut = ended.Length > MigrationTrace.MostPasses,
             Decisions = state.Decisions, Outcome = Outcome(state, passes),
@@ -27,9 +30,11 @@ static class TraceBuilder
     }
 
     /// <summary>What counts for a replay is the policy that decided, by whichever parameter it came; credentials are nobody's business.</summary>
-    static MigrationParameters Kept(MigrationParameters parameters) => parameters with
+    static MigrationParameters Kept(MigrationParameters parameters, MigrationPolicy? policy) => parameters with
     {
-        Policy = parameters.EffectivePolicy ?? BuiltInPolicies.Qemu, AutoConverge = false, ObserveOnly = parameters.ObserveOnly && parameters.EffectivePolicy is not null,
+        Policy = policy ?? BuiltInPolicies.Qemu, AutoConverge = false, ObserveOnly = parameters.ObserveOnly && policy is not null,
+        // By which Adaptive may slow the guest down too.
+        MaxThrottle = parameters.MaxThrottle ?? (parameters.AutoConverge ? MostThrottle : null),
         Tls = null, QemuTls = null, DestinationQmp = null, Promise = null,
     };
 

@@ -160,7 +160,7 @@ public sealed class ReplayTests
     {
         var trace = Twin(TwinGuest.Idle, 0, 60, 0.1, 1).Run();
         Assert.Equal(MigrationErrorId.NothingToReplay, Failure(trace with { Passes = [] }, new ReplayOptions()));
-        var silent = trace with { Passes = [.. trace.Passes.Select(pass => pass with { Bandwidth = 0, Busy = TimeSpan.Zero })] };
+        var silent = trace with { Outcome = trace.Outcome with { FinalPages = 0 }, Passes = [.. trace.Passes.Select(pass => pass with { Bandwidth = 0, Busy = TimeSpan.Zero })] };
         Assert.Equal(MigrationErrorId.NothingToReplay, Failure(silent, new ReplayOptions()));
         Assert.NotEmpty(MigrationReplays.Compare(silent, [], new ReplayOptions { Bandwidth = Mebibyte }));
         Assert.Equal(MigrationErrorId.InvalidParameter, Failure(trace, new ReplayOptions { Bandwidth = double.NaN }));

@@ -96,7 +96,7 @@ sealed class ReplayPolicy : IPrecopyPolicy
         var now = TimeSpan.FromSeconds(moment.Now);
         var input = new PolicyInput(
             now, moment.Pass, isPassEnd, Whole(moment.Pending), moment.DirtyRate, moment.Bandwidth, Whole(moment.Threshold), estimate, Whole(moment.Dirtied),
-            Whole(moment.Sent), _guest.WrittenAt(moment.Now));
+            Whole(moment.Sent), _guest.WrittenAt(moment.Now)) { AwaitsMeans = moment.AwaitsMeans };
         foreach (var decision in engine.Decide(input, PolicyBounds.Of(_parameters)))
         {
             _decisions.Add(new MigrationDecision(now, decision.What, decision.From, decision.To, decision.Reason) { Policy = _name });

@@ -19,13 +19,17 @@ static class TraceLink
     /// </summary>
     public static double Bandwidth(MigrationTrace trace)
     {
-        var most = trace.Passes.Select(pass => pass.Bandwidth).DefaultIfEmpty(0).Max();
-        var plain = trace.Passes.Where(pass => pass.Busy > TimeSpan.Zero && !pass.UsesDifferences && pass.SparsePages <= pass.NormalPages).ToArray();
+        var most = Math.Max(trace.Passes.Select(pass => pass.Bandwidth).DefaultIfEmpty(0).Max(), Final(trace));
+        var plain = trace.Passes.Where(pass => pass.Busy > TimeSpan.Zero && pass.SparsePages + pass.XbzrlePages <= pass.NormalPages).ToArray();
         var bytes = plain.Sum(pass => (double)pass.Bytes);
         // Zero pages are looked at, and take no room.
         var busy = plain.Sum(pass => pass.Busy.TotalSeconds - (pass.ZeroPages * (double)MigrationTrace.PageSize / SenderModel.Ours.ZeroPages));
         return bytes < FewestBytes || busy <= 0 ? most : Math.Max(most, bytes / busy);
     }
+
+    /// <summary>Of the last pages, which no limit holds.</summary>
+    static double Final(MigrationTrace trace) => trace.Outcome is { State: MigrationStatus.Completed, WentOver: false, FinalPages: >= FewestFinal, Downtime.Ticks: > 0 } outcome
+        ? outcome.FinalPages * MigrationTrace.PageSize / outcome.Downtime.TotalSeconds : 0;
 
     /// <summary>What pages take, by what they took.</summary>
     public static WireShares Shares(MigrationTrace trace)

@@ -9,6 +9,11 @@ sealed class DifferencesModel(PrecopyScenario scenario)
     const double BusyShare = 0.3;
     const double LeastGain = 0.05;
 
+    int _passes;
+
+    /// <summary>Whether they are in use, and none could be found yet: in one pass what goes is kept, and in the next one found.</summary>
+    public bool AreAwaited => AreUsed && _passes < 2;
+
     /// <summary>Whether they are in use.</summary>
     public bool AreUsed { get; private set; }
 
@@ -23,6 +28,7 @@ sealed class DifferencesModel(PrecopyScenario scenario)
     /// <summary>After each pass.</summary>
     public void LookAfterPass(IPrecopyMemory memory, double dirty, double dirtyRate, double bandwidth, double threshold, bool isFirst)
     {
+        if (AreUsed) _passes++;
         if (AreUsed || dirty <= threshold) return;
         if (scenario.Differences == DifferencesUse.Asked && isFirst) Begin(memory);
         if (scenario.Differences != DifferencesUse.Adaptive) return;

@@ -9,8 +9,9 @@ namespace PsMigrate.Engine.Convergence;
 /// <param name="Threshold">What may be left at the switch-over.</param>
 /// <param name="Dirtied">Found dirty when the last pass ended.</param>
 /// <param name="Sent">Sent in all.</param>
+/// <param name="AwaitsMeans">Whether differences were begun, and have not shown yet what they bring.</param>
 readonly record struct PrecopyMoment(
-    double Now, int Pass, double Pending, double? DirtyRate, double Bandwidth, double Threshold, double Dirtied, double Sent);
+    double Now, int Pass, double Pending, double? DirtyRate, double Bandwidth, double Threshold, double Dirtied, double Sent, bool AwaitsMeans);
 
 /// <summary>What can't be put off in a simulated precopy.</summary>
 enum PrecopyOrder

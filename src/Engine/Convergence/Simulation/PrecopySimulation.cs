@@ -73,7 +73,7 @@ sealed class PrecopySimulation
 
     double Threshold => SwitchoverRule.Threshold(Carried, _scenario.SwitchoverBandwidth, _policy.MaxDowntime);
 
-    PrecopyMoment Moment(int pass) => new(_now, pass, _memory.Known, _dirtyRate, Carried, Threshold, _memory.Dirtied, _bytes);
+    PrecopyMoment Moment(int pass) => new(_now, pass, _memory.Known, _dirtyRate, Carried, Threshold, _memory.Dirtied, _bytes, _differences.AreAwaited);
 
     /// <summary>5.1: the estimate, then the log.</summary>
     bool IsReady()
