@@ -65,6 +65,9 @@ public sealed record MigrationParameters
     /// <summary>What the policy decides is recorded and not done.</summary>
     public bool ObserveOnly { get; init; }
 
+    /// <summary>Keep what each pass was like, for a trace (<see cref="MigrationTrace.Of"/>).</summary>
+    public bool RecordTrace { get; init; }
+
     /// <summary>Hold the guest until the digests of both ends agree.</summary>
     public bool Verify { get; init; }
 
