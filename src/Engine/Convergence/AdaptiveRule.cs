@@ -132,7 +132,7 @@ static class AdaptiveRule
         var left = $"{Megabytes(pass.Pending)} are left, {Megabytes(pass.Fits)} fit";
         if (double.IsInfinity(seconds)) return $"{left}, and by the last passes it does not get less.";
         return isLate
-            ? PolicyText.Format($"{left}, and it would take {seconds:0.#} s more: it fails after {bounds.Deadline:0.#} s.")
+            ? PolicyText.Format($"{left}, and it would take {seconds:0.#} s more: -Timeout is {bounds.Deadline:0.#} s.")
             : PolicyText.Format($"{left}, and by the last passes it would take {seconds:0.#} s more.");
     }
 
@@ -140,7 +140,7 @@ static class AdaptiveRule
     {
         var what = PolicyText.Format($"The next pass takes {brake.Seconds:0.##} s, in which the guest dirties {Megabytes(brake.Dirtied)}");
         return brake.IsEnough
-            ? PolicyText.Format($"{what}; of the {Megabytes(pass.Fits)} that fit it leaves {100 * brake.Aim:0} %.")
+            ? $"{what}; it ends with {Megabytes(brake.Aim * pass.Fits)} still to go, so that both fit."
             : $"{what}: more may not be done, and may not be enough.";
     }
 

@@ -113,4 +113,13 @@ public enum MigrationBottleneck
 
     /// <summary>In postcopy the link is broken; it waits for Resume-Migration.</summary>
     WaitingForRecovery,
+
+    /// <summary>The destination takes what comes more slowly than the link brings it.</summary>
+    ReceiverSlow,
+
+    /// <summary>The sending thread makes what it sends more slowly than the link takes it.</summary>
+    SourceCpuBound,
+
+    /// <summary>Suspend-Migration has broken the link of a postcopy; it waits for Resume-Migration.</summary>
+    Paused,
 }

@@ -65,6 +65,9 @@ public sealed record MigrationParameters
     /// <summary>What the policy, or whoever is asked about passes, decides is recorded and not done.</summary>
     public bool ObserveOnly { get; init; }
 
+    /// <summary>Keep what each pass was like, for a trace (<see cref="MigrationTrace.Of"/>).</summary>
+    public bool RecordTrace { get; init; }
+
     /// <summary>
     /// How long whoever is asked about each pass has for an answer, from its end; null (the default) asks nobody. The migration never waits for it.
     /// </summary>

@@ -27,7 +27,6 @@ sealed partial class DrivenMigration
     int _pass;
     long _passDirtied;
     double? _passDirtyRate;
-    int _percent;
     bool _hasEvents;
 
     long XbzrlePages => _xbzrle?.Pages ?? 0;
@@ -87,6 +86,7 @@ sealed partial class DrivenMigration
         _passDirtied = _ram.DirtiedSince(_passBegin, XbzrlePages - _passBeginXbzrle);
         _passDirtyRate = time > TimeSpan.Zero ? _passDirtied / time.TotalSeconds : _passDirtyRate;
         if (_parameters.OnIterationTimeout is { } answer) _answers.Ask(syncs - 1, _phases.Elapsed + answer);
+        _progress.EndPass(time / (syncs - _pass), _ram.Remaining);
         _journal.Add(Snapshot(syncs - 1));
     }
 
@@ -143,14 +143,13 @@ sealed partial class DrivenMigration
             var current = result is null ? Snapshot(_pass) : iterations[^1];
             var threshold = SwitchoverRule.Threshold(current.Bandwidth, _parameters.SwitchoverBandwidth, LimitOf(_parameters));
             var dirtyRate = _pass > 1 ? current.DirtyRate : (double?)null;
-            var left = _status == MigrationStatus.Active
-                ? Forecast.TimeToSwitchover(new ForecastInput(current.RemainingBytes, dirtyRate, current.Bandwidth, threshold))
-                : null;
-            var percent = result is null ? Forecast.Percent(_phases.Elapsed, left, _percent) : result.State == MigrationStatus.Completed ? 100 : null;
-            _percent = percent ?? _percent;
+            var look = LookAtProgress(current, threshold);
+            var progress = _progress.Look(look);
+            var levers = Levers(look, current);
             var (bottleneck, advice) = BottleneckRule.Explain(new BottleneckInput(
                 _status, _pass, current.Bandwidth, _parameters.MaxBandwidth, dirtyRate, current.RemainingBytes, threshold, current.EstimatedDowntime,
-                _parameters.MaxDowntime, WaitsForDestination: _isCommitted && result is null));
+                _parameters.MaxDowntime, WaitsForDestination: _isCommitted && result is null)
+            { IsPausedOnPurpose = _isPausedOnPurpose, Levers = levers });
             return new MigrationState
             {
                 Id = _id,
@@ -163,10 +162,11 @@ sealed partial class DrivenMigration
                 Destination = _destination.ToString(),
                 Peer = _peer,
                 Location = _location,
-                PercentComplete = percent,
-                RemainingTime = left,
+                PercentComplete = progress.Percent,
+                RemainingTime = progress.Remaining,
                 Bottleneck = bottleneck,
                 Advice = advice,
+                Levers = levers,
                 Current = current,
                 Iterations = iterations,
                 Phases = _phases.Snapshot(),
@@ -203,6 +203,7 @@ sealed partial class DrivenMigration
                 MaxDowntime = _parameters.MaxDowntime,
                 Promised = _parameters.Promise,
                 DowntimeParts = Downtime(),
+                Cost = new GuestCost { Downtime = Downtime().Total, UnknownBefore = "A QEMU does not count what its guest writes." },
                 Error = _error,
             };
             _journal.Add(Snapshot(_pass, result));

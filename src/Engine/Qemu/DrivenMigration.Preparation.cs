@@ -148,6 +148,7 @@ sealed partial class DrivenMigration
         if (_far is not null) address = _far.Recover(address);
         _qmp.Execute("migrate", new JsonObject { ["uri"] = address.ToString(), ["resume"] = true }, AnswerTimeout);
         lock (_lock) (_status, _recoveries) = (MigrationStatus.PostcopyRecoverSetup, _recoveries + 1);
+        _isPausedOnPurpose = false;
         Decide("Recovery", MigrationStatus.PostcopyPaused.ToString(), address.ToString(), "The ends are connected anew.");
         _wake.Set();
     }

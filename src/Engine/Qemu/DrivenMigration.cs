@@ -41,6 +41,7 @@ sealed partial class DrivenMigration : IMigrationRun
     public DrivenMigration(int id, QemuGuest guest, MigrationUri destination, MigrationParameters parameters)
     {
         (_id, _guest, _destination, _parameters, _qmp) = (id, guest, destination, parameters, guest.Qmp);
+        _progress = new ProgressEstimate(parameters.Promise);
     }
 
     /// <summary>Whether QEMU did it already when this process came to look: then the end of this process is none of its business.</summary>
@@ -224,7 +225,16 @@ sealed partial class DrivenMigration : IMigrationRun
         if (status is not (MigrationStatus.PostcopyActive or MigrationStatus.PostcopyRecover))
             throw DrivenErrors.State($"Only a migration in postcopy can be paused, and this one is {status}.");
         AwaitTaken();
-        _qmp.ExecuteOutOfBand("migrate-pause", timeout: AnswerTimeout);
+        _isPausedOnPurpose = true;
+        try
+        {
+            _qmp.ExecuteOutOfBand("migrate-pause", timeout: AnswerTimeout);
+        }
+        catch
+        {
+            _isPausedOnPurpose = false;
+            throw;
+        }
         _wake.Set();
     }
 

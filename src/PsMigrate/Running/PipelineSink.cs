@@ -46,6 +46,8 @@ sealed class PipelineSink(Cmdlet cmdlet, int total, IterationScript? script) : I
         cmdlet.WriteProgress(MigrationReport.Progress(state, total > 1));
     }
 
+    public void NotKept(MigrationRequest request, MigrationException error) => cmdlet.WriteError(ErrorRecords.From(error, request.Guest.Name));
+
     public void Ended(MigrationRequest request, MigrationState state)
     {
         _ended++;
