@@ -28,6 +28,15 @@ public sealed class ExampleTests
         Assert.Contains("Digest of the guest that stayed:", output, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_migration_is_recorded_and_compared()
+    {
+        var output = Run("compare-policies", "-MemorySize", "64MB");
+        Assert.Contains("pass 3:", output, StringComparison.Ordinal);
+        Assert.Contains("Postcopy: It would have ended, after", output, StringComparison.Ordinal);
+        Assert.Contains("240 MB/s: It would have", output, StringComparison.Ordinal);
+    }
+
     [QemuFact]
     public void A_guest_of_a_QEMU_is_driven_to_another_one()
     {
