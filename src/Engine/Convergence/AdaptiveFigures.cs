@@ -21,7 +21,7 @@ readonly record struct AdaptivePass(
 /// <param name="MaxDowntime">How long the guest may stand still, seconds.</param>
 /// <param name="MaxThrottle">How much its vCPUs may be slowed down, percent; 0 where the user did not say that they may be.</param>
 /// <param name="MayGoOver">Whether it may go over to postcopy.</param>
-/// <param name="Deadline">When the migration fails, seconds since the start; infinite for never.</param>
+/// <param name="Deadline">By when it has to have switched over, seconds since the start; infinite for never.</param>
 /// <param name="ShortestSlice">The shortest time for which a slowed vCPU can be let run between two sleeps, seconds.</param>
 readonly record struct AdaptiveBounds(double MaxDowntime, int MaxThrottle, bool MayGoOver, double Deadline, double ShortestSlice)
 {

@@ -132,7 +132,7 @@ static class AdaptiveRule
         var left = $"{Megabytes(pass.Pending)} are left, {Megabytes(pass.Fits)} fit";
         if (double.IsInfinity(seconds)) return $"{left}, and by the last passes it does not get less.";
         return isLate
-            ? PolicyText.Format($"{left}, and it would take {seconds:0.#} s more: it fails after {bounds.Deadline:0.#} s.")
+            ? PolicyText.Format($"{left}, and it would take {seconds:0.#} s more: -Timeout is {bounds.Deadline:0.#} s.")
             : PolicyText.Format($"{left}, and by the last passes it would take {seconds:0.#} s more.");
     }
 

@@ -18,6 +18,9 @@ readonly record struct PolicyInput(
     TimeSpan Elapsed, int Pass, bool IsPassEnd, long Pending, double? DirtyRate, double Bandwidth, long Threshold, TimeSpan? EstimatedDowntime,
     long Dirtied, long Sent, long[] Written)
 {
+    /// <summary>How much the guest is slowed down, percent, where not the policy does it; null where it does.</summary>
+    public int? GuestThrottle { get; init; }
+
     /// <summary>Whether means were begun by which less has to be sent, and have not shown yet what they bring.</summary>
     public bool AwaitsMeans { get; init; }
 }
@@ -38,7 +41,7 @@ readonly record struct PolicyBounds(
     /// <summary>Whether Adaptive may go over: the user permits it, and has not said when.</summary>
     public bool AdaptivePostcopy { get; init; }
 
-    /// <summary>Since the start, when the migration fails; null is never.</summary>
+    /// <summary>Since the start, when the migration fails, or the guest is stopped however long it then stands; null is never.</summary>
     public TimeSpan? Deadline { get; init; }
 
     /// <summary>The shortest time for which a vCPU that is held back can be let run between two sleeps, seconds: of a QEMU its slice, 0.01.</summary>
@@ -50,7 +53,7 @@ readonly record struct PolicyBounds(
     {
         AdaptiveThrottle = parameters.MaxThrottle ?? (parameters.AutoConverge ? 99 : 0),
         AdaptivePostcopy = parameters is { Postcopy: true, Mode: MigrationMode.Precopy, OnTimeout: not TimeoutAction.Postcopy },
-        Deadline = parameters.OnTimeout == TimeoutAction.Cancel ? parameters.Timeout : null,
+        Deadline = parameters.OnTimeout == TimeoutAction.Postcopy ? null : parameters.Timeout,
     };
 }
 

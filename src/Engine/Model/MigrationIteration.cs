@@ -69,6 +69,12 @@ public sealed record MigrationIteration
     /// <summary>How fast the guest dirties distinct pages, bytes/s, over this pass.</summary>
     public double DirtyRate { get; init; }
 
+    /// <summary>
+    /// What the guest wrote, bytes of pages per second over this pass, one that was written twice twice; null where nobody counts that, as of the guests
+    /// of a QEMU.
+    /// </summary>
+    public double? WriteRate { get; init; }
+
     /// <summary>What the link carried, bytes/s, over the last window of 100 ms or more.</summary>
     public double Bandwidth { get; init; }
 

@@ -80,7 +80,7 @@ public sealed partial class StartVmMigrationCommand
     public SwitchParameter KeepSource { get; set; }
 
     /// <summary>Who chooses how pages go.</summary>
-    [Parameter(HelpMessage = "By what means the memory of a guest of this module goes to a receiver of this module: Adaptive (the default) "
+    [Parameter(ValueFromPipelineByPropertyName = true, HelpMessage = "By what means the memory of a guest of this module goes to a receiver of this module: Adaptive (the default) "
         + "is what serves best as it goes, and each choice is told as a decision; Qemu is what was asked for and nothing else. Of no effect on "
         + "guests of a QEMU.")]
     public MigrationMeans Means { get; set; }

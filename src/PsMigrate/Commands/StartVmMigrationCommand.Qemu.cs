@@ -19,7 +19,7 @@ public sealed partial class StartVmMigrationCommand
     public string? DestinationQmp { get; set; }
 
     /// <summary>multifd.</summary>
-    [Parameter(HelpMessage = "Send memory over so many connections at a time, 1 to 255 (multifd).")]
+    [Parameter(ValueFromPipelineByPropertyName = true, HelpMessage = "Send memory over so many connections at a time, 1 to 255 (multifd).")]
     [Alias("multifd-channels")]
     public int Channels { get; set; }
 
@@ -31,7 +31,7 @@ public sealed partial class StartVmMigrationCommand
     public string? PeerVersion { get; set; }
 
     /// <summary>How the channels compress.</summary>
-    [Parameter(HelpMessage = "How the channels compress: None, Zlib or Zstd. Needs -Channels.")]
+    [Parameter(ValueFromPipelineByPropertyName = true, HelpMessage = "How the channels compress: None, Zlib or Zstd. Needs -Channels.")]
     [Alias("multifd-compression")]
     public MigrationCompression Compression { get; set; }
 
