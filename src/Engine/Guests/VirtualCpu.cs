@@ -167,7 +167,7 @@ sealed partial class VirtualCpu
         while (_run == run)
         {
             var now = Stopwatch.GetTimestamp();
-            if (_throttle > 0 && now - sliceStart >= ThrottleSlice)
+            if (_throttle > 0 && now - sliceStart >= Volatile.Read(ref _slice))
             {
                 paceStart += HoldBack(run, now);
                 sliceStart = Stopwatch.GetTimestamp();

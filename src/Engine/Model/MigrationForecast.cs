@@ -22,6 +22,9 @@ public enum BandwidthOrigin
     /// <summary>The last migration of this process to the same place had it.</summary>
     Remembered,
 
+    /// <summary>A receiver was probed for it.</summary>
+    Probed,
+
     /// <summary>Nobody knows more than the limit, which the link is taken to carry.</summary>
     Limit,
 }
@@ -82,6 +85,18 @@ public sealed record MigrationForecast
 
     /// <summary>What may be sent, bytes/s; 0 is no limit.</summary>
     public required long MaxBandwidth { get; init; }
+
+    /// <summary>Who would choose how pages go.</summary>
+    public MigrationMeans Means { get; init; }
+
+    /// <summary>Further connections that would carry the pages.</summary>
+    public int Channels { get; init; }
+
+    /// <summary>How those would compress.</summary>
+    public MigrationCompression Compression { get; init; }
+
+    /// <summary>Whether pages that went before would go as what changed in them.</summary>
+    public bool Xbzrle { get; init; }
 
     /// <summary>Whether it would end.</summary>
     public required ForecastVerdict Verdict { get; init; }

@@ -106,6 +106,9 @@ public sealed record MigrationIteration
     /// <summary>How long the guest stood still; null until the end.</summary>
     public TimeSpan? Downtime => DowntimeParts?.Total;
 
+    /// <summary>What it leaves for a trace; null where none is recorded, and of a QEMU.</summary>
+    internal TraceNotes? Notes { get; init; }
+
     /// <summary>How it ended; only in the last one.</summary>
     public MigrationResult? Result { get; init; }
 

@@ -94,6 +94,9 @@ public sealed record MigrationState
     /// <summary>How it ended; null while it runs.</summary>
     public MigrationResult? Result { get; init; }
 
+    /// <summary>What the guest wrote in each pass and how they went, so far; null where it is not recorded (RecordTrace).</summary>
+    public MigrationTrace? Trace => MigrationTrace.Of(this);
+
     /// <summary>How long the guest stood still; null until the end.</summary>
     public TimeSpan? Downtime => Result?.Downtime;
 

@@ -18,6 +18,12 @@ public enum PolicyActionKind
     /// <summary>QEMU's dirty-limit: each vCPU that writes faster than VcpuDirtyLimit is slowed down by itself.</summary>
     DirtyLimit,
 
+    /// <summary>
+    /// Whatever of the throttle of each vCPU, the downtime limit and postcopy the user permits, where a migration does not come to its end by
+    /// itself: computed from what its passes left, and for as short as possible.
+    /// </summary>
+    Adaptive,
+
     /// <summary>Switch over at the end of this pass, if what is left fits MaxDowntime.</summary>
     SwitchOver,
 

@@ -48,7 +48,7 @@ sealed partial class OutgoingMigration
             CountForQemu();
             _progress.EndPass(elapsed, _ram.PendingEstimate);
             _estimate = SwitchoverRule.EstimatedDowntime(_ram.PendingEstimate, Carried, _parameters.SwitchoverBandwidth);
-            _journal.Add(Snapshot());
+            _journal.Add(Noted(Snapshot()));
         }
         ChooseAfterPass();
         BeginPass();

@@ -138,6 +138,7 @@ sealed partial class OutgoingMigration
         if (_own is { IsForQemu: false } own) Announce(own);
         Advise();
         _ram.Section.WriteNamed(_writer!, RecordType.SectionStart);
+        BeginTrace();
         _ram.SaveSetup(_writer!);
         WriteRamFooter();
         _writer!.Flush();

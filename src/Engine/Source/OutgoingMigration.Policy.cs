@@ -41,7 +41,7 @@ sealed partial class OutgoingMigration
     void BeginPolicy()
     {
         var parameters = Parameters;
-        if (parameters.EffectivePolicy is not { } policy) return;
+        if (parameters.OwnPolicy is not { } policy) return;
         _policyName = policy.Name;
         _policy = new PolicyEngine(policy, _guest.Cpus.Count, PolicyBounds.Of(parameters));
         _policy.Begin(_phases.Elapsed, SentBytes);
@@ -73,7 +73,7 @@ sealed partial class OutgoingMigration
         var parameters = Parameters;
         var input = new PolicyInput(
             _phases.Elapsed, pass, isPassEnd, pending, _dirtyRate, Carried, Threshold(), estimate, _dirtyFound * GuestMemory.PageSize, SentBytes,
-            [.. _guest.Ticks.Select(ticks => ticks * GuestMemory.PageSize)]);
+            [.. _guest.Ticks.Select(ticks => ticks * GuestMemory.PageSize)]) { AwaitsMeans = AwaitsMeans };
         foreach (var decision in _policy!.Decide(input, PolicyBounds.Of(parameters)))
         {
             Tell(decision.What, decision.From, decision.To, decision.Reason, parameters);
@@ -102,7 +102,7 @@ sealed partial class OutgoingMigration
     {
         if (parameters.ObserveOnly) return;
         lock (_lock) (_policyDowntime, _policyBandwidth) = (_policy!.DowntimeLimit, _policy.Bandwidth == parameters.MaxBandwidth ? null : _policy.Bandwidth);
-        for (var cpu = 0; cpu < _policy.Throttles.Count; cpu++) _guest.ThrottleForMigration(cpu, _policy.Throttles[cpu]);
+        for (var cpu = 0; cpu < _policy.Throttles.Count; cpu++) _guest.ThrottleForMigration(cpu, _policy.Throttles[cpu], _policy.ThrottleSlice);
     }
 
     void Tell(string what, string from, string to, string reason, MigrationParameters parameters) =>

@@ -1,6 +1,7 @@
 using System.Management.Automation;
 using PsMigrate.Arguments;
 using PsMigrate.Completion;
+using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 
 namespace PsMigrate.Commands;
@@ -9,8 +10,9 @@ namespace PsMigrate.Commands;
 public sealed partial class StartVmMigrationCommand
 {
     /// <summary>Rules for the way.</summary>
-    [Parameter(HelpMessage = "How the migration is helped to its end: the name of a built-in policy (Qemu, AutoConverge, DirtyLimit, StallAware, "
-        + "DowntimeRamp), or one of New-MigrationPolicy. None goes beyond -MaxDowntime, -MaxThrottle and -MaxBandwidth. By nothing by default.")]
+    [Parameter(HelpMessage = "How the migration is helped to its end: the name of a built-in policy (Adaptive, Qemu, AutoConverge, DirtyLimit, "
+        + "StallAware, DowntimeRamp), or one of New-MigrationPolicy. None goes beyond -MaxDowntime, -MaxThrottle and -MaxBandwidth. Adaptive by default, "
+        + "which slows the guest down only with -MaxThrottle and goes over only with -Postcopy; for guests of a QEMU Qemu.")]
     [Policy]
     [ValidateNotNull]
     [ArgumentCompleter(typeof(PolicyNameCompleter))]
@@ -31,7 +33,8 @@ public sealed partial class StartVmMigrationCommand
     public SwitchParameter AutoConverge { get; set; }
 
     /// <summary>But not more than so much.</summary>
-    [Parameter(HelpMessage = "How much the vCPUs may be slowed down at most, up to 99 percent; 0 is not at all. 99 by default.")]
+    [Parameter(HelpMessage = "How much the vCPUs may be slowed down at most, up to 99 percent; 0 is not at all. 99 by default, "
+        + "and for the policy Adaptive 0 unless -AutoConverge is given.")]
     [Alias("max-cpu-throttle")]
     public int? MaxThrottle { get; set; }
 
@@ -69,11 +72,13 @@ public sealed partial class StartVmMigrationCommand
     };
 
     /// <summary>The same in words.</summary>
-    static IEnumerable<string> PolicyWays(MigrationParameters parameters)
+    static IEnumerable<string> PolicyWays(Guest guest, MigrationParameters parameters)
     {
         if (parameters.Policy is { } policy) yield return $"policy {policy} {(parameters.ObserveOnly ? "is observed only" : "decides")}";
-        var mayThrottle = parameters.AutoConverge || parameters.Policy?.Rules.Any(rule =>
-            rule.Then.Kind is PolicyActionKind.Throttle or PolicyActionKind.AutoConverge or PolicyActionKind.DirtyLimit) == true;
+        // Without a policy it is Adaptive, which needs leave.
+        var mayThrottle = parameters.AutoConverge || (parameters.Policy is null ? guest is MemoryGuest && parameters.MaxThrottle > 0 : parameters.Policy.Rules.Any(rule =>
+            rule.Then.Kind is PolicyActionKind.Throttle or PolicyActionKind.AutoConverge or PolicyActionKind.DirtyLimit
+            || (rule.Then.Kind == PolicyActionKind.Adaptive && parameters.MaxThrottle > 0)));
         if (mayThrottle && !parameters.ObserveOnly && parameters.MaxThrottle != 0) yield return $"its vCPUs may be slowed down by up to {parameters.MaxThrottle ?? 99} %";
     }
 

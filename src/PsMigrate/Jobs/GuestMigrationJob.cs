@@ -95,6 +95,8 @@ public sealed class GuestMigrationJob : MigrationJob
         return isNew;
     }
 
+    internal void NotKept(MigrationException error) => Tell(() => Error.Add(ErrorRecords.From(error, Request.Guest.Name)));
+
     internal void Fail(MigrationException error)
     {
         Tell(() => Error.Add(ErrorRecords.From(error, Request.Guest.Name)));

@@ -42,6 +42,8 @@ sealed class PipelineSink(Cmdlet cmdlet, int total) : IMigrationSink
         cmdlet.WriteProgress(MigrationReport.Progress(state, total > 1));
     }
 
+    public void NotKept(MigrationRequest request, MigrationException error) => cmdlet.WriteError(ErrorRecords.From(error, request.Guest.Name));
+
     public void Ended(MigrationRequest request, MigrationState state)
     {
         _ended++;
