@@ -21,7 +21,7 @@ static class Program
         new ZerosQuestion(), new CompressionQuestion(), new DirtyingQuestion(), new BusyQuestion(), new MixedQuestion(), new LocalQuestion(),
         new BitmapQuestion(),
         new DirtyLogQuestion(), new DirtyCurveQuestion(), new PostcopyCheckQuestion(), new RatesQuestion(), new HostedQuestion(), new XbzrleQuestion(),
-        new LargeQuestion(), new SwitchoverQuestion(), new TlsQuestion(),
+        new LargeQuestion(), new SwitchoverQuestion(), new TlsQuestion(), new ReplayQuestion(),
     ];
 
     static int Main(string[] args)

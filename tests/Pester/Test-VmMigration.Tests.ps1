@@ -74,6 +74,18 @@ Describe 'Test-VmMigration' {
         $last.Result.Promised.TotalTime | Should -Be $forecast.TotalTime
         $last.Result.Promised.Downtime | Should -Be $forecast.Downtime
         "$($last.Result.Promised)" | Should -BeLike '*, downtime *'
+        $rows = $last.Result.Comparison
+        $rows.What | Should -Be @('Total time', 'Downtime', 'Downtime: final RAM', 'Downtime: state', 'Downtime: the rest', 'Sent')
+        $rows[0].Promised | Should -Be $forecast.TotalTime.Value.TotalSeconds
+        $rows[0].Actual | Should -Be $last.Result.TotalTime.TotalSeconds
+        $rows[0].IsKept | Should -Be $forecast.TotalTime.Holds($last.Result.TotalTime)
+        foreach ($figure in 'Promised', 'Actual') {
+            $sum = [Linq.Enumerable]::Sum([double[]] $rows[2..4].$figure)
+            $sum | Should -BeGreaterThan ($rows[1].$figure * 0.99)
+            $sum | Should -BeLessThan ($rows[1].$figure * 1.01)
+        }
+        Read-View "//View[Name='PromiseComparison']//TableColumnItem" $rows[1] | Should -HaveCount 7
+        Read-View "//View[Name='MigrationResult']//ListItem[Label='Against what came']" $last.Result | Should -Match '^Total time: .* s, promised .* \(.* to .*\), (not )?kept'
     }
 
     It 'measures all guests of the pipeline, each once' {

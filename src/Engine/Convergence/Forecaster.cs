@@ -36,6 +36,7 @@ static class Forecaster
             Passes = [.. Passes(plain)],
             TotalTime = plain.Converged ? TotalTime(plain, all) : null,
             Downtime = plain.Converged ? Downtime(plain, all, asked) : null,
+            DowntimeParts = plain.Converged ? PromisedDowntime.Parts(plain, asked, Downtime(plain, all, asked).Value) : null,
             TransferredBytes = plain.Converged ? Bytes(plain, all) : null,
             Bottleneck = ForecastWords.Bottleneck(asked, plain),
             Levers = levers,

@@ -51,8 +51,16 @@ public sealed record MigrationPromise
     /// <summary>How long the guest stands (QEMU's expected-downtime); null where it does not end.</summary>
     public ForecastTime? Downtime { get; init; }
 
+    /// <summary>
+    /// The downtime by part; what is neither last pages nor state is in Handover: stopping, loading, and starting there. Null where it does not end.
+    /// </summary>
+    public DowntimeParts? DowntimeParts { get; init; }
+
     /// <summary>Over the link; null where it does not end.</summary>
     public ForecastBytes? TransferredBytes { get; init; }
+
+    /// <summary>Its passes: from them, and from how it goes, comes how long a migration still takes.</summary>
+    public ForecastPass[] Passes { get; init; } = [];
 
     /// <summary>One line.</summary>
     public override string ToString() => TotalTime is null
@@ -105,6 +113,9 @@ public sealed record MigrationForecast
     /// <summary>How long the guest stands; null where it does not end.</summary>
     public ForecastTime? Downtime { get; init; }
 
+    /// <summary>The same by part; what is neither last pages nor state is in Handover. Null where it does not end.</summary>
+    public DowntimeParts? DowntimeParts { get; init; }
+
     /// <summary>Over the link; null where it does not end.</summary>
     public ForecastBytes? TransferredBytes { get; init; }
 
@@ -136,5 +147,6 @@ public sealed record MigrationForecast
     public MigrationPromise Promise => new()
     {
         Verdict = Verdict, IsProbable = IsProbable, TotalTime = TotalTime, Downtime = Downtime, TransferredBytes = TransferredBytes,
+        DowntimeParts = DowntimeParts, Passes = Passes,
     };
 }

@@ -112,6 +112,7 @@ public sealed partial class StartVmMigrationCommand
         {
             MaxBandwidth = MaxBandwidth, Timeout = Timeout, Verify = Verify, KeepSource = KeepSource,
             PauseBeforeSwitchover = PauseBeforeSwitchover, Means = Means, Format = Format, Tls = _tls, Promise = Promise,
+            RecordTrace = RecordTrace is not null,
         };
         parameters = WithPolicy(WithPostcopy(WithQemu(parameters)));
         // Not given is the engine's default, which is written down only there.

@@ -77,7 +77,7 @@ public sealed partial class StartVmMigrationCommand
             yield return $"it goes over {Figures.Count(parameters.Channels, "channel")}"
                 + (parameters.Compression == MigrationCompression.None ? "" : $", compressed with {parameters.Compression.ToString().ToLowerInvariant()}");
         if (parameters.Xbzrle) yield return "pages that were sent before go as differences";
-        foreach (var way in PolicyWays(parameters)) yield return way;
+        foreach (var way in PolicyWays(guest, parameters)) yield return way;
         foreach (var way in PostcopyWays(parameters)) yield return way;
         if (!parameters.ReturnPath) yield return "the destination can't say whether it has all";
     }

@@ -36,6 +36,24 @@ public sealed class ThrottleTests
     }
 
     [Fact]
+    public void Slices_may_be_shorter_and_then_so_is_each_sleep()
+    {
+        var options = TestGuests.Options(GuestWorkload.Random, TestGuests.MiB, processors: 1, rate: 0);
+        var guest = MemoryGuest.Create(options);
+        var cpu = guest.Cpus[0];
+        guest.ThrottleForMigration(0, 99, TimeSpan.FromMilliseconds(1));
+        guest.Resume();
+        // Three sleeps of 99 ms at the least; with QEMU's slice it were a third of one.
+        Patience.Until(() => cpu.ThrottledTime > TimeSpan.FromMilliseconds(300), "it to be held back");
+        var ticks = guest.Ticks[0];
+        Patience.Until(() => guest.Ticks[0] > ticks, "it to run between two sleeps");
+        guest.Suspend();
+        Assert.True(cpu.ThrottledTime > TimeSpan.FromMilliseconds(300));
+        Reference.AssertIntact(options, guest);
+        guest.Remove();
+    }
+
+    [Fact]
     public void The_larger_of_what_its_owner_and_its_migration_ask_counts_and_neither_ends_the_other()
     {
         var guest = MemoryGuest.Create(TestGuests.Options(size: TestGuests.MiB));

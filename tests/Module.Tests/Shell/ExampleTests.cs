@@ -28,6 +28,15 @@ public sealed class ExampleTests
         Assert.Contains("Digest of the guest that stayed:", output, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_script_decides_on_the_way()
+    {
+        var output = Run("decide");
+        Assert.Contains("Throttle: 20 % → 40 %. The answer to pass", output, StringComparison.Ordinal);
+        Assert.Contains("DowntimeLimit: 20 ms → 2000 ms. The answer to pass", output, StringComparison.Ordinal);
+        Assert.Contains("Completed, verified: True", output, StringComparison.Ordinal);
+    }
+
     [QemuFact]
     public void A_guest_of_a_QEMU_is_driven_to_another_one()
     {

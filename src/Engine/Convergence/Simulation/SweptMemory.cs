@@ -4,7 +4,7 @@ namespace PsMigrate.Engine.Convergence;
 /// The memory that a sender goes through round and round, in cells: what is known to be dirty in each, and since when
 /// it may be dirty without being known. Times in seconds, sizes in bytes of pages. Pure.
 /// </summary>
-sealed class SweptMemory
+sealed class SweptMemory : IPrecopyMemory
 {
     const int Cells = 256;
 
@@ -29,6 +29,9 @@ sealed class SweptMemory
 
     /// <summary>What is known to be dirty and has not gone.</summary>
     public double Known { get; private set; }
+
+    // As far as it matters where nobody decides by it, what a look found.
+    double IPrecopyMemory.Dirtied => Known;
 
     /// <summary>Whether what goes is kept, to send differences of it later.</summary>
     public bool KeepsPages { get; set; }
