@@ -29,6 +29,15 @@ public sealed class ExampleTests
     }
 
     [Fact]
+    public void A_migration_is_recorded_and_compared()
+    {
+        var output = Run("compare-policies", "-MemorySize", "64MB");
+        Assert.Contains("pass 3:", output, StringComparison.Ordinal);
+        Assert.Contains("Postcopy: It would have ended, after", output, StringComparison.Ordinal);
+        Assert.Contains("240 MB/s: It would have", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_script_decides_on_the_way()
     {
         var output = Run("decide");
