@@ -254,12 +254,12 @@ Describe 'Start-VmMigration -OnIteration of a guest of QEMU' -Skip:(-not $qemu) 
         Invoke-TestMonitor $pair.Target 'info status' | Should -BeLike '*VM status: running*'
     }
 
-    It 'cancels, and can not throttle' {
+    It 'cancels, and can not throttle without leave' {
         $null = Start-VmMigration $name @link -MaxDowntime 1ms -OnIteration { 'Throttle to 50 %'; if ($_.Iteration -ge 2) { 'Cancel' } } -WarningAction SilentlyContinue
         (Get-MigrationState -Name $name)[-1].State | Should -Be 'Cancelled'
         $decided = Get-Answered $name
         $decided[0].To | Should -Be 'refused'
-        $decided[0].Reason | Should -BeLike '*auto-converge*'
+        $decided[0].Reason | Should -BeLike '*-MaxThrottle*'
         Wait-TestStatus $pair.Source '*VM status: running*'
     }
 }
@@ -294,11 +294,19 @@ Describe 'Start-VmMigration -Policy of a guest of QEMU' -Skip:(-not $qemu) {
         $decisions | Where-Object { -not $_.IsObserved } | Should -BeNullOrEmpty
     }
 
-    It 'refuses to throttle before anything is changed' {
+    It 'slows the guest down' {
         $policy = New-MigrationPolicy slow @{ Then = 'Throttle to 50 %' }
-        Start-VmMigration $name @link -Policy $policy -ErrorVariable failed -ErrorAction SilentlyContinue
+        $null = Start-VmMigration $name @link -MaxDowntime 1ms -Policy $policy -MaxThrottle 35 -AsJob
+        $null = Wait-Until { (Get-MigrationState -Name $name).Current.ThrottlePercent -eq 35 }
+        (Stop-Migration $name).Outcome | Should -Be 'Cancelled'
+        Invoke-TestMonitor $pair.Source 'info migrate_parameters' | Should -BeLike '*max-cpu-throttle: 99*'
+    }
+
+    It 'refuses what excludes each other before anything is changed' {
+        $policy = New-MigrationPolicy slow @{ Then = 'Throttle to 50 %' }
+        Start-VmMigration $name @link -Policy $policy -AutoConverge -ErrorVariable failed -ErrorAction SilentlyContinue
         $failed[0].FullyQualifiedErrorId | Should -BeLike 'UnsupportedByGuest,*'
-        $failed[0].Exception.Message | Should -BeLike '*Throttle of policy slow*-AutoConverge*'
+        $failed[0].Exception.Message | Should -BeLike '*auto-converge alone*policy slow*'
         (Get-MigrationGuest $name).IsBusy | Should -BeFalse
     }
 }

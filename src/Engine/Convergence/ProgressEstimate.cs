@@ -20,8 +20,14 @@ readonly record struct ProgressInput
     /// <summary>What is still to go in this pass, or in postcopy at all.</summary>
     public double Pending { get; init; }
 
-    /// <summary>What the link carries; 0 before it was measured.</summary>
+    /// <summary>What the link carries, bytes on the wire; 0 before it was measured.</summary>
     public double Bandwidth { get; init; }
+
+    /// <summary>What a page that goes again takes on the wire, as a share of its size; null where that is not known.</summary>
+    public double? AgainShare { get; init; }
+
+    /// <summary>How long the guest may stand, where that is judged by how fast pages go that take a part of their size; else zero.</summary>
+    public TimeSpan MaxDowntime { get; init; }
 
     /// <summary>What may be left at the switch-over.</summary>
     public double Threshold { get; init; }
@@ -58,12 +64,17 @@ sealed class ProgressEstimate
     // Shorter looks into the first pass say nothing.
     static readonly TimeSpan ShortestLook = TimeSpan.FromMilliseconds(50);
 
+    // From here on pages count, and not what they take on the wire.
+    const double SmallShare = 0.5;
+    const double LeastShare = 0.002;
+
     // The bandwidth is that of some windows: each alone jumps.
     const double SmoothingSeconds = 1;
 
     readonly PassCurve _curve = new();
     readonly RecentSpeed _speed = new();
     readonly bool _isPromised;
+    double _share = 1;
     TimeSpan _lookedAt;
     double _bandwidth;
     double _percent;
@@ -72,17 +83,16 @@ sealed class ProgressEstimate
     /// <param name="promise">The forecast that was made; null where none was.</param>
     public ProgressEstimate(MigrationPromise? promise)
     {
+        var passes = promise?.Passes ?? [];
         // The last one goes while the guest stands.
-        foreach (var pass in promise?.Passes ?? [])
+        foreach (var pass in passes)
             if (pass.RemainingBytes > 0) _curve.Expect(pass.Duration.TotalSeconds, pass.RemainingBytes);
         _isPromised = !_curve.IsEmpty;
+        if (passes is [{ RemainingBytes: > 0 and var again }, { Bytes: > 0 and var bytes }, ..]) _share = Share(bytes / (double)again);
     }
 
     /// <summary>What a pass leaves, as far as it is known.</summary>
     public PassCurve Curve => _curve;
-
-    /// <summary>What the passes to come have, bytes of pages/s; 0 before it was measured.</summary>
-    public double Bandwidth => _bandwidth;
 
     /// <summary>A pass has ended: how long it took, and what it left.</summary>
     public void EndPass(TimeSpan took, double left) => _curve.Add(took.TotalSeconds, left);
@@ -106,10 +116,17 @@ sealed class ProgressEstimate
 
     /// <summary>Where the present pass ends, as far as that shows.</summary>
     public PassesInput Passes(ProgressInput input) =>
-        new(input.Pending, _speed.TimeFor(input.Pending), input.PassElapsed.TotalSeconds, _bandwidth, input.Threshold)
+        new(input.Pending, TimeForPass(input), input.PassElapsed.TotalSeconds, PageBandwidth, Threshold(input))
         {
             GoesOverAfter = input.GoesOverAfter - input.Pass + 1,
         };
+
+    double PageBandwidth => _bandwidth / _share;
+
+    double Threshold(ProgressInput input) =>
+        _share < SmallShare ? Math.Max(input.Threshold, PageBandwidth * input.MaxDowntime.TotalSeconds) : input.Threshold;
+
+    static double Share(double value) => Math.Clamp(value, LeastShare, 1);
 
     void Learn(ProgressInput input, TimeSpan since)
     {
@@ -119,6 +136,8 @@ sealed class ProgressEstimate
         if (input.Pass != _pass) _speed.Restart();
         _pass = input.Pass;
         _speed.Add(input.Elapsed.TotalSeconds, input.Pending);
+        // What was promised of pages that go again counts until some have.
+        if (input.AgainShare is { } share && (input.Pass > 1 || !_isPromised)) _share = Share(share);
         // At the beginning of a pass it is that of the one before.
         if (input.WriteRate is { } rate && input.PassElapsed >= ShortestLook) _curve.WriteRate = rate;
         if (_isPromised || input is not { Status: MigrationStatus.Active, Pass: 1, Again: { } again } || input.PassElapsed < ShortestLook) return;
@@ -148,5 +167,5 @@ sealed class ProgressEstimate
     }
 
     double? TimeForPass(ProgressInput input) =>
-        _speed.TimeFor(input.Pending) ?? (_bandwidth > 0 ? input.Pending / _bandwidth : null);
+        _speed.TimeFor(input.Pending) ?? (_bandwidth <= 0 ? null : input.Pending / (input is { Status: MigrationStatus.Active, Pass: > 1 } ? PageBandwidth : _bandwidth));
 }

@@ -39,6 +39,7 @@ static class CapabilityPlan
         if (asked.Postcopy) to.Set("max-postcopy-bandwidth", known.Number("max-postcopy-bandwidth"), asked.MaxPostcopyBandwidth);
         if (asked.Xbzrle && asked.XbzrleCacheSize > 0) to.Set("xbzrle-cache-size", known.Number("xbzrle-cache-size"), asked.XbzrleCacheSize);
         if (Throttles(asked)) Throttle(asked, known, to);
+        if (DrivenPolicy.Steers(asked)) ThrottleSteering.Begin(known, to);
         if (Limits(asked)) to.Set("vcpu-dirty-limit", known.Number("vcpu-dirty-limit"), asked.VcpuDirtyLimit >> 20);
         Channels(asked, known, to);
         return settings;
@@ -73,7 +74,7 @@ static class CapabilityPlan
         if (asked.PauseBeforeSwitchover) yield return "pause-before-switchover";
         if (asked.ValidateUuid) yield return "validate-uuid";
         if (asked.Xbzrle) yield return "xbzrle";
-        if (Throttles(asked)) yield return "auto-converge";
+        if (Throttles(asked) || DrivenPolicy.Steers(asked)) yield return "auto-converge";
         if (Limits(asked)) yield return "dirty-limit";
     }
 

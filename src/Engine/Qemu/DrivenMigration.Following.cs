@@ -171,6 +171,7 @@ sealed partial class DrivenMigration
     {
         _timer?.Dispose();
         RestoreTls();
+        RestoreThrottle();
         _events?.Dispose();
         _far?.Dispose();
         if (_isOwnConnection) _qmp.Dispose();

@@ -24,6 +24,10 @@ sealed partial class DrivenMigration
     // What QEMU was told last.
     long? _downtimeSent;
     long? _bandwidthSent;
+    int _throttleSent;
+    // Whether auto-converge is there for it.
+    bool _steers;
+    bool _hasThrottled;
     int _judgedPass;
 
     public bool AwaitsAnswer(MigrationIteration iteration) => _answers.Awaits(iteration.Iteration, _phases.Elapsed);
@@ -51,6 +55,7 @@ sealed partial class DrivenMigration
         {
             var limits = _parameters with { MaxDowntime = LimitOf(_parameters), MaxBandwidth = BandwidthOf(_parameters) };
             (_downtimeSent, _bandwidthSent) = (EndSettings.Milliseconds(limits.MaxDowntime), limits.MaxBandwidth);
+            _steers = DrivenPolicy.Steers(limits);
             return limits;
         }
     }
@@ -101,15 +106,15 @@ sealed partial class DrivenMigration
     /// <summary>As QEMU says them; it has a dirty rate only of more than a second, and until then that of the pass counts. The caller holds the lock.</summary>
     PolicyInput Figures(bool isPassEnd, MigrationParameters parameters)
     {
-        var bandwidth = _ram.Mbps * BytesPerMegabit;
+        var (bandwidth, remaining) = (double.IsFinite(_ram.Mbps) ? Math.Max(0, _ram.Mbps * BytesPerMegabit) : 0, Math.Max(0, _ram.Remaining));
         var isKnown = _pass > 1;
         return new PolicyInput(
-            _phases.Elapsed, isPassEnd ? _pass - 1 : _pass, isPassEnd, _ram.Remaining,
+            _phases.Elapsed, isPassEnd ? _pass - 1 : _pass, isPassEnd, remaining,
             !isKnown ? null : _ram.DirtyPagesRate > 0 ? (double)_ram.DirtyPagesRate * PageSize : _passDirtyRate, bandwidth,
             SwitchoverRule.Threshold(bandwidth, parameters.SwitchoverBandwidth, LimitOf(parameters)),
-            isKnown ? SwitchoverRule.EstimatedDowntime(_ram.Remaining, bandwidth, parameters.SwitchoverBandwidth) : null,
+            isKnown ? SwitchoverRule.EstimatedDowntime(remaining, bandwidth, parameters.SwitchoverBandwidth) : null,
             isPassEnd ? _passDirtied : 0, _ram.Transferred, [])
-        { GuestThrottle = (int)Math.Clamp(_info.CpuThrottlePercentage ?? 0, 0, 100) };
+        { GuestThrottle = _steers ? null : (int)Math.Clamp(_info.CpuThrottlePercentage ?? 0, 0, 100) };
     }
 
     void HeedAnswers(in PolicyInput input, MigrationParameters parameters)
@@ -117,10 +122,10 @@ sealed partial class DrivenMigration
         foreach (var answer in _answers.Take(_phases.Elapsed))
         {
             if (answer.Failure is not null) _journal.Decide(PolicyTrail.NoAnswer(answer, _phases.Elapsed));
-            var able = parameters.ObserveOnly ? answer.Actions : answer.Actions.Where(action => action.Kind != PolicyActionKind.Throttle).ToArray();
+            var able = parameters.ObserveOnly || _steers ? answer.Actions : answer.Actions.Where(action => action.Kind != PolicyActionKind.Throttle).ToArray();
             if (able.Length < answer.Actions.Length)
                 Tell(new PolicyDecision(PolicyOrder.None, "Throttle", "asked for", "refused",
-                    $"{PolicyTrail.ReasonOf(answer)} A QEMU throttles only by its own auto-converge, when that finds cause to."), MigrationDecision.OnIteration, parameters);
+                    $"{PolicyTrail.ReasonOf(answer)} A QEMU's guest can be slowed down so only where -MaxThrottle was given before it began, and not beside auto-converge."), MigrationDecision.OnIteration, parameters);
             foreach (var decision in _policy!.Obey(able, PolicyTrail.ReasonOf(answer), input, DrivenPolicy.Bounds(parameters)))
             {
                 Tell(decision, MigrationDecision.OnIteration, parameters);
@@ -176,6 +181,8 @@ sealed partial class DrivenMigration
             lock (_lock) (downtime, bandwidth) = (EndSettings.Milliseconds(LimitOf(_parameters)), BandwidthOf(_parameters));
             if (downtime != _downtimeSent) arguments["downtime-limit"] = downtime;
             if (bandwidth != _bandwidthSent) arguments["max-bandwidth"] = bandwidth;
+            var throttle = _steers ? _policy!.Throttle : 0;
+            if (throttle != _throttleSent) ThrottleSteering.Add(throttle, _hasThrottled, arguments);
             if (arguments.Count == 0) return;
             try
             {
@@ -186,7 +193,21 @@ sealed partial class DrivenMigration
                 if (refusal.Id != MigrationErrorId.QemuRefused) return;
                 Decide("Settings of QEMU", "by the policy", "refused", refusal.Message);
             }
-            (_downtimeSent, _bandwidthSent) = (downtime, bandwidth);
+            (_downtimeSent, _bandwidthSent, _throttleSent, _hasThrottled) = (downtime, bandwidth, throttle, _hasThrottled || throttle > 0);
+        }
+    }
+
+    /// <summary>Auto-converge of whoever comes next goes by the values that were there.</summary>
+    void RestoreThrottle()
+    {
+        if (!_steers || _qmp.IsClosed) return;
+        try
+        {
+            _qmp.Execute("migrate-set-parameters", ThrottleSteering.Restore(_present!.Parameters), AnswerTimeout);
+        }
+        catch (MigrationException error)
+        {
+            Decide("Auto-converge at the source", "set for this migration", "left as it is", error.Message);
         }
     }
 

@@ -20,6 +20,14 @@ static class DrivenPolicy
     public static bool Has(MigrationParameters parameters, PolicyActionKind kind) =>
         !parameters.ObserveOnly && parameters.EffectivePolicy?.Has(kind) == true;
 
+    /// <summary>
+    /// Whether auto-converge is there to slow the guest down as a policy or a script says, and not by itself. It costs 1 %, so that it needs a rule
+    /// for it, or MaxThrottle as the leave.
+    /// </summary>
+    public static bool Steers(MigrationParameters parameters) =>
+        parameters is { ObserveOnly: false, MaxThrottle: not 0 } && parameters.EffectivePolicy?.Rules.Any(IsQemus) != true
+        && (parameters.EffectivePolicy?.Has(PolicyActionKind.Throttle) == true || parameters is { OnIterationTimeout: not null, MaxThrottle: not null });
+
     /// <summary>What the user allows, and what can be done at all: Adaptive has postcopy, and no throttle.</summary>
     public static PolicyBounds Bounds(MigrationParameters parameters) => PolicyBounds.Of(parameters) with { AdaptiveThrottle = 0 };
 
@@ -34,9 +42,8 @@ static class DrivenPolicy
         if (parameters.ObserveOnly && policy.Has(PolicyActionKind.DirtyLimit))
             throw Unsupported(guest, "it does not tell what each vCPU writes: DirtyLimit can't be observed.");
         if (parameters.ObserveOnly) return;
-        if (policy.Has(PolicyActionKind.Throttle))
-            throw Unsupported(guest, $"it throttles only by its own auto-converge, when that finds cause to, and takes no value at a moment: Throttle of policy {policy} can't be done. "
-                + "-AutoConverge or a rule AutoConverge can, and -ObserveOnly records what the policy would do.");
+        if (policy.Has(PolicyActionKind.Throttle) && policy.Rules.Any(IsQemus))
+            throw Unsupported(guest, $"it throttles by auto-converge alone, which policy {policy} wants both to decide by itself and to have its values: leave out one of AutoConverge, DirtyLimit and Throttle.");
         if (policy.Rules.Any(rule => IsQemus(rule) && rule.When.Length > 0))
             throw Unsupported(guest, $"AutoConverge and DirtyLimit are switched on before it begins: in policy {policy} they can't have conditions.");
     }
@@ -48,6 +55,8 @@ static class DrivenPolicy
         foreach (var kind in new[] { PolicyActionKind.AutoConverge, PolicyActionKind.DirtyLimit })
             if (Has(before, kind) != Has(after, kind))
                 throw Unsupported(guest, $"{kind} is switched on or off before a migration begins, and not while it runs.");
+        if (Steers(after) && !Steers(before) && after.EffectivePolicy?.Has(PolicyActionKind.Throttle) == true)
+            throw Unsupported(guest, "that it can be throttled has to be said before a migration begins: by a policy with Throttle.");
     }
 
     static bool IsQemus(PolicyRule rule) => rule.Then.Kind is PolicyActionKind.AutoConverge or PolicyActionKind.DirtyLimit;

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using PsMigrate.Engine.Convergence;
+using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 
 namespace PsMigrate.Engine.Source;
@@ -19,6 +20,10 @@ sealed partial class OutgoingMigration
     (long At, long Again, long Left)? _peek;
     (long At, int Pass, MigrationParameters For, ForecastLever[] Found)? _levers;
     bool _wasPausedOnPurpose;
+    double? _againShare;
+
+    // Of a page that goes again as a difference, before the first has gone.
+    const double ExpectedShare = 0.2;
 
     // The caller holds the lock in what follows.
 
@@ -36,7 +41,9 @@ sealed partial class OutgoingMigration
             Pending = peek?.Left ?? _ram.PendingEstimate,
             Again = peek?.Again,
             WriteRate = PassWriteRate,
-            Bandwidth = _isPostcopy ? _window.Bandwidth : Carried,
+            Bandwidth = _window.Bandwidth,
+            AgainShare = AgainShare(),
+            MaxDowntime = IsAdaptive && HandsOverByRun && _parameters.SwitchoverBandwidth == 0 ? DowntimeLimit : TimeSpan.Zero,
             Threshold = threshold,
             GoesOverAfter = this switch
             {
@@ -47,6 +54,17 @@ sealed partial class OutgoingMigration
             },
             EndsBy = _parameters.OnTimeout == TimeoutAction.Cancel ? null : _parameters.Timeout,
         };
+    }
+
+    /// <summary>
+    /// As the pages of this pass went so far, or those of the one before. In the first pass nobody knows: those that are mostly zero will be so again, and of
+    /// the others a difference is a part.
+    /// </summary>
+    double? AgainShare()
+    {
+        var pages = SentPages - _passPages;
+        if (_pass > 1 && pages >= FewestConfirmed) _againShare = (SentBytes - _passBytes) / (double)(pages * GuestMemory.PageSize);
+        return _againShare ?? (_ram.UsesDifferences || _ram.SparsePages > _ram.NormalPages ? ExpectedShare : null);
     }
 
     /// <summary>What went and was written since, and what is still to go. The log is looked at and not taken.</summary>

@@ -100,7 +100,7 @@ public sealed partial class StartVmMigrationCommand
         if (parameters.OnIterationTimeout is { } answer)
             yield return $"a script is asked about each pass, {(parameters.ObserveOnly ? "is observed only" : "decides")}, and has {Figures.Time(answer)}";
         // Without a policy it is Adaptive, which needs leave.
-        var mayThrottle = parameters.AutoConverge || (parameters.OnIterationTimeout is not null && guest is MemoryGuest) || (parameters.Policy is null ? guest is MemoryGuest && parameters.MaxThrottle > 0 : parameters.Policy.Rules.Any(rule =>
+        var mayThrottle = parameters.AutoConverge || (parameters.OnIterationTimeout is not null && (guest is MemoryGuest || parameters.MaxThrottle > 0)) || (parameters.Policy is null ? guest is MemoryGuest && parameters.MaxThrottle > 0 : parameters.Policy.Rules.Any(rule =>
             rule.Then.Kind is PolicyActionKind.Throttle or PolicyActionKind.AutoConverge or PolicyActionKind.DirtyLimit
             || (rule.Then.Kind == PolicyActionKind.Adaptive && parameters.MaxThrottle > 0)));
         if (mayThrottle && !parameters.ObserveOnly && parameters.MaxThrottle != 0) yield return $"its vCPUs may be slowed down by up to {parameters.MaxThrottle ?? 99} %";

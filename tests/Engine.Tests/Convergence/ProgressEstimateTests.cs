@@ -192,6 +192,40 @@ public sealed class ProgressEstimateTests
     }
 
     [Fact]
+    public void Pages_that_go_again_as_a_part_of_their_size_take_that_part_of_the_time()
+    {
+        // Straight, as fast as the link: as whole pages it never ends.
+        var estimate = new ProgressEstimate(null);
+        estimate.EndPass(TimeSpan.FromSeconds(1), 100e6);
+        var input = new ProgressInput
+        {
+            Elapsed = TimeSpan.FromSeconds(2), Status = MigrationStatus.Active, Pass = 2, Pending = 100e6, Bandwidth = 100e6, Threshold = 1e6,
+        };
+        Assert.Null(estimate.Look(input).Remaining);
+        var small = estimate.Look(input with { AgainShare = 0.1 }).Remaining;
+        Assert.InRange(small!.Value.TotalSeconds, 0.1, 0.12);
+        // Where pages count, more of them may be left.
+        var counted = estimate.Look(input with { AgainShare = 0.1, MaxDowntime = TimeSpan.FromMilliseconds(50) }).Remaining;
+        Assert.InRange(counted!.Value.TotalSeconds, 0.1, small.Value.TotalSeconds);
+    }
+
+    [Fact]
+    public void What_was_promised_of_pages_that_go_again_counts_until_some_have()
+    {
+        var estimate = new ProgressEstimate(new MigrationPromise
+        {
+            Verdict = ForecastVerdict.Converges,
+            Passes = [new ForecastPass(1, TimeSpan.FromSeconds(1), 100_000_000, 100_000_000), new ForecastPass(2, TimeSpan.FromSeconds(0.1), 10_000_000, 0)],
+        });
+        var input = new ProgressInput
+        {
+            Elapsed = TimeSpan.FromSeconds(1), Status = MigrationStatus.Active, Pass = 1, PassElapsed = TimeSpan.FromSeconds(1), Bandwidth = 100e6, Threshold = 1e6, AgainShare = 0.9,
+        };
+        Assert.InRange(estimate.Look(input).Remaining!.Value.TotalSeconds, 0.1, 0.12);
+        Assert.Null(estimate.Look(input with { Pass = 2, PassElapsed = TimeSpan.Zero, Pending = 100e6, AgainShare = 1 }).Remaining);
+    }
+
+    [Fact]
     public void Whoever_is_waited_for_has_no_estimate()
     {
         var estimate = new ProgressEstimate(null);

@@ -7,6 +7,17 @@ namespace PsMigrate.Engine.Tests.Migrations;
 /// <summary>What a migration cost its guest, as the result tells.</summary>
 public sealed class GuestCostTests
 {
+    /// <summary>A guest whose first pass takes four seconds, and that dirties more than may be left whatever it is slowed down by.</summary>
+    static Rig Endless()
+    {
+        var rig = new Rig(TestGuests.Options(GuestWorkload.Random, rate: 40 * TestGuests.MiB) with { Content = GuestContent.Random, ContentSize = 0 });
+        rig.Parameters = rig.Parameters with
+        {
+            MaxBandwidth = 4 * TestGuests.MiB, MaxDowntime = TimeSpan.FromMilliseconds(1), Means = MigrationMeans.Qemu, Policy = BuiltInPolicies.Qemu,
+        };
+        return rig;
+    }
+
     static void RunFor(MemoryGuest guest, TimeSpan time) =>
         Patience.Until(() => guest.Uptime > time && guest.RecentWriteRate is not null, $"{guest.Name} to have run for {time}");
 
@@ -47,9 +58,8 @@ public sealed class GuestCostTests
     [Fact]
     public void A_guest_that_is_held_back_writes_less_and_the_result_says_so()
     {
-        using var rig = new Rig(TestGuests.Options(GuestWorkload.Random, rate: 40 * TestGuests.MiB));
+        using var rig = Endless();
         RunFor(rig.Guest, TimeSpan.FromSeconds(1));
-        rig.Parameters = rig.Parameters with { MaxBandwidth = 4 * TestGuests.MiB };
         rig.Start();
         rig.Guest.ThrottleForMigration(90);
         var throttled = rig.Guest.Cpus[0];
@@ -65,8 +75,7 @@ public sealed class GuestCostTests
     [Fact]
     public void A_guest_that_stays_has_no_rate_elsewhere()
     {
-        using var rig = new Rig(TestGuests.Options(rate: 80 * TestGuests.MiB));
-        rig.Parameters = rig.Parameters with { MaxBandwidth = 1 * TestGuests.MiB, MaxDowntime = TimeSpan.FromMilliseconds(1) };
+        using var rig = Endless();
         rig.Start();
         Patience.Until(() => rig.Outgoing!.Status == MigrationStatus.Active, "pages to go");
         rig.Outgoing!.Cancel(wait: true);

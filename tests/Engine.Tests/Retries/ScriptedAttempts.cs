@@ -106,7 +106,7 @@ sealed class ScriptedAttempt(MemoryGuest guest, MigrationParameters parameters, 
 
     public bool Answer(MigrationIteration iteration, PolicyAction[] actions, MigrationException? failure)
     {
-        Told.Add($"Answer to pass {iteration.Iteration}");
+        lock (Told) Told.Add($"Answer to pass {iteration.Iteration}");
         return true;
     }
 

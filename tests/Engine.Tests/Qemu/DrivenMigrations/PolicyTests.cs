@@ -32,7 +32,7 @@ public sealed class PolicyTests
         var before = pair.Source.Execute("query-migrate-parameters").ToString();
         foreach (var bad in new[]
         {
-            pair.Parameters with { Policy = Policy(1, ("Throttle to 50 %", "Pass >= 1")) },
+            pair.Parameters with { Policy = Policy(1, ("Throttle to 50 %", "Pass >= 1")), AutoConverge = true },
             pair.Parameters with { Policy = Policy(1, ("AutoConverge", "Pass >= 3")) },
             pair.Parameters with { Policy = MigrationPolicy.Find("DirtyLimit"), ObserveOnly = true },
             pair.Parameters with { Policy = MigrationPolicy.Find("Adaptive"), AutoConverge = true },
@@ -170,6 +170,46 @@ public sealed class PolicyTests
         // QEMU may look at the log once more before it ends, which is a pass too.
         Assert.Equal(["DowntimeLimit", "Switch over"], Decided(migration).Select(one => one.What).Distinct());
         DrivenPair.AssertRunsOnlyAt(pair.Destination, pair.Source);
+    }
+
+    [QemuTheory]
+    [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
+    public void A_rule_slows_the_guest_down_and_less_of_it_is_less(string binary)
+    {
+        using var pair = new DrivenPair(binary);
+        var before = ThrottleSettings(pair.Source);
+        var migration = pair.Start(pair.Parameters with { Policy = Policy(1, ("Throttle to 60 %", "Pass >= 1")), MaxThrottle = 40 });
+        Poll.Until(() => migration.GetState().Current.ThrottlePercent == 40, "the throttle");
+        migration.SetLimits(new MigrationLimits { MaxThrottle = 15 });
+        Poll.Until(() => migration.GetState().Current.ThrottlePercent == 15, "less of it");
+        migration.SetLimits(new MigrationLimits { Policy = MigrationPolicy.Find("Qemu") });
+        Poll.Until(() => migration.GetState().Current.ThrottlePercent == 1, "the least that there is");
+        Assert.All(migration.GetState().Iterations, one => Assert.InRange(one.ThrottlePercent, 0, 40));
+        Assert.Equal(("Throttle", "0 %", "40 %"), (Decided(migration)[0].What, Decided(migration)[0].From, Decided(migration)[0].To));
+        Assert.Equal(CancelOutcome.Cancelled, migration.Cancel().Outcome);
+        Assert.Equal(before, ThrottleSettings(pair.Source));
+        DrivenPair.AssertRunsOnlyAt(pair.Source, pair.Destination);
+    }
+
+    [QemuTheory]
+    [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
+    public void An_answer_slows_the_guest_down_where_that_was_permitted(string binary)
+    {
+        using var pair = new DrivenPair(binary);
+        var migration = pair.Start(pair.Parameters with { MaxThrottle = 30, OnIterationTimeout = TimeSpan.FromMinutes(10) });
+        while (migration.TryTakeIteration(out var pass, Patience.Limit) && !pass.IsFinal)
+            migration.Answer(pass, PolicyAction.Parse(pass.ThrottlePercent < 30 ? "Throttle to 99 %" : "Cancel"));
+        var result = DrivenPair.End(migration);
+        Assert.True(result.State == MigrationStatus.Cancelled, $"{result} {DrivenPair.Story(migration)}");
+        Assert.Equal([("Throttle", "30 %"), ("Cancel", "cancelled")], Decided(migration).Select(one => (one.What, one.To)));
+        DrivenPair.AssertRunsOnlyAt(pair.Source, pair.Destination);
+    }
+
+    static string ThrottleSettings(QemuMachine machine)
+    {
+        var all = machine.Execute("query-migrate-parameters");
+        return string.Join(" ", new[] { "cpu-throttle-initial", "cpu-throttle-increment", "max-cpu-throttle", "throttle-trigger-threshold", "cpu-throttle-tailslow" }
+            .Select(name => $"{name}={all.GetProperty(name)}"));
     }
 
     static MigrationDecision[] Decided(Migration migration) => [.. migration.GetState().Decisions.Where(one => one.Policy.Length > 0)];

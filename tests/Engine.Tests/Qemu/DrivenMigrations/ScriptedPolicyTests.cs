@@ -105,6 +105,34 @@ public sealed class ScriptedPolicyTests
     }
 
     [Fact]
+    public void Figures_that_can_not_be_are_no_reason_to_end()
+    {
+        using var qemu = new ScriptedSource();
+        var policy = new MigrationPolicy
+        {
+            Name = "all",
+            Rules = [.. Enum.GetValues<PolicyFigure>().Select(figure => new PolicyRule
+            {
+                Then = PolicyAction.Parse("DowntimeLimit times 1.1"), When = [new PolicyCondition(figure, PolicyComparison.GreaterThan, 0)],
+            })],
+        };
+        var migration = qemu.Start(Ramp with { Policy = policy with { StartDowntime = 0.1 } });
+        var syncs = 1;
+        foreach (var remaining in new[] { long.MinValue, -1, long.MaxValue })
+            foreach (var mbps in new[] { -1e308, 1e308, 1e-300, 0 })
+                foreach (var pages in new[] { long.MinValue, long.MaxValue })
+                {
+                    var pass = ++syncs;
+                    qemu.Pass(pass, transferred: pages, normal: pages, remaining: remaining, mbps: mbps);
+                    Patience.Until(() => migration.IsEnded || migration.GetState().Current.Qemu.DirtySyncCount >= pass, $"pass {pass}");
+                    Assert.Equal(MigrationStatus.Active, migration.Status);
+                }
+        qemu.Report("failed");
+        Assert.Equal(MigrationErrorId.QemuMigrationFailed, DrivenPair.End(migration).Error!.Id);
+        Assert.InRange(Last(qemu, "downtime-limit")!.Value, 100, 1000);
+    }
+
+    [Fact]
     public void Complete_is_not_taken_back_by_a_policy()
     {
         using var qemu = new ScriptedSource();
@@ -139,6 +167,44 @@ public sealed class ScriptedPolicyTests
         Assert.Equal(MigrationStatus.Cancelled, DrivenPair.End(migration).State);
         Assert.Contains(migration.GetState().Decisions, one => one is { What: "Cancel", Policy: "patience" });
     }
+
+    [Fact]
+    public void A_throttle_is_steered_by_the_parameters_of_auto_converge_and_they_are_set_back()
+    {
+        using var qemu = new ScriptedSource { Has = ["auto-converge"] };
+        var policy = new MigrationPolicy { Name = "slow", Rules = [new PolicyRule { Then = PolicyAction.Parse("Throttle to 50 %"), When = [PolicyCondition.Parse("Pass >= 2")] }] };
+        var migration = qemu.Start(Ramp with { Policy = policy });
+        Assert.Equal("1 99 1 100", Throttle(qemu));
+        for (var pass = 1; pass <= 3; pass++) Stall(qemu, migration, pass);
+        Patience.Until(() => Throttle(qemu) == "50 99 50 1", "the rule");
+        migration.SetLimits(new MigrationLimits { Policy = MigrationPolicy.Find("Qemu") });
+        Patience.Until(() => Throttle(qemu) == "1 99 1 1", "none");
+        qemu.Report("failed");
+        DrivenPair.End(migration);
+        Assert.Equal("20 10 99 50", Throttle(qemu));
+    }
+
+    [Theory]
+    [InlineData(null, false)]
+    [InlineData(0, false)]
+    [InlineData(50, true)]
+    public void A_script_may_throttle_where_it_has_leave(int? most, bool mayThrottle)
+    {
+        using var qemu = new ScriptedSource { Has = ["auto-converge"] };
+        var migration = qemu.Start(Ramp with { Policy = null, MaxThrottle = most, OnIterationTimeout = TimeSpan.FromMinutes(10) });
+        Assert.Equal(mayThrottle, qemu.Sent["migrate-set-capabilities"].ToJsonString().Contains("auto-converge", StringComparison.Ordinal));
+        Stall(qemu, migration, 1);
+        Stall(qemu, migration, 2);
+        Assert.True(migration.TryTakeIteration(out var pass, Patience.Limit));
+        migration.Answer(pass, PolicyAction.Parse("Throttle to 30 %"));
+        if (mayThrottle) Patience.Until(() => Throttle(qemu) == "30 99 30 1", "the answer");
+        else Patience.Until(() => migration.GetState().Decisions.Any(one => one is { What: "Throttle", To: "refused", Policy: "OnIteration" }), "the refusal");
+        qemu.Report("failed");
+        DrivenPair.End(migration);
+    }
+
+    static string Throttle(ScriptedSource qemu) => string.Join(
+        " ", new[] { "cpu-throttle-initial", "cpu-throttle-increment", "max-cpu-throttle", "throttle-trigger-threshold" }.Select(name => Last(qemu, name)));
 
     [Fact]
     public void Answers_count_in_time_and_their_lack_is_told()

@@ -21,7 +21,7 @@ sealed class ScriptedSource : IDisposable
     {
         Fake.Answer("query-migrate-capabilities", () => new JsonArray(
             [.. Known.Concat(Has).Select(name => new JsonObject { ["capability"] = name, ["state"] = On.Contains(name) })]));
-        Fake.Answer("query-migrate-parameters", () => JsonNode.Parse("""{"downtime-limit":300,"max-bandwidth":134217728}"""));
+        Fake.Answer("query-migrate-parameters", () => JsonNode.Parse("""{"downtime-limit":300,"max-bandwidth":134217728,"cpu-throttle-initial":20,"cpu-throttle-increment":10,"max-cpu-throttle":99,"throttle-trigger-threshold":50}"""));
         Fake.Answer("query-migrate", () =>
         {
             lock (_gate) return _info.DeepClone();
