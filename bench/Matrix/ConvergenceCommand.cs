@@ -5,10 +5,10 @@ static class ConvergenceCommand
 {
     public const string Name = "convergence";
 
-    public const string Text = "convergence [--part forecast|qemu|policies]... [--only TEXT] [--again]: forecasts and policies against what came; "
+    public const string Text = "convergence [--part forecast|simulation|qemu|policies]... [--only TEXT] [--again]: forecasts and policies against what came; "
         + "goes on where it was cut off (results/convergence-*.jsonl), --again measures anew";
 
-    static readonly IMatrixPart[] Parts = [new ForecastPart(), new QemuPart(), new PolicyPart()];
+    static readonly IMatrixPart[] Parts = [new ForecastPart(), new SimulationPart(), new QemuPart(), new PolicyPart()];
 
     /// <summary>1 when a part failed; the others are still run. Throws <see cref="BenchException"/>.</summary>
     public static int Run(ReadOnlySpan<string> arguments)

@@ -82,6 +82,12 @@ sealed record ForecastOutcome
     /// <summary>QEMU's expected-downtime at the end of the last pass before the guest was stopped.</summary>
     public double? ExpectedDowntime { get; init; }
 
+    /// <summary>What it took by a replay of its trace in virtual time; null where there is none, or the replay does not end.</summary>
+    public double? ReplayedTotal { get; init; }
+
+    /// <summary>Whether there was a trace to replay.</summary>
+    public bool IsReplayed { get; init; }
+
     /// <summary>What the forecast was made of, to make it anew.</summary>
     public DirtyCurve? Curve { get; init; }
 

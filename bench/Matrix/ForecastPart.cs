@@ -5,7 +5,8 @@ namespace PsMigrate.Bench.Matrix;
 /// <summary>Forecasts of guests in memory, measured and made as Test-VmMigration does, against their migrations over tcp to another process.</summary>
 sealed class ForecastPart : IMatrixPart
 {
-    readonly OutcomeLines<ForecastOutcome> _lines = new("forecast", outcome => outcome.Scenario);
+    /// <summary>What it measures, and another part sums up too.</summary>
+    public static readonly OutcomeLines<ForecastOutcome> Lines = new("forecast", outcome => outcome.Scenario);
 
     public string Name => "forecast";
 
@@ -13,14 +14,14 @@ sealed class ForecastPart : IMatrixPart
 
     public IEnumerable<Figure> Run(MatrixOptions options)
     {
-        var known = _lines.Read();
+        var known = Lines.Read();
         var outcomes = new List<ForecastOutcome>();
         var pair = new Lazy<MatrixPair>();
         try
         {
             foreach (var scenario in options.Choose(Scenarios.Forecasts))
             {
-                if (options.IsAnew || !known.TryGetValue(scenario.ToString(), out var outcome)) _lines.Add(outcome = Ask(pair.Value, scenario));
+                if (options.IsAnew || !known.TryGetValue(scenario.ToString(), out var outcome)) Lines.Add(outcome = Ask(pair.Value, scenario));
                 Measured.Show(outcome);
                 outcomes.Add(outcome);
             }
@@ -43,7 +44,8 @@ sealed class ForecastPart : IMatrixPart
         using var loaded = new LoadedGuest(scenario);
         var rate = Measured.Rate(loaded.Guest);
         var forecast = MigrationForecasts.Make(loaded.Guest, pair.Uri, scenario.Parameters, rate, bandwidth);
-        var state = pair.Migrate(loaded, scenario.Parameters, MatrixOptions.Limit);
-        return Measured.Compare(scenario, forecast, state, ConstantRateModel.Of(rate.Curve!, bandwidth, scenario.Parameters));
+        var state = pair.Migrate(loaded, scenario.Parameters with { RecordTrace = true }, MatrixOptions.Limit);
+        var outcome = Measured.Compare(scenario, forecast, state, ConstantRateModel.Of(rate.Curve!, bandwidth, scenario.Parameters));
+        return state.Trace is { } trace ? SimulationPart.Replay(outcome, trace, scenario.Parameters) : outcome;
     }
 }

@@ -38,8 +38,8 @@ sealed class PolicyPart : IMatrixPart
     /// <summary>QEMU's way has no means of ours, either.</summary>
     IEnumerable<Figure> AskBaseline(MatrixPair pair, Scenario scenario)
     {
-        var ours = Ask(pair, scenario, Defaults, scenario.Parameters, MatrixOptions.Limit);
-        var theirs = Ask(pair, scenario, AutoConverge, scenario.Parameters with { Means = MigrationMeans.Qemu, AutoConverge = true, Policy = MigrationPolicy.Find("Qemu") }, MatrixOptions.Limit);
+        var ours = Ask(pair, scenario, Defaults, scenario.Parameters with { Policy = null }, MatrixOptions.Limit);
+        var theirs = Ask(pair, scenario, AutoConverge, scenario.Parameters with { Means = MigrationMeans.Qemu, AutoConverge = true }, MatrixOptions.Limit);
         yield return Figure.AtMost("the guest that QEMU never finishes: total time of our defaults by that of auto-converge", ours.Ended ? ours.Total / theirs.Total : null, 1.0 / 3, 1);
         yield return Figure.AtMost("the guest that QEMU never finishes: downtime by its limit", ours.Downtime / ours.MaxDowntime, 1, 1);
         yield return Figure.Plain("the guest that QEMU never finishes: slowed down by our defaults, share of its writes", ours.Slowdown, 1);

@@ -16,8 +16,11 @@ sealed record Scenario(int Memory, GuestLoad Load, int WorkingSet, int Rate, int
 {
     const long Mebibyte = 1 << 20;
 
-    /// <summary>What is asked for.</summary>
-    public MigrationParameters Parameters => new() { MaxBandwidth = Cap * Mebibyte, MaxDowntime = TimeSpan.FromMilliseconds(Downtime) };
+    /// <summary>What is asked for: by QEMU's rule and nothing else, which is what a forecast goes through.</summary>
+    public MigrationParameters Parameters => new()
+    {
+        MaxBandwidth = Cap * Mebibyte, MaxDowntime = TimeSpan.FromMilliseconds(Downtime), Policy = MigrationPolicy.Find("Qemu"),
+    };
 
     /// <summary>The guest; what its program can't do by itself, <see cref="LoadDriver"/> does.</summary>
     public GuestOptions Guest(string name) => new()

@@ -3,8 +3,8 @@ namespace PsMigrate.Bench.Matrix;
 /// <summary>What the parts of the matrix are made of.</summary>
 static class Scenarios
 {
-    // Memory and cap: a first pass of 2 to 4 s.
-    static readonly (int Memory, int Cap)[] Sizes = [(64, 40), (128, 60), (256, 100), (512, 150), (1024, 300), (2048, 500)];
+    // Memory and cap: a first pass of 2 to 6 s.
+    static readonly (int Memory, int Cap)[] Sizes = [(64, 40), (128, 60), (256, 100), (512, 150), (1024, 250), (2048, 350)];
 
     /// <summary>Forecast against actual: each size with each load, most of them twice; some that never end, and some without a limit.</summary>
     public static IReadOnlyList<Scenario> Forecasts { get; } = [.. Sizes.SelectMany(size => Capped(size.Memory, size.Cap)), .. Endless, .. Uncapped];

@@ -36,11 +36,13 @@ sealed class ReplayRun : IDisposable
         yield return Outcome(trace, Migrate(one, one.Other), one.Other, isOwn: false);
     }
 
-    /// <summary>What a migration without a limit sends per second, with a trace and without, one after the other.</summary>
-    public (double With, double Without) Cost()
+    /// <summary>What a migration without a limit sends per second, with a trace and without, one after the other, the one with it first or second.</summary>
+    public (double With, double Without) Cost(bool isFirst)
     {
         var one = new ReplayCase(512, GuestWorkload.Random, 32, 400, 0, 300, "Qemu", 0, "Qemu");
-        return (Rate(Migrate(one, one.Recorded)), Rate(Migrate(one, one.Other)));
+        var first = Rate(Migrate(one, isFirst ? one.Recorded : one.Other));
+        var second = Rate(Migrate(one, isFirst ? one.Other : one.Recorded));
+        return isFirst ? (first, second) : (second, first);
 
         static double Rate(MigrationState state) => state.Result!.TransferredBytes / state.Result.TotalTime.TotalSeconds;
     }

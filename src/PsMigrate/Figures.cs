@@ -63,8 +63,10 @@ public static class Figures
     /// <summary>An automatic decision, in one line.</summary>
     public static string Decision(MigrationDecision decision)
     {
-        var who = decision.Policy.Length == 0 ? "" : $" [policy {decision.Policy}{(decision.IsObserved ? ", observed only" : "")}]";
-        return $"{decision.What} {decision.From} → {decision.To}: {decision.Reason}{who}";
+        var by = decision.Policy == MigrationDecision.OnIteration ? $"by -{decision.Policy}" : $"policy {decision.Policy}";
+        var who = decision.Policy.Length == 0 || decision.Policy == decision.What ? "" : $" [{by}{(decision.IsObserved ? ", observed only" : "")}]";
+        var error = decision.Error is { } id ? $" ({id})" : "";
+        return $"{decision.What} {decision.From} → {decision.To}: {decision.Reason}{error}{who}";
     }
 
     /// <summary>How long each vCPU was held back, in one line.</summary>

@@ -110,7 +110,7 @@ sealed partial class PolicyEngine
         PolicyFigure.DowntimeLimit => DowntimeLimit.TotalSeconds,
         PolicyFigure.StalledPasses => _history.Stalled,
         PolicyFigure.PendingToLeast => _history.ToLeast(input.Pending),
-        PolicyFigure.Throttle => Throttle,
+        PolicyFigure.Throttle => input.GuestThrottle ?? Throttle,
         _ => null,
     };
 }

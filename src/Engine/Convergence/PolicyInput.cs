@@ -18,6 +18,9 @@ readonly record struct PolicyInput(
     TimeSpan Elapsed, int Pass, bool IsPassEnd, long Pending, double? DirtyRate, double Bandwidth, long Threshold, TimeSpan? EstimatedDowntime,
     long Dirtied, long Sent, long[] Written)
 {
+    /// <summary>How much the guest is slowed down, percent, where not the policy does it; null where it does.</summary>
+    public int? GuestThrottle { get; init; }
+
     /// <summary>Whether means were begun by which less has to be sent, and have not shown yet what they bring.</summary>
     public bool AwaitsMeans { get; init; }
 }

@@ -53,7 +53,7 @@ sealed partial class VirtualCpu
         lock (_gate)
         {
             _migrationThrottle = Math.Clamp(percent, 0, MostThrottle);
-            _migrationSlice = slice is { } own ? Math.Clamp((long)(own.TotalSeconds * Stopwatch.Frequency), ThrottleSlice / 10, ThrottleSlice) : ThrottleSlice;
+            _migrationSlice = SliceOf(slice);
             ApplyThrottle();
         }
     }
@@ -99,8 +99,12 @@ sealed partial class VirtualCpu
 
     static long Sleep(int percent, long slice) => slice * percent / (100 - percent);
 
-    /// <summary>How long one that is held back by so many percent sleeps after each slice of 10 ms.</summary>
-    public static TimeSpan SleepAfterSlice(int percent) => Stopwatch.GetElapsedTime(0, Sleep(percent, ThrottleSlice));
+    /// <summary>How long one that is held back by so many percent sleeps after each slice, of 10 ms where none is given.</summary>
+    public static TimeSpan SleepAfterSlice(int percent, TimeSpan? slice = null) => Stopwatch.GetElapsedTime(0, Sleep(percent, SliceOf(slice)));
+
+    // A timer does not do less than a millisecond, and none is longer than QEMU's.
+    static long SliceOf(TimeSpan? slice) =>
+        slice is { } own ? Math.Clamp((long)(own.TotalSeconds * Stopwatch.Frequency), ThrottleSlice / 10, ThrottleSlice) : ThrottleSlice;
 
     // With the gate held. A thread that slept through a stop and a start finds another run's, or none.
     void EndHold(int run)

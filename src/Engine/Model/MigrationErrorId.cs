@@ -236,4 +236,10 @@ public enum MigrationErrorId
 
     /// <summary>A trace can't be replayed: nothing was recorded, or no pass of it ended.</summary>
     NothingToReplay = 78,
+
+    /// <summary>What decides about passes (-OnIteration) failed, or answered with what is no action. The migration goes on.</summary>
+    OnIterationFailed = 75,
+
+    /// <summary>What decides about passes (-OnIteration) gave no answer in time. The migration goes on.</summary>
+    OnIterationLate = 76,
 }

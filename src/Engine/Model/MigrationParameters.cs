@@ -62,11 +62,16 @@ public sealed record MigrationParameters
     /// </summary>
     public MigrationPolicy? Policy { get; init; }
 
-    /// <summary>What the policy decides is recorded and not done.</summary>
+    /// <summary>What the policy, or whoever is asked about passes, decides is recorded and not done.</summary>
     public bool ObserveOnly { get; init; }
 
     /// <summary>Keep what each pass was like, for a trace (<see cref="MigrationTrace.Of"/>).</summary>
     public bool RecordTrace { get; init; }
+
+    /// <summary>
+    /// How long whoever is asked about each pass has for an answer, from its end; null (the default) asks nobody. The migration never waits for it.
+    /// </summary>
+    public TimeSpan? OnIterationTimeout { get; init; }
 
     /// <summary>Hold the guest until the digests of both ends agree.</summary>
     public bool Verify { get; init; }
@@ -259,7 +264,9 @@ public sealed record MigrationParameters
         if (!Enum.IsDefined(OnTimeout)) throw MigrationException.Invalid($"OnTimeout is Cancel, Postcopy or SwitchOver, and not {OnTimeout}.");
         if (OnTimeout != TimeoutAction.Cancel && Timeout is null) throw MigrationException.Invalid("OnTimeout needs Timeout: when.");
         if (OnTimeout == TimeoutAction.Postcopy && !Postcopy) throw MigrationException.Invalid("OnTimeout Postcopy needs Postcopy.");
-        if (ObserveOnly && OwnPolicy is null) throw MigrationException.Invalid("ObserveOnly needs a Policy that decides something.");
+        if (ObserveOnly && OwnPolicy is null && OnIterationTimeout is null)
+            throw MigrationException.Invalid("ObserveOnly needs a Policy that decides something, or OnIteration.");
+        if (OnIterationTimeout is { } answer) CheckPositive(answer, nameof(OnIterationTimeout));
         EffectivePolicy?.Validate();
     }
 

@@ -91,9 +91,6 @@ public sealed record MigrationPolicy
     /// <summary>Whether one of its rules does that.</summary>
     internal bool Has(PolicyActionKind kind) => Rules.Any(rule => rule.Then.Kind == kind);
 
-    /// <summary>Whether a QEMU does by itself all that it says.</summary>
-    internal bool IsOfQemu => StartDowntime == 1 && Rules.All(rule => IsQemu(rule) && rule.When.Length == 0);
-
     static bool IsQemu(PolicyRule rule) => rule.Then.Kind is PolicyActionKind.AutoConverge or PolicyActionKind.DirtyLimit;
 
     static bool DecidesItself(PolicyRule rule) => IsQemu(rule) || rule.Then.Kind == PolicyActionKind.Adaptive;

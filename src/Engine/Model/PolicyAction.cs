@@ -57,7 +57,9 @@ public enum PolicyChange
 public sealed record PolicyAction(PolicyActionKind Kind, PolicyChange Change = PolicyChange.None, double Amount = 0)
 {
     /// <summary>From text. Throws InvalidPolicy.</summary>
-    public static PolicyAction Parse(string text) => PolicyText.ParseAction(text, "then");
+    /// <param name="text">The words.</param>
+    /// <param name="place">Where they stand, for the message: a place in a policy, or a parameter.</param>
+    public static PolicyAction Parse(string text, string place = "then") => PolicyText.ParseAction(text, place);
 
     /// <summary>Whether it comes with a number.</summary>
     internal static bool HasAmount(PolicyActionKind kind) =>

@@ -35,7 +35,7 @@ static class TraceBuilder
         Policy = policy ?? BuiltInPolicies.Qemu, AutoConverge = false, ObserveOnly = parameters.ObserveOnly && policy is not null,
         // By which Adaptive may slow the guest down too.
         MaxThrottle = parameters.MaxThrottle ?? (parameters.AutoConverge ? MostThrottle : null),
-        Tls = null, QemuTls = null, DestinationQmp = null, Promise = null,
+        Tls = null, QemuTls = null, DestinationQmp = null, Promise = null, OnIterationTimeout = null,
     };
 
     static TracePass[] Passes(MigrationIteration[] ended, TimeSpan setup, MigrationParameters parameters, bool isOurs)

@@ -30,9 +30,7 @@ sealed partial class DrivenMigration
         if (_parameters.KeepSource)
             throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
                 $"Guest {_guest.Name} is a QEMU's: what stays there afterwards is QEMU's affair, and -KeepSource can't be kept.");
-        if (_parameters.ObserveOnly || _parameters.EffectivePolicy?.IsOfQemu == false)
-            throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
-                $"Guest {_guest.Name} is a QEMU's, which decides by itself: of policies it has Qemu, AutoConverge and DirtyLimit, and -ObserveOnly can't be kept.");
+        DrivenPolicy.Check(_parameters, _guest.Name);
         if (_parameters.Peer != PeerKind.Unknown || _parameters.PeerVersion is not null)
             throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
                 $"Guest {_guest.Name} is a QEMU's, which sends it in its own way, whatever is at the destination: -PeerVersion can't be kept.");
@@ -65,7 +63,7 @@ sealed partial class DrivenMigration
         if (_far is not null) PrepareDestination(_far);
         lock (_settingsLock)
         {
-            Apply(_qmp, CapabilityPlan.ForSource(_parameters, _present), MigrationSide.Source);
+            Apply(_qmp, CapabilityPlan.ForSource(ToBeginWith(), _present), MigrationSide.Source);
             ApplyTls(_sourceTls, _qmp, MigrationSide.Source);
             _hasSettings = true;
             if (_completeRequested) Set(Unlimited());

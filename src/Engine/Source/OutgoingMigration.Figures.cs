@@ -48,6 +48,7 @@ sealed partial class OutgoingMigration
             CountForQemu();
             _progress.EndPass(elapsed, _ram.PendingEstimate);
             _estimate = SwitchoverRule.EstimatedDowntime(_ram.PendingEstimate, Carried, _parameters.SwitchoverBandwidth);
+            AskAboutPass();
             _journal.Add(Noted(Snapshot()));
         }
         ChooseAfterPass();

@@ -18,8 +18,20 @@ public sealed partial class StartVmMigrationCommand
     [ArgumentCompleter(typeof(PolicyNameCompleter))]
     public MigrationPolicy? Policy { get; set; }
 
+    /// <summary>A script for the way.</summary>
+    [Parameter(HelpMessage = "Is called for each pass as it ends, and decides: param($iteration, $state). Answers with actions as policies have them, such as "
+        + "'Throttle to 50 %', 'DowntimeLimit times 2' or 'SwitchOver', or with nothing. The migration does not wait for it, and none goes beyond what the "
+        + "other parameters allow. Not with -AsJob.")]
+    [ValidateNotNull]
+    public ScriptBlock? OnIteration { get; set; }
+
+    /// <summary>How long it may take.</summary>
+    [Parameter(HelpMessage = "How long after the end of a pass the answer of -OnIteration counts: a TimeSpan, text such as 500ms, or a number of seconds. 5 s by default.")]
+    [Duration(BareNumber.Seconds)]
+    public TimeSpan? OnIterationTimeout { get; set; }
+
     /// <summary>Told, and not done.</summary>
-    [Parameter(HelpMessage = "Record what the policy decides, and do none of it.")]
+    [Parameter(HelpMessage = "Record what the policy and -OnIteration decide, and do none of it.")]
     public SwitchParameter ObserveOnly { get; set; }
 
     /// <summary>What happens when the time is over.</summary>
@@ -64,19 +76,31 @@ public sealed partial class StartVmMigrationCommand
     [Alias("vcpu-dirty-limit")]
     public long? VcpuDirtyLimit { get; set; }
 
+    static readonly TimeSpan UsualAnswerTime = TimeSpan.FromSeconds(5);
+
     MigrationParameters WithPolicy(MigrationParameters parameters) => parameters with
     {
-        Policy = Policy, ObserveOnly = ObserveOnly, OnTimeout = OnTimeout, Postcopy = parameters.Postcopy || OnTimeout == TimeoutAction.Postcopy,
+        Policy = Policy, OnIterationTimeout = AnswerTime(), ObserveOnly = ObserveOnly, OnTimeout = OnTimeout, Postcopy = parameters.Postcopy || OnTimeout == TimeoutAction.Postcopy,
         AutoConverge = AutoConverge, MaxThrottle = MaxThrottle, ThrottleInitial = ThrottleInitial, ThrottleIncrement = ThrottleIncrement,
         ThrottleTailslow = ThrottleTailslow, ThrottleTrigger = ThrottleTrigger, VcpuDirtyLimit = VcpuDirtyLimit ?? parameters.VcpuDirtyLimit,
     };
+
+    /// <summary>Null where no script is asked. Throws InvalidParameter for what could never do.</summary>
+    TimeSpan? AnswerTime()
+    {
+        if (OnIteration is null) return OnIterationTimeout is null ? null : throw Invalid("-OnIterationTimeout needs -OnIteration.");
+        return !AsJob ? OnIterationTimeout ?? UsualAnswerTime
+            : throw Invalid("-OnIteration runs on the pipeline's thread, in your session, and a job has neither: leave out -AsJob, or give -Policy.");
+    }
 
     /// <summary>The same in words.</summary>
     static IEnumerable<string> PolicyWays(Guest guest, MigrationParameters parameters)
     {
         if (parameters.Policy is { } policy) yield return $"policy {policy} {(parameters.ObserveOnly ? "is observed only" : "decides")}";
+        if (parameters.OnIterationTimeout is { } answer)
+            yield return $"a script is asked about each pass, {(parameters.ObserveOnly ? "is observed only" : "decides")}, and has {Figures.Time(answer)}";
         // Without a policy it is Adaptive, which needs leave.
-        var mayThrottle = parameters.AutoConverge || (parameters.Policy is null ? guest is MemoryGuest && parameters.MaxThrottle > 0 : parameters.Policy.Rules.Any(rule =>
+        var mayThrottle = parameters.AutoConverge || (parameters.OnIterationTimeout is not null && (guest is MemoryGuest || parameters.MaxThrottle > 0)) || (parameters.Policy is null ? guest is MemoryGuest && parameters.MaxThrottle > 0 : parameters.Policy.Rules.Any(rule =>
             rule.Then.Kind is PolicyActionKind.Throttle or PolicyActionKind.AutoConverge or PolicyActionKind.DirtyLimit
             || (rule.Then.Kind == PolicyActionKind.Adaptive && parameters.MaxThrottle > 0)));
         if (mayThrottle && !parameters.ObserveOnly && parameters.MaxThrottle != 0) yield return $"its vCPUs may be slowed down by up to {parameters.MaxThrottle ?? 99} %";

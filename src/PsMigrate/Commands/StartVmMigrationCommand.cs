@@ -56,7 +56,7 @@ public sealed partial class StartVmMigrationCommand : EngineCmdlet, IDisposable
             WriteObject(job);
             return;
         }
-        var sink = new PipelineSink(this, _requests.Count);
+        var sink = new PipelineSink(this, _requests.Count, OnIteration is null ? null : new IterationScript(OnIteration));
         _pump = new MigrationPump(_requests, ThrottleLimit, sink);
         try
         {

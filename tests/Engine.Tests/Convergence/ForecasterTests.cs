@@ -138,6 +138,22 @@ public sealed class ForecasterTests
         Assert.Contains(close, one => one is { Verdict: ForecastVerdict.ConvergesWith, IsProbable: true });
     }
 
+    [Theory]
+    [InlineData(200, 0, false, 10)]
+    [InlineData(512, 0, false, 55)]
+    [InlineData(512, 512, false, 10)]
+    [InlineData(1024, 512, false, 55)]
+    [InlineData(384, 0, true, 70)]
+    [InlineData(600, 0, true, 100)]
+    public void Differences_are_of_pages_that_were_kept(double set, int cacheSize, bool walks, double percent)
+    {
+        var curve = Curves.From(time => Math.Min(set, 1000 * time), 2048) with { DeltaShare = 0.1 };
+        if (walks) curve = curve with { Places = Walking(0, 100).Places };
+        var request = Request(curve, 1000, 200, 300) with { IsAdaptive = true };
+        request = request with { Parameters = request.Parameters with { XbzrleCacheSize = (long)cacheSize << 20 } };
+        Assert.Equal(percent / 100, ForecastScenario.From(request).Shares.Again, 3);
+    }
+
     [Fact]
     public void What_it_takes_for_granted_is_said()
     {

@@ -14,6 +14,7 @@ public sealed class ReplayTests
     [InlineData(TwinGuest.Random, 60, 80, 0.3)]
     [InlineData(TwinGuest.Walking, 30, 80, 0.1)]
     [InlineData(TwinGuest.Walking, 55, 80, 0.3)]
+    [InlineData(TwinGuest.Walking, 45, 80, 0.2)]
     [InlineData(TwinGuest.HotSpot, 80, 60, 0.1)]
     [InlineData(TwinGuest.Bursts, 60, 80, 0.1)]
     [InlineData(TwinGuest.Quarter, 90, 60, 0.3)]

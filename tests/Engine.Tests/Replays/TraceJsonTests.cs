@@ -160,6 +160,24 @@ public sealed class TraceJsonTests
         }
     }
 
+    [Theory]
+    [InlineData(1e-9)]
+    [InlineData(1)]
+    [InlineData(1e18)]
+    public void A_trace_of_what_can_hardly_be_is_replayed_all_the_same(double bandwidth)
+    {
+        var trace = MigrationTrace.FromJson(Json);
+        var vast = trace with
+        {
+            Passes = [.. trace.Passes.Select((pass, at) => pass with
+            {
+                Start = TimeSpan.FromSeconds(1e6 * at), Duration = TimeSpan.FromSeconds(at % 2 == 0 ? 1e6 : 0), Bytes = 1 << 20, Found = [.. pass.Found.Select(_ => int.MaxValue)],
+            })],
+        };
+        foreach (var one in new[] { trace, vast, trace with { TotalBytes = 1L << 44, RegionPages = 1L << 26 } })
+            Assert.All(MigrationReplays.Compare(one, MigrationPolicy.BuiltIn, new ReplayOptions { Bandwidth = bandwidth, Postcopy = true, MaxBandwidth = 0 }), row => Assert.True(row.TotalTime > TimeSpan.Zero));
+    }
+
     static void Change(JsonNode node, Random random, double[] values)
     {
         var value = values[random.Next(values.Length)];

@@ -97,7 +97,9 @@ sealed class ReplayGuest
             weights = [.. found.Select(one => one.Sum(interval => interval.Pages) / Math.Max(one.Sum(interval => shape.Pages(interval.Seconds)), 1e-9))];
             shape = Shape(found, weights);
         }
-        return [.. found.Select((one, region) => new RegionHistory(shape, weights[region], PagesOf(region), one))];
+        // What was found somewhere can be written there, wherever the curve is taken to end.
+        return [.. found.Select((one, region) => new RegionHistory(
+            shape, Math.Max(weights[region], one.Max(interval => interval.Pages) / Math.Max(shape.Most, 1)), PagesOf(region), one))];
     }
 
     /// <summary>The guest's curve, with weights that are made to come to 1.</summary>

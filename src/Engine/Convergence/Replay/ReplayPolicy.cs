@@ -14,20 +14,21 @@ sealed class ReplayPolicy : IPrecopyPolicy
     const double RecordedVain = 2;
     const double Progress = 0.99;
 
-    // Whatever goes on deciding for so long is not worth waiting for.
+    // Whatever goes on for so long, or so often, is not worth waiting for.
     const double Longest = 3600;
+    const int MostPasses = 30_000;
 
     readonly MigrationParameters _parameters;
     readonly ReplayGuest _guest;
     readonly PolicyEngine? _engine;
     readonly string _name;
     readonly double _patience;
+    readonly double _limit;
     readonly List<MigrationDecision> _decisions = [];
     bool _mayUseMaxDowntime;
     double _least = double.PositiveInfinity;
     double _changed;
     int _vain;
-    double _limit;
 
     public ReplayPolicy(MigrationParameters parameters, ReplayGuest guest, int processors)
     {
@@ -36,7 +37,7 @@ sealed class ReplayPolicy : IPrecopyPolicy
         _name = parameters.EffectivePolicy?.Name ?? "";
         // A rule that waits for its time may come yet.
         var latest = parameters.EffectivePolicy?.Rules.SelectMany(rule => rule.When).Where(one => one.Figure == PolicyFigure.Elapsed).Select(one => one.Value).DefaultIfEmpty(0).Max() ?? 0;
-        _patience = Math.Max(Math.Max(ShortestVain, guest.Recorded * RecordedVain), Math.Min(latest, Longest) + ShortestVain);
+        _patience = Math.Max(Math.Max(ShortestVain, Math.Min(guest.Recorded * RecordedVain, Longest)), Math.Min(latest, Longest) + ShortestVain);
         _limit = Longest + _patience;
     }
 
@@ -67,6 +68,7 @@ sealed class ReplayPolicy : IPrecopyPolicy
         Ask(moment, isPassEnd: true);
         if (_parameters.Mode == MigrationMode.Hybrid && moment.Pass >= _parameters.PostcopyAfter && Order == PrecopyOrder.None) Order = PrecopyOrder.GoOver;
         Look(moment.Now);
+        if (moment.Pass >= MostPasses && Order == PrecopyOrder.None) Order = PrecopyOrder.GiveUp;
     }
 
     public void InWindow(in PrecopyMoment moment)

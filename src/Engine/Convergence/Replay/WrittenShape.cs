@@ -30,6 +30,9 @@ sealed class WrittenShape
         for (var at = 0; at < _pages.Length; at++) _pages[at] = Math.Max(curve.Bytes(At(at)) / MigrationTrace.PageSize, at == 0 ? 0 : _pages[at - 1]);
     }
 
+    /// <summary>The most that can be turned back into a time.</summary>
+    public double Most => _pages[^1] * Nearly;
+
     /// <summary>Distinct pages within so long.</summary>
     public double Pages(double seconds)
     {
@@ -44,7 +47,7 @@ sealed class WrittenShape
     /// <summary>In how long it writes so many. That it has written nearly all can be said, and not how long ago.</summary>
     public double Seconds(double pages)
     {
-        pages = Math.Min(pages, _pages[^1] * Nearly);
+        pages = Math.Min(pages, Most);
         if (!(pages > 0)) return 0;
         if (pages <= _pages[0]) return Shortest * pages / _pages[0];
         var at = FirstWith(pages);

@@ -21,6 +21,7 @@ sealed class PrecopySimulation
     const double FewestConfirmed = 64;
 
     const int MostSteps = 2_000_000;
+    const double Longest = 1e10;
 
     readonly PrecopyScenario _scenario;
     readonly IPrecopyMemory _memory;
@@ -159,7 +160,7 @@ sealed class PrecopySimulation
     {
         var took = _now - _passStart;
         var remaining = _memory.Known;
-        _passes.Add(new SimulatedPass(TimeSpan.FromSeconds(took), _passBytes, remaining, Threshold));
+        _passes.Add(new SimulatedPass(Time(took), _passBytes, remaining, Threshold));
         _dirtyRate = _memory.Dirtied / Math.Max(took, 1e-6);
         _differences.LookAfterPass(_memory, remaining, remaining / Math.Max(took, 1e-6), _bandwidth, Threshold, isFirst: _passes.Count == 1);
         _leastRemaining = Math.Min(_leastRemaining, remaining);
@@ -202,12 +203,15 @@ sealed class PrecopySimulation
     {
         End = end,
         Passes = _passes,
-        TotalTime = TimeSpan.FromSeconds(_now),
-        Downtime = TimeSpan.FromSeconds(downtime),
-        FinalRam = TimeSpan.FromSeconds(finalRam),
+        TotalTime = Time(_now),
+        Downtime = Time(downtime),
+        FinalRam = Time(finalRam),
         FinalPages = finalPages,
         Bytes = _bytes,
         Bandwidth = _bandwidth,
         LeastRemaining = double.IsFinite(_leastRemaining) ? _leastRemaining : _memory.Known,
     };
+
+    /// <summary>Over a link that carries next to nothing it may be longer than any time.</summary>
+    static TimeSpan Time(double seconds) => TimeSpan.FromSeconds(seconds < Longest ? seconds : Longest);
 }

@@ -19,8 +19,11 @@ public sealed class TraceTests
         Assert.Equal((TraceSource.Qemu, 0, 1), (trace.Source, trace.Processors, trace.UsedPages.Length));
         Assert.Equal(state.Iterations.Where(one => !one.IsFinal).Select(one => (one.Iteration, one.Bytes)), trace.Passes.Select(one => (one.Number, one.Bytes)));
         Assert.True(trace.Passes.Sum(pass => pass.DirtyPages) > 0);
-        var rows = MigrationReplays.Compare(trace, [MigrationPolicy.Find("Qemu"), MigrationPolicy.Find("AutoConverge")], new ReplayOptions { Postcopy = true }).ToArray();
-        Assert.Equal([ReplayEnd.SwitchedOver, ReplayEnd.SwitchedOver, ReplayEnd.SwitchedOver, ReplayEnd.WentOver], rows.Select(row => row.End));
+        var rows = MigrationReplays.Compare(trace, [MigrationPolicy.Find("Qemu"), MigrationPolicy.Find("AutoConverge")]).ToArray();
+        Assert.Equal([ReplayEnd.SwitchedOver, ReplayEnd.SwitchedOver, ReplayEnd.SwitchedOver], rows.Select(row => row.End));
+        // With the limit that it began with, which is too short for what is left after a pass.
+        var over = MigrationReplays.Compare(trace, [], new ReplayOptions { Postcopy = true, MaxDowntime = TimeSpan.FromMilliseconds(1) }).Last();
+        Assert.Equal(ReplayEnd.WentOver, over.End);
         Assert.Contains(rows[0].Assumptions, words => words.Contains("one number a pass", StringComparison.Ordinal));
         DrivenPair.AssertRunsOnlyAt(pair.Destination, pair.Source);
     }
