@@ -79,7 +79,7 @@ public sealed record MigrationPolicy
     {
         if (string.IsNullOrWhiteSpace(Name) || Name.Length > 100 || Name.Any(char.IsControl))
             throw PolicyText.Invalid("name", "a policy needs a name of at most 100 characters.");
-        if (Description.Length > LongestText) throw PolicyText.Invalid("description", $"at most {LongestText} characters.");
+        CheckText(Description, "description");
         if (!(StartDowntime > 0 && StartDowntime <= 1))
             throw PolicyText.Invalid("startDowntime", PolicyText.Format($"it is a share of MaxDowntime, above 0 to 1, and is {StartDowntime}."));
         if (Rules.Length > MostRules) throw PolicyText.Invalid("rules", $"at most {MostRules}, and there are {Rules.Length}.");
@@ -98,11 +98,18 @@ public sealed record MigrationPolicy
     static void Check(PolicyRule rule, string place)
     {
         if (rule.When.Length > MostRules) throw PolicyText.Invalid(place, $"at most {MostRules} conditions, and there are {rule.When.Length}.");
-        if (rule.Because.Length > LongestText) throw PolicyText.Invalid($"{place}.because", $"at most {LongestText} characters.");
+        CheckText(rule.Because, $"{place}.because");
         for (var at = 0; at < rule.When.Length; at++) rule.When[at].Check($"{place}.when[{at}]");
         rule.Then.Check($"{place}.then");
         if (DecidesItself(rule) && (rule.At == PolicyMoment.AnyTime || rule.Once))
             throw PolicyText.Invalid(place, $"{rule.Then.Kind} decides by itself when: at and once are not for it.");
+    }
+
+    /// <summary>It is shown, and must not tell a terminal anything but where a line ends.</summary>
+    static void CheckText(string text, string place)
+    {
+        if (text.Length > LongestText) throw PolicyText.Invalid(place, $"at most {LongestText} characters.");
+        if (text.Any(one => char.IsControl(one) && one is not ('\n' or '\r' or '\t'))) throw PolicyText.Invalid(place, "it has control characters.");
     }
 
     /// <summary>Its name.</summary>

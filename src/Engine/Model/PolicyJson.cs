@@ -46,14 +46,14 @@ static class PolicyJson
         }
         catch (JsonException e)
         {
-            throw PolicyText.Invalid("the text", $"it is no JSON: {e.Message}");
+            throw PolicyText.Invalid("the text", $"it is no JSON: {Printable.Text(e.Message, 300)}");
         }
     }
 
     static MigrationPolicy Read(JsonElement root)
     {
         var fields = Fields(root, "", "format", "version", "name", "description", "startDowntime", "rules");
-        if (Text(fields, "format", "", "") is var format && format != Format) throw PolicyText.Invalid("format", $"it has to be {Format}, and is '{format}'.");
+        if (Text(fields, "format", "", "") is var format && format != Format) throw PolicyText.Invalid("format", $"it has to be {Format}, and is '{Printable.Text(format)}'.");
         if (Number(fields, "version", 0) is var version && version != Version)
             throw PolicyText.Invalid("version", PolicyText.Format($"this release reads version {Version}, and it is {version}."));
         var rules = fields.TryGetValue("rules", out var list) ? Items(list, "rules") : [];
@@ -89,7 +89,7 @@ static class PolicyJson
         var fields = new Dictionary<string, JsonElement>();
         foreach (var field in element.EnumerateObject())
         {
-            if (!known.Contains(field.Name)) throw PolicyText.Invalid(where, $"there is no '{field.Name}'; there are {string.Join(", ", known)}.");
+            if (!known.Contains(field.Name)) throw PolicyText.Invalid(where, $"there is no '{Printable.Text(field.Name)}'; there are {string.Join(", ", known)}.");
             if (!fields.TryAdd(field.Name, field.Value)) throw PolicyText.Invalid(where, $"'{field.Name}' is there twice.");
         }
         return fields;
@@ -113,8 +113,7 @@ static class PolicyJson
     {
         try
         {
-            if (new FileInfo(path).Length > Largest) throw PolicyText.Invalid(path, $"it is larger than {Largest} bytes.");
-            return Read(File.ReadAllText(path));
+            return Read(PlainFile.ReadText(path, Largest) ?? throw PolicyText.Invalid(path, $"it is larger than {Largest} bytes."));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)
         {

@@ -15,7 +15,7 @@ sealed class TraceFields
     /// <summary>Seconds: three years.</summary>
     public const double Longest = 1e8;
 
-    const int LongestText = 4000;
+    public const int LongestText = 4000;
 
     readonly Dictionary<string, JsonElement> _fields = [];
     readonly string _place;
@@ -56,7 +56,9 @@ sealed class TraceFields
     {
         var value = Element(name);
         var text = value.ValueKind == JsonValueKind.String ? value.GetString()! : throw MigrationTrace.Invalid(Place(name), "text in quotes is expected.");
-        return text.Length <= LongestText ? text : throw MigrationTrace.Invalid(Place(name), $"it is longer than {LongestText} characters.");
+        if (text.Length > LongestText) throw MigrationTrace.Invalid(Place(name), $"it is longer than {LongestText} characters.");
+        // It is shown, and must not tell a terminal anything else.
+        return !text.Any(char.IsControl) ? text : throw MigrationTrace.Invalid(Place(name), "it has control characters.");
     }
 
     public T Name<T>(string name)
@@ -95,5 +97,5 @@ sealed class TraceFields
     static double Checked(double value, double least, double most, string place) => value >= least && value <= most ? value
         : throw MigrationTrace.Invalid(place, string.Create(CultureInfo.InvariantCulture, $"it is {least} to {most}, and not {value}."));
 
-    static string Shown(string text) => text.Length <= 40 ? text : text[..40] + "…";
+    static string Shown(string text) => Printable.Text(text, 40);
 }

@@ -15,14 +15,15 @@ static class TraceReader
     const int MostProcessors = 4096;
     const int MostDecisions = 100_000;
     const long MostMemory = 1L << 44;
+    public const long MostPages = MostMemory / MigrationTrace.PageSize;
     const int LongestName = 1000;
+    const int LongestMessage = 300;
 
     public static MigrationTrace Load(string path)
     {
         try
         {
-            if (new FileInfo(path).Length > Largest) throw MigrationTrace.Invalid(path, $"it is larger than {Largest} bytes.");
-            return Read(File.ReadAllText(path));
+            return Read(PlainFile.ReadText(path, Largest) ?? throw MigrationTrace.Invalid(path, $"it is larger than {Largest} bytes."));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)
         {
@@ -41,7 +42,7 @@ static class TraceReader
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             // The second is of text that is no Unicode.
-            throw MigrationTrace.Invalid("the text", $"it is no JSON: {e.Message}");
+            throw MigrationTrace.Invalid("the text", $"it is no JSON: {Printable.Text(e.Message, LongestMessage)}");
         }
     }
 
@@ -57,8 +58,8 @@ static class TraceReader
         {
             Name = Name(fields), Source = fields.Name<TraceSource>("source"), Timestamp = Date(fields),
             TotalBytes = memory.Count("bytes", MigrationTrace.PageSize, MostMemory),
-            RegionPages = memory.Count("regionPages", 1, MostMemory / MigrationTrace.PageSize),
-            UsedPages = memory.Counts("used", MigrationTrace.MostRegions, 0, MostMemory / MigrationTrace.PageSize),
+            RegionPages = memory.Count("regionPages", 1, MostPages),
+            UsedPages = memory.Counts("used", MigrationTrace.MostRegions, 0, MostPages),
             Processors = (int)fields.Count("processors", 0, MostProcessors), Owners = Whole(memory.Counts("owners", MigrationTrace.MostRegions, -1, MostProcessors - 1)),
             Parameters = TraceParameters.Read(fields.Element("parameters")), SetupTime = fields.Seconds("setup"), RoundTrip = fields.Seconds("roundTrip"), IsCut = fields.Flag("isCut"),
             Decisions = [.. fields.Items("decisions", MostDecisions).Select((item, at) => Decision(item, $"decisions[{at}]"))],
@@ -69,7 +70,7 @@ static class TraceReader
         return trace;
     }
 
-    static string Name(TraceFields fields) => fields.Text("name") is { Length: > 0 and <= LongestName } name && !name.Any(char.IsControl)
+    static string Name(TraceFields fields) => fields.Text("name") is { Length: > 0 and <= LongestName } name
         ? name : throw MigrationTrace.Invalid("name", $"a name of 1 to {LongestName} characters is expected.");
 
     static DateTime Date(TraceFields fields) =>
@@ -91,7 +92,7 @@ static class TraceReader
         return new TraceOutcome
         {
             State = fields.Name<MigrationStatus>("state"), WentOver = fields.Flag("wentOver"), TotalTime = fields.Seconds("totalTime"),
-            Downtime = fields.Seconds("downtime"), TransferredBytes = fields.Count("bytes"), FinalPages = fields.Count("finalPages", 0, MostMemory / MigrationTrace.PageSize),
+            Downtime = fields.Seconds("downtime"), TransferredBytes = fields.Count("bytes"), FinalPages = Pages(fields, "finalPages"),
             ThrottledTime = fields.Times("throttled", MostProcessors), StalledTime = fields.Has("stalled") ? fields.Seconds("stalled") : null,
         };
     }
@@ -103,9 +104,9 @@ static class TraceReader
         return new TracePass
         {
             Number = (int)fields.Count("number", 1, int.MaxValue), Start = fields.Seconds("start"), Duration = fields.Seconds("duration"), Busy = fields.Seconds("busy"),
-            NormalPages = fields.Count("normal"), ZeroPages = fields.Count("zero"), SparsePages = fields.Count("sparse"), XbzrlePages = fields.Count("xbzrle"),
-            Bytes = fields.Count("bytes"), RemainingBytes = fields.Count("remaining"), DirtyPages = fields.Count("dirty", 0, MostMemory),
-            Bandwidth = fields.Number("bandwidth"), MaxBandwidth = fields.Count("maxBandwidth"), DowntimeLimit = fields.Seconds("downtimeLimit"),
+            NormalPages = Pages(fields, "normal"), ZeroPages = Pages(fields, "zero"), SparsePages = Pages(fields, "sparse"), XbzrlePages = Pages(fields, "xbzrle"),
+            Bytes = fields.Count("bytes"), RemainingBytes = fields.Count("remaining"), DirtyPages = Pages(fields, "dirty"),
+            Bandwidth = Rate(fields), MaxBandwidth = fields.Count("maxBandwidth"), DowntimeLimit = fields.Seconds("downtimeLimit"),
             ThrottlePercent = (int)fields.Count("throttle", 0, 100), UsesDifferences = fields.Flag("differences"),
             Written = fields.Counts("written", MostProcessors, 0, TraceFields.Most), Held = fields.Times("held", MostProcessors),
             Found = Whole(fields.Counts("found", MigrationTrace.MostRegions, 0, int.MaxValue)),
@@ -113,6 +114,12 @@ static class TraceReader
             LookedAt = fields.Numbers("lookedAt", MigrationTrace.MostRegions, -1, TraceFields.Longest),
         };
     }
+
+    static long Pages(TraceFields fields, string name) => fields.Count(name, 0, MostPages);
+
+    /// <summary>0 where it is not known; less than a byte per second is none.</summary>
+    static double Rate(TraceFields fields) => fields.Number("bandwidth") is var rate && rate is 0 or >= 1
+        ? rate : throw MigrationTrace.Invalid(fields.Place("bandwidth"), "it is 0, or at least 1 byte per second.");
 
     static int[] Whole(long[] values) => [.. values.Select(value => (int)value)];
 

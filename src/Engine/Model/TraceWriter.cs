@@ -57,7 +57,7 @@ static class TraceWriter
 
     static JsonObject Decision(MigrationDecision one) => new()
     {
-        ["time"] = Seconds(one.Time), ["what"] = one.What, ["from"] = one.From, ["to"] = one.To, ["reason"] = one.Reason, ["policy"] = one.Policy,
+        ["time"] = Seconds(one.Time), ["what"] = Text(one.What), ["from"] = Text(one.From), ["to"] = Text(one.To), ["reason"] = Text(one.Reason), ["policy"] = Text(one.Policy),
         ["isObserved"] = one.IsObserved,
     };
 
@@ -77,6 +77,9 @@ static class TraceWriter
         ["written"] = List(one.Written), ["held"] = List(one.Held),
         ["found"] = List(one.Found), ["looked"] = List(one.Looked), ["lookedAt"] = List(one.LookedAt),
     };
+
+    // Some of it was said by others, in as many lines as they liked.
+    static string Text(string text) => Printable.Text(text, TraceFields.LongestText - 1);
 
     static double Seconds(TimeSpan time) => Math.Round(time.TotalSeconds, 6);
 

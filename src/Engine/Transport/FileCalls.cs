@@ -1,20 +1,9 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
 using Microsoft.Win32.SafeHandles;
+using PsMigrate.Engine.Model;
 
 namespace PsMigrate.Engine.Transport;
-
-/// <summary>What there is at a path, behind all links.</summary>
-enum FileKind
-{
-    /// <summary>Nothing, or a plain file.</summary>
-    Plain,
-
-    Fifo,
-
-    /// <summary>A device, a folder, a socket.</summary>
-    Other,
-}
 
 /// <summary>The calls to the operating system that files need and the framework does not give.</summary>
 interface IFileCalls
@@ -47,12 +36,6 @@ static class FileCalls
 sealed unsafe partial class LinuxFileCalls : IFileCalls
 {
     const int CurrentDirectory = -100;
-    const uint WantType = 1;
-    const int TypeMask = 0xF000;
-    const int TypePlain = 0x8000;
-    const int TypeFifo = 0x1000;
-    const int StatusSize = 256;
-    const int ModeOffset = 28;
     const int CloseOnExec = 0x80000;
     const int WriteOnly = 1;
     const int ReadWrite = 2;
@@ -67,17 +50,7 @@ sealed unsafe partial class LinuxFileCalls : IFileCalls
     static readonly int Folder = RuntimeInformation.ProcessArchitecture is Architecture.Arm64 or Architecture.Arm ? 0x4000 : 0x10000;
     static readonly int Nameless = 0x400000 | Folder;
 
-    public FileKind KindOf(string path)
-    {
-        var status = stackalloc byte[StatusSize];
-        if (Status(CurrentDirectory, path, 0, WantType, status) != 0) return FileKind.Plain;
-        return (*(ushort*)(status + ModeOffset) & TypeMask) switch
-        {
-            TypePlain => FileKind.Plain,
-            TypeFifo => FileKind.Fifo,
-            _ => FileKind.Other,
-        };
-    }
+    public FileKind KindOf(string path) => PlainFile.LinuxKindOf(path);
 
     public SafeFileHandle? OpenFifo(string path, bool isWritten)
     {
@@ -113,9 +86,6 @@ sealed unsafe partial class LinuxFileCalls : IFileCalls
         _ = Close(handle);
     }
 
-    [LibraryImport("libc", EntryPoint = "statx", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int Status(int directory, string path, int flags, uint mask, byte* status);
-
     [LibraryImport("libc", EntryPoint = "open", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
     private static partial int Open(string path, int flags, int mode);
 
@@ -143,9 +113,7 @@ sealed unsafe partial class LinuxFileCalls : IFileCalls
 /// <summary>The twin for every other system.</summary>
 sealed class PortableFileCalls : IFileCalls
 {
-    // Where it can't be told, a FIFO is opened as any device, which waits for the other end.
-    public FileKind KindOf(string path) =>
-        Directory.Exists(path) || (File.Exists(path) && (File.GetAttributes(path) & FileAttributes.Device) != 0) ? FileKind.Other : FileKind.Plain;
+    public FileKind KindOf(string path) => PlainFile.PortableKindOf(path);
 
     public SafeFileHandle? OpenFifo(string path, bool isWritten) => throw new NotSupportedException();
 

@@ -75,6 +75,20 @@ public sealed class TraceJsonTests
         { "passes/0/written", "[1,2]", "passes[0].written" },
         { "passes/0/throttle", "101", "passes[0].throttle" },
         { "passes/0/bytes", "9223372036854775807", "passes[0].bytes" },
+        { "passes/0/normal", "1152921504606846976", "passes[0].normal" },
+        { "passes/0/xbzrle", "4294967297", "passes[0].xbzrle" },
+        { "passes/0/dirty", "4294967297", "passes[0].dirty" },
+        { "passes/0/bandwidth", "1e-300", "passes[0].bandwidth" },
+        { "passes/0/bandwidth", "0.5", "passes[0].bandwidth" },
+        { "passes/0/bandwidth", "0", "" },
+        { "parameters/policy/description", "\"a\\u001b[2Jb\"", "parameters" },
+        { "parameters/policy/description", "\"one line\\r\\nand another\"", "" },
+        { "parameters/policy/rules", "[{\"then\":\"Cancel\",\"because\":\"a\\u009b2Jb\"}]", "parameters" },
+        { "parameters/policy/a\u001b[2Jb", "1", "parameters" },
+        { "decisions", "[{\"time\":1,\"what\":\"a\\u001b[2Jb\",\"from\":\"\",\"to\":\"\",\"reason\":\"\",\"policy\":\"\",\"isObserved\":false}]", "decisions[0].what" },
+        { "outcome/state", "\"a\\u001b[2Jb\"", "outcome.state" },
+        { "outcome/a\u001b[2Jb", "1", "outcome" },
+        { "format", "\"a\\u001b[2Jb\"", "format" },
         { "passes", "{}", "passes" },
         { "decisions", "[{}]", "decisions[0].time" },
     };
@@ -97,6 +111,7 @@ public sealed class TraceJsonTests
         var error = Assert.Throws<MigrationException>(() => MigrationTrace.FromJson(root.ToJsonString()));
         Assert.Equal((MigrationErrorId.InvalidTrace, MigrationSide.User), (error.Id, error.Side));
         Assert.Contains($"The trace can't be used: {place}:", error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain(error.Message, char.IsControl);
     }
 
     [Theory]
@@ -148,16 +163,36 @@ public sealed class TraceJsonTests
     [Theory]
     [InlineData(5)]
     [InlineData(6)]
+    [InlineData(7)]
+    [InlineData(8)]
     public void Numbers_that_have_their_ranges_and_no_sense_are_replayed_or_refused(int seed)
     {
         var random = new Random(seed);
-        double[] values = [0, 1, 1e-9, 3, 64, 99, 1e3, 1e6, 1e8, 1L << 40, 1L << 60];
+        double[] values = [0, 1, 1e-300, 1e-9, 0.5, 3, 64, 99, 1e3, 1e6, 1e8, 1L << 40, 1L << 60];
         for (var round = 0; round < 60; round++)
         {
             var root = JsonNode.Parse(Json)!;
-            for (var change = 0; change < 30; change++) Change(root, random, values);
+            // With many nearly every one is refused.
+            for (var change = random.Next(1, 31); change > 0; change--) Change(root, random, values);
             Replay(root.ToJsonString());
         }
+    }
+
+    [Fact]
+    public void A_link_that_carries_next_to_nothing_and_pages_without_number_are_replayed()
+    {
+        var trace = MigrationTrace.FromJson(Json);
+        var slow = trace with { Passes = [.. trace.Passes.Select(pass => pass with { Bandwidth = 1e-300, Bytes = 0 })], Outcome = trace.Outcome with { FinalPages = 0 } };
+        var many = trace with { Passes = [.. trace.Passes.Select(pass => pass with { NormalPages = 1L << 62, SparsePages = 1L << 62, XbzrlePages = 1L << 62 })] };
+        foreach (var one in new[] { slow, many })
+            Assert.All(MigrationReplays.Compare(one, MigrationPolicy.BuiltIn, new ReplayOptions { Postcopy = true }), row => Assert.True(row.TotalTime > TimeSpan.Zero));
+    }
+
+    [Fact]
+    public void What_others_said_in_several_lines_is_written_in_one()
+    {
+        var trace = MigrationTrace.FromJson(Json) with { Decisions = [new MigrationDecision(TimeSpan.Zero, "Mode", "a", "b", "one\nand " + new string('x', 5000))] };
+        Assert.StartsWith("one?and x", MigrationTrace.FromJson(trace.ToJson()).Decisions.Single().Reason, StringComparison.Ordinal);
     }
 
     [Theory]

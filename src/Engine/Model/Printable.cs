@@ -1,4 +1,4 @@
-namespace PsMigrate.Engine.Protocol;
+namespace PsMigrate.Engine.Model;
 
 /// <summary>Text from the wire in a message: short and without control characters.</summary>
 static class Printable
