@@ -109,6 +109,12 @@ public sealed record MigrationIteration
     /// <summary>What it leaves for a trace; null where none is recorded, and of a QEMU.</summary>
     internal TraceNotes? Notes { get; init; }
 
+    /// <summary>Distinct bytes that the guest of a QEMU wrote in it, by what was sent and what is left; null of guests of this process.</summary>
+    internal long? DirtiedBytes { get; init; }
+
+    /// <summary>In the last one, pages that went while the guest stood; null where that is not known, as of a QEMU.</summary>
+    internal long? FinalPages { get; init; }
+
     /// <summary>How it ended; only in the last one.</summary>
     public MigrationResult? Result { get; init; }
 

@@ -48,8 +48,8 @@ static class TraceBuilder
         {
             passes.Add(Pass(one, before, one.TotalTime - one.Duration - began, parameters) with
             {
-                // A QEMU has a rate, and no number, of what was written within a pass.
-                DirtyPages = isOurs ? one.DirtyPages : (long)(one.DirtyRate * one.Duration.TotalSeconds / MigrationTrace.PageSize),
+                // A QEMU has no number of what was written within a pass, and a rate only of more than a second.
+                DirtyPages = isOurs ? one.DirtyPages : Math.Clamp((one.DirtiedBytes ?? 0) / MigrationTrace.PageSize, 0, TraceReader.MostPages),
             });
             before = one;
         }
@@ -78,7 +78,7 @@ static class TraceBuilder
         return new TraceOutcome
         {
             State = state.State, WentOver = wentOver, TotalTime = state.Current.TotalTime, Downtime = parts.Total - parts.Verify - parts.Waiting,
-            TransferredBytes = state.Current.TransferredBytes, FinalPages = passes is [.., { IsFinal: true } last] && !wentOver ? Math.Max(0, last.Pages) : 0,
+            TransferredBytes = state.Current.TransferredBytes, FinalPages = passes is [.., { IsFinal: true, FinalPages: { } last }] && !wentOver ? Math.Clamp(last, 0, TraceReader.MostPages) : 0,
             ThrottledTime = state.Result?.ThrottledTime ?? [], StalledTime = state.Result?.Postcopy is { } postcopy ? TimeSpan.FromTicks(postcopy.BlockedTimes.Sum(time => time.Ticks)) : null,
         };
     }

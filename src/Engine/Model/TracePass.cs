@@ -100,7 +100,7 @@ public sealed record TraceOutcome
     /// <summary>Bytes on the wire.</summary>
     public long TransferredBytes { get; init; }
 
-    /// <summary>Pages that went while the guest stood.</summary>
+    /// <summary>Pages that went while the guest stood; 0 where that is not known, as of a QEMU.</summary>
     public long FinalPages { get; init; }
 
     /// <summary>How long each vCPU was held back; empty where nobody counts that.</summary>

@@ -87,7 +87,7 @@ sealed partial class DrivenMigration
         _passDirtyRate = time > TimeSpan.Zero ? _passDirtied / time.TotalSeconds : _passDirtyRate;
         if (_parameters.OnIterationTimeout is { } answer) _answers.Ask(syncs - 1, _phases.Elapsed + answer);
         _progress.EndPass(time / (syncs - _pass), _ram.Remaining);
-        _journal.Add(Snapshot(syncs - 1));
+        _journal.Add(Snapshot(syncs - 1) with { DirtiedBytes = _passDirtied });
     }
 
     MigrationIteration Snapshot(int pass, MigrationResult? result = null)

@@ -14,6 +14,7 @@ sealed partial class OutgoingMigration
     long _passBytes;
     long _passPages;
     long _dirtyFound;
+    long? _pagesAtStop;
     double? _dirtyRate;
     double _qemuDirtyRate;
     long _qemuPeriodStart;
@@ -181,7 +182,7 @@ sealed partial class OutgoingMigration
                 Cost = Cost(),
                 Error = _error,
             };
-            var last = Snapshot(result);
+            var last = Snapshot(result) with { FinalPages = SentPages - _pagesAtStop };
             // The record is kept long after; buffers and bitmaps are not.
             _sentBytes = SentBytes;
             (_connection, _writer, _returnPath, _channels, _preemptWriter) = (null, null, null, null, null);

@@ -94,6 +94,7 @@ sealed partial class OutgoingMigration
 
     void CompleteRam()
     {
+        _pagesAtStop = SentPages;
         _ram.Section.WriteBare(_writer!, RecordType.SectionEnd);
         _ram.SaveComplete(_writer!);
         WriteRamFooter();

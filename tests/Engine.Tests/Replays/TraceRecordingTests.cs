@@ -113,6 +113,23 @@ public sealed class TraceRecordingTests
     }
 
     [Fact]
+    public void What_went_while_the_guest_stood_is_what_went_after_its_stop()
+    {
+        using var rig = Recording(TestGuests.Options(GuestWorkload.Idle, 16 * MiB) with { Content = GuestContent.Random, ContentSize = 16 * MiB });
+        var parts = 0;
+        rig.PhaseEntered = phase =>
+        {
+            // In the midst of the first pass, of which much has gone and much has not.
+            if (phase == MigrationPhase.Iterate && ++parts == 4) rig.Outgoing!.Complete();
+        };
+        var result = rig.Finish();
+        Assert.True(result.Verified, result.ToString());
+        var state = rig.Outgoing!.GetState();
+        Assert.Equal(16 * MiB / GuestMemory.PageSize, state.Iterations[^1].Pages);
+        Assert.InRange(state.Trace!.Outcome.FinalPages, 1, state.Iterations[^1].Pages - 256);
+    }
+
+    [Fact]
     public void Without_being_asked_nothing_is_kept()
     {
         using var rig = new Rig();

@@ -20,6 +20,8 @@ static class TraceLink
     public static double Bandwidth(MigrationTrace trace)
     {
         var most = Math.Max(trace.Passes.Select(pass => pass.Bandwidth).DefaultIfEmpty(0).Max(), Final(trace));
+        // A QEMU does not tell for how long it sent: no less than this it carried.
+        if (trace.Source == TraceSource.Qemu) return Math.Max(most, trace.Passes.Where(pass => pass.Bytes >= FewestBytes).Select(Whole).DefaultIfEmpty(0).Max());
         var plain = trace.Passes.Where(pass => pass.Busy > TimeSpan.Zero && pass.SparsePages + pass.XbzrlePages <= pass.NormalPages).ToArray();
         var bytes = plain.Sum(pass => (double)pass.Bytes);
         // Zero pages are looked at, and take no room.
@@ -27,8 +29,13 @@ static class TraceLink
         return bytes < FewestBytes || busy <= 0 ? most : Math.Max(most, bytes / busy);
     }
 
-    /// <summary>Of the last pages, which no limit holds.</summary>
-    static double Final(MigrationTrace trace) => trace.Outcome is { State: MigrationStatus.Completed, WentOver: false, FinalPages: >= FewestFinal, Downtime.Ticks: > 0 } outcome
+    static double Whole(TracePass pass) => pass.Duration > TimeSpan.Zero ? Math.Min(pass.Bytes / pass.Duration.TotalSeconds, TraceFields.Most) : 0;
+
+    /// <summary>Whether what it carried may have been as much as the limit allowed, and nothing shows more.</summary>
+    public static bool IsUnknownBeyondLimit(MigrationTrace trace) => trace.Source == TraceSource.Qemu && trace.Passes.Any(pass => pass.MaxBandwidth > 0);
+
+    /// <summary>Of the last pages, which no limit holds. Which those were a QEMU does not tell.</summary>
+    static double Final(MigrationTrace trace) => trace is { Source: TraceSource.Memory } && trace.Outcome is { State: MigrationStatus.Completed, WentOver: false, FinalPages: >= FewestFinal, Downtime.Ticks: > 0 } outcome
         ? outcome.FinalPages * MigrationTrace.PageSize / outcome.Downtime.TotalSeconds : 0;
 
     /// <summary>What pages take, by what they took.</summary>
@@ -54,7 +61,7 @@ static class TraceLink
         var plain = trace.Source == TraceSource.Qemu ? SenderModel.Qemu : SenderModel.Ours;
         plain = plain with { Setup = Math.Min(trace.SetupTime.TotalSeconds, 60) };
         var outcome = trace.Outcome;
-        if (outcome is not { State: MigrationStatus.Completed, WentOver: false, Downtime.Ticks: > 0 }) return plain;
+        if (trace.Source == TraceSource.Qemu || outcome is not { State: MigrationStatus.Completed, WentOver: false, Downtime.Ticks: > 0 }) return plain;
         var stood = outcome.Downtime.TotalSeconds;
         if (outcome.FinalPages < FewestFinal) return plain with { Overhead = Math.Min(stood, plain.MostOverhead) };
         return plain with { FinalPages = outcome.FinalPages * MigrationTrace.PageSize / Math.Max(stood - plain.Overhead, stood / 2) };
@@ -66,7 +73,7 @@ static class TraceLink
     /// <summary>Of pages with content, what they took by their size; null where there were too few to say.</summary>
     static double? Share(TracePass[] passes)
     {
-        var pages = passes.Sum(pass => pass.NormalPages + pass.SparsePages + pass.XbzrlePages);
+        var pages = passes.Sum(pass => (double)pass.NormalPages + pass.SparsePages + pass.XbzrlePages);
         // Headers make it a little more than 1.
         return pages * MigrationTrace.PageSize < FewestBytes ? null : Math.Clamp(passes.Sum(pass => (double)pass.Bytes) / (pages * MigrationTrace.PageSize), 0.0001, 1.1);
     }
