@@ -17,6 +17,9 @@ public enum ReplayEnd
 
     /// <summary>It would go on for ever.</summary>
     Never,
+
+    /// <summary>It goes on for longer than a replay follows it; whether it would have ended is not known.</summary>
+    Unknown,
 }
 
 /// <summary>What of a replay may differ from what was recorded; null leaves it as it was.</summary>

@@ -1,3 +1,4 @@
+using PsMigrate.Engine.Convergence;
 using PsMigrate.Engine.Model;
 
 namespace PsMigrate.Engine.Tests.Replays;
@@ -144,6 +145,58 @@ public sealed class ReplayTests
         Assert.InRange(Row(options).TotalTime.TotalSeconds, 6, 6.3);
 
         PolicyReplay Row(ReplayOptions asked) => MigrationReplays.Compare(trace, [MigrationPolicy.Find("Qemu")], asked).ElementAt(1);
+    }
+
+    [Fact]
+    public void A_pass_may_take_hours_as_long_as_it_gets_on()
+    {
+        var trace = Twin(TwinGuest.Idle, 0, 60, 0.1, 1).Run();
+        var row = MigrationReplays.Compare(trace, [MigrationPolicy.Find("Qemu")], new ReplayOptions { MaxBandwidth = 10_000 }).Last();
+        Assert.Equal(ReplayEnd.SwitchedOver, row.End);
+        Assert.InRange(row.TotalTime.TotalHours, 3, 4.5);
+    }
+
+    [Fact]
+    public void What_is_still_to_come_after_hours_is_waited_for()
+    {
+        var trace = Twin(TwinGuest.Random, 200, 60, 0.1, 1).Run(longest: 10);
+        var timed = MigrationReplays.Compare(trace, [MigrationPolicy.Find("Qemu")], new ReplayOptions { Timeout = TimeSpan.FromHours(3) }).Last();
+        Assert.Equal(ReplayEnd.Cancelled, timed.End);
+        Assert.InRange(timed.TotalTime.TotalHours, 3, 3.01);
+        var ruled = MigrationReplays.Compare(trace, [Late("Elapsed > 3 h")], new ReplayOptions { Postcopy = true }).ElementAt(1);
+        Assert.Equal(ReplayEnd.WentOver, ruled.End);
+        Assert.InRange(ruled.Decisions.Single().Time.TotalHours, 3, 3.01);
+    }
+
+    [Fact]
+    public void One_that_runs_longer_than_it_is_followed_is_not_said_to_run_for_ever()
+    {
+        var trace = Twin(TwinGuest.Random, 200, 60, 0.1, 1).Run(longest: 10);
+        var row = MigrationReplays.Compare(trace, [Late("Elapsed > 10000 h")]).Last();
+        Assert.Equal((ReplayEnd.Unknown, false), (row.End, row.Converged));
+        Assert.Contains("not known", row.Answer, StringComparison.Ordinal);
+    }
+
+    static MigrationPolicy Late(string when) => new()
+    {
+        Name = "late", Rules = [new PolicyRule { When = [PolicyCondition.Parse(when)], Then = PolicyAction.Parse("SwitchToPostcopy"), At = PolicyMoment.AnyTime, Once = true }],
+    };
+
+    [Fact]
+    public void What_a_QEMU_does_not_tell_of_the_link_is_not_made_up()
+    {
+        var recorded = Twin(TwinGuest.Random, 30, 80, 0.1, 1).Run();
+        // Half a gigabyte in 5 ms is what a pass that had not ended looks like.
+        var trace = recorded with
+        {
+            Source = TraceSource.Qemu, Processors = 0, Owners = [], Outcome = recorded.Outcome with { FinalPages = 131_072, Downtime = TimeSpan.FromMilliseconds(5) },
+            Passes = [.. recorded.Passes.Select(pass => pass with { Busy = TimeSpan.Zero, Written = [], Held = [], Found = [], Looked = [], LookedAt = [] })],
+        };
+        var rows = MigrationReplays.Compare(trace, [MigrationPolicy.Find("Qemu")]).ToArray();
+        Assert.InRange(TraceLink.Bandwidth(trace) / Mebibyte, 70, 90);
+        Assert.Equal(SenderModel.Qemu.FinalPages, TraceLink.Sender(trace).FinalPages);
+        Assert.Contains(rows[0].Assumptions, words => words.Contains("beyond the limit", StringComparison.Ordinal));
+        Assert.DoesNotContain(MigrationReplays.Compare(trace, [], new ReplayOptions { Bandwidth = 1e9 }).First().Assumptions, words => words.Contains("beyond the limit", StringComparison.Ordinal));
     }
 
     [Fact]

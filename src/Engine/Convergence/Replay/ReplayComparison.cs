@@ -55,7 +55,7 @@ static class ReplayComparison
         };
     }
 
-    /// <summary>Replayed as it was recorded; null where it did not end by itself, so that nothing can be compared.</summary>
+    /// <summary>Replayed as it was recorded; null where one of the two did not come to an end by itself, so that nothing can be compared.</summary>
     static double? ModelError(MigrationTrace trace)
     {
         if (trace.IsCut || trace.Outcome is not { State: MigrationStatus.Completed, TotalTime.Ticks: > 0 }) return null;
@@ -65,6 +65,6 @@ static class ReplayComparison
             || trace.Parameters.Policy?.Has(PolicyActionKind.SwitchToPostcopy) == true;
         if (trace.Outcome.WentOver && !goesOver) return null;
         var own = Replayer.Replay(trace, trace.Parameters, new ReplayOptions { Bandwidth = Math.Max(1, TraceLink.Bandwidth(trace)) }, "");
-        return Math.Abs((own.TotalTime / trace.Outcome.TotalTime) - 1);
+        return own.End == ReplayEnd.Unknown ? null : Math.Abs((own.TotalTime / trace.Outcome.TotalTime) - 1);
     }
 }

@@ -32,8 +32,8 @@ sealed class ReplayGuest
     /// <summary>How many regions there are.</summary>
     public int Regions => _regions.Length;
 
-    /// <summary>How long was recorded, in the guest's own time.</summary>
-    public double Recorded => _clocks[^1].Recorded;
+    /// <summary>How long was recorded.</summary>
+    public double Recorded => _trace.Passes.Sum(pass => pass.Duration.TotalSeconds);
 
     /// <summary>How many pages a region has.</summary>
     public double PagesOf(int region) => _trace.PagesOf(region);
@@ -55,7 +55,7 @@ sealed class ReplayGuest
     }
 
     /// <summary>How long each vCPU was held back; of a guest whose vCPUs are not known, one for all.</summary>
-    public TimeSpan[] HeldAt(double now) => [.. Cpus.Select(clock => TimeSpan.FromSeconds(clock.HeldAt(now)))];
+    public TimeSpan[] HeldAt(double now) => [.. Cpus.Select(clock => PrecopySimulation.Time(clock.HeldAt(now)))];
 
     /// <summary>Bytes that each vCPU has written.</summary>
     public long[] WrittenAt(double now) => [.. Cpus.Select((clock, cpu) => (long)WrittenBy(clock, cpu, clock.At(now)))];

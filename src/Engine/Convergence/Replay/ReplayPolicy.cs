@@ -14,8 +14,7 @@ sealed class ReplayPolicy : IPrecopyPolicy
     const double RecordedVain = 2;
     const double Progress = 0.99;
 
-    // Whatever goes on for so long, or so often, is not worth waiting for.
-    const double Longest = 3600;
+    // What goes on so often is not worth waiting for: how it ends is not known.
     const int MostPasses = 30_000;
 
     readonly MigrationParameters _parameters;
@@ -23,7 +22,7 @@ sealed class ReplayPolicy : IPrecopyPolicy
     readonly PolicyEngine? _engine;
     readonly string _name;
     readonly double _patience;
-    readonly double _limit;
+    readonly double _latest;
     readonly List<MigrationDecision> _decisions = [];
     bool _mayUseMaxDowntime;
     double _least = double.PositiveInfinity;
@@ -35,10 +34,10 @@ sealed class ReplayPolicy : IPrecopyPolicy
         (_parameters, _guest) = (parameters, guest);
         if (parameters is { EffectivePolicy: { } policy, ObserveOnly: false }) _engine = new PolicyEngine(policy, processors, PolicyBounds.Of(parameters));
         _name = parameters.EffectivePolicy?.Name ?? "";
+        _patience = Math.Max(ShortestVain, guest.Recorded * RecordedVain);
         // A rule that waits for its time may come yet.
         var latest = parameters.EffectivePolicy?.Rules.SelectMany(rule => rule.When).Where(one => one.Figure == PolicyFigure.Elapsed).Select(one => one.Value).DefaultIfEmpty(0).Max() ?? 0;
-        _patience = Math.Max(Math.Max(ShortestVain, Math.Min(guest.Recorded * RecordedVain, Longest)), Math.Min(latest, Longest) + ShortestVain);
-        _limit = Longest + _patience;
+        _latest = latest > 0 ? latest + ShortestVain : 0;
     }
 
     public TimeSpan MaxDowntime => _engine is { } engine && !_mayUseMaxDowntime ? engine.DowntimeLimit : _parameters.MaxDowntime;
@@ -55,7 +54,7 @@ sealed class ReplayPolicy : IPrecopyPolicy
         if (_parameters.Mode == MigrationMode.Postcopy) Order = PrecopyOrder.GoOver;
         _changed = now;
         if (_engine is not { } engine) return;
-        engine.Begin(TimeSpan.FromSeconds(now), 0);
+        engine.Begin(PrecopySimulation.Time(now), 0);
         Apply(now);
     }
 
@@ -68,7 +67,7 @@ sealed class ReplayPolicy : IPrecopyPolicy
         Ask(moment, isPassEnd: true);
         if (_parameters.Mode == MigrationMode.Hybrid && moment.Pass >= _parameters.PostcopyAfter && Order == PrecopyOrder.None) Order = PrecopyOrder.GoOver;
         Look(moment.Now);
-        if (moment.Pass >= MostPasses && Order == PrecopyOrder.None) Order = PrecopyOrder.GiveUp;
+        if (moment.Pass >= MostPasses && Order == PrecopyOrder.None) Order = PrecopyOrder.BreakOff;
     }
 
     public void InWindow(in PrecopyMoment moment)
@@ -88,14 +87,14 @@ sealed class ReplayPolicy : IPrecopyPolicy
                 TimeoutAction.Postcopy => PrecopyOrder.GoOver,
                 _ => PrecopyOrder.Cancel,
             };
-        else if (now > _limit || (_parameters.Timeout is null && _vain >= FewestVain && now - _changed > _patience)) Order = PrecopyOrder.GiveUp;
+        else if (_parameters.Timeout is null && _vain >= FewestVain && now - _changed > _patience && now > _latest) Order = PrecopyOrder.GiveUp;
     }
 
     void Ask(in PrecopyMoment moment, bool isPassEnd)
     {
         if (_engine is not { } engine) return;
         var estimate = moment.DirtyRate is null ? null : SwitchoverRule.EstimatedDowntime(Whole(moment.Pending), moment.Bandwidth, _parameters.SwitchoverBandwidth);
-        var now = TimeSpan.FromSeconds(moment.Now);
+        var now = PrecopySimulation.Time(moment.Now);
         var input = new PolicyInput(
             now, moment.Pass, isPassEnd, Whole(moment.Pending), moment.DirtyRate, moment.Bandwidth, Whole(moment.Threshold), estimate, Whole(moment.Dirtied),
             Whole(moment.Sent), _guest.WrittenAt(moment.Now)) { AwaitsMeans = moment.AwaitsMeans };

@@ -22,6 +22,7 @@ static class ReplayWords
     public static string Answer(PolicyReplay replay, PolicyReplay actual) => replay.End switch
     {
         ReplayEnd.Never => "It would not have ended.",
+        ReplayEnd.Unknown => $"Whether it would have ended is not known: it was followed for {Time(replay.TotalTime)}.",
         ReplayEnd.Cancelled => $"It would have been given up after {Time(replay.TotalTime)}.",
         _ when !actual.Converged => $"It would have ended, after {Time(replay.TotalTime)}, {Cost(replay)}.",
         _ => $"It would have ended after {Time(replay.TotalTime)}, {Beside(replay.TotalTime, actual.TotalTime)}, {Cost(replay)}{(actual.Downtime is { } stood ? $" ({Time(stood)} really)" : "")}.",
@@ -35,6 +36,8 @@ static class ReplayWords
         yield return options.Bandwidth is { } given
             ? $"The link carries {Rate(given)}, as given."
             : $"The link carries {Rate(TraceLink.Bandwidth(trace))}, as it did while pages were sent.";
+        if (options.Bandwidth is null && TraceLink.IsUnknownBeyondLimit(trace))
+            yield return "What the link carries beyond the limit that it had is not known, for a QEMU does not tell for how long it sent: -Bandwidth says it.";
         if (trace.Source == TraceSource.Qemu)
             yield return "A QEMU tells one number a pass: where in its memory the guest wrote, and how fast within a pass, is not known.";
         if (trace.IsCut) yield return $"Only the first {trace.Passes.Length} passes were kept.";

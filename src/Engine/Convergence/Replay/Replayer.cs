@@ -89,6 +89,7 @@ static class Replayer
         PrecopyEnd.SwitchedOver => ReplayEnd.SwitchedOver,
         PrecopyEnd.WentOver => ReplayEnd.WentOver,
         PrecopyEnd.Cancelled => ReplayEnd.Cancelled,
+        PrecopyEnd.BrokenOff => ReplayEnd.Unknown,
         _ => ReplayEnd.Never,
     };
 }

@@ -30,6 +30,9 @@ enum PrecopyOrder
 
     /// <summary>Nothing will change any more: there is nothing left to be learnt.</summary>
     GiveUp,
+
+    /// <summary>It goes on for longer than is worth it.</summary>
+    BreakOff,
 }
 
 /// <summary>What counts in a simulated precopy, and who decides.</summary>

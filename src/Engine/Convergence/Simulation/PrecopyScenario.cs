@@ -75,6 +75,9 @@ enum PrecopyEnd
 
     /// <summary>It would have gone on for ever.</summary>
     GivenUp,
+
+    /// <summary>It was gone through for as long as is worth it: how it ends is not known.</summary>
+    BrokenOff,
 }
 
 /// <summary>How a simulated precopy went.</summary>

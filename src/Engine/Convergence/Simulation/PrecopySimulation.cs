@@ -61,14 +61,19 @@ sealed class PrecopySimulation
         _policy.Begin(_now);
         for (var step = 0; step < MostSteps && _scenario.Bandwidth > 0; step++)
         {
-            if (_policy.Order is PrecopyOrder.Cancel or PrecopyOrder.GiveUp) break;
+            if (_policy.Order is PrecopyOrder.Cancel or PrecopyOrder.GiveUp or PrecopyOrder.BreakOff) break;
             if (_policy.Order == PrecopyOrder.SwitchOver || IsReady()) return SwitchOver();
             if (_policy.Order == PrecopyOrder.GoOver) return GoOver();
             Iterate();
             EndStep();
         }
-        return Result(_policy.Order == PrecopyOrder.Cancel ? PrecopyEnd.Cancelled : PrecopyEnd.GivenUp, downtime: 0, finalRam: 0, finalPages: 0);
+        return Result(Unended(), downtime: 0, finalRam: 0, finalPages: 0);
     }
+
+    /// <summary>Why it was not gone through to its end. Without a link there is nothing to wait for.</summary>
+    PrecopyEnd Unended() => _policy.Order == PrecopyOrder.Cancel ? PrecopyEnd.Cancelled
+        : _policy.Order == PrecopyOrder.GiveUp || _scenario.Bandwidth <= 0 ? PrecopyEnd.GivenUp
+        : PrecopyEnd.BrokenOff;
 
     double Carried => Math.Max(_bandwidth, _pageBandwidth);
 
@@ -213,5 +218,5 @@ sealed class PrecopySimulation
     };
 
     /// <summary>Over a link that carries next to nothing it may be longer than any time.</summary>
-    static TimeSpan Time(double seconds) => TimeSpan.FromSeconds(seconds < Longest ? seconds : Longest);
+    public static TimeSpan Time(double seconds) => TimeSpan.FromSeconds(seconds < Longest ? seconds : Longest);
 }
