@@ -12,8 +12,8 @@ namespace PsMigrate.Bench.Replays;
 /// <param name="Said">What the replay says.</param>
 sealed record ReplayOutcome(bool IsOwn, bool Ended, bool IsSaidToEnd, double Total, double Said)
 {
-    /// <summary>As a share of what it took.</summary>
-    public double Error => Math.Abs(Said - Total) / Total;
+    /// <summary>As a share of what it took; at least all of it where the verdict is wrong, however near the times are to each other.</summary>
+    public double Error => Math.Max(Math.Abs(Said - Total) / Total, Ended == IsSaidToEnd ? 0 : 1);
 }
 
 /// <summary>Guests that migrate over tcp within this process, recorded and otherwise.</summary>

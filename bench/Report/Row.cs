@@ -5,7 +5,7 @@ namespace PsMigrate.Bench.Report;
 /// <summary>One answer: ours beside a peer's in the same run.</summary>
 /// <param name="Work">What was done.</param>
 /// <param name="Peer">What it is compared with.</param>
-/// <param name="Ratio">Of the medians. With sense ≥ how much better ours is: 2 is twice as fast, whatever the unit. With sense ≤ ours divided by the peer's.</param>
+/// <param name="Ratio">Of the medians; of pairs the median of their ratios. With sense ≥ how much better ours is: 2 is twice as fast, whatever the unit. With sense ≤ ours divided by the peer's.</param>
 /// <param name="Target">What the ratio should be; null where none is set.</param>
 /// <param name="Met">Whether it is; null without a target.</param>
 /// <param name="N">Runs of each side.</param>
@@ -43,6 +43,18 @@ sealed record Row(
     /// <summary>A row in which more is better: ours divided by theirs, at least the target.</summary>
     public static Row OfRates(string work, string peer, string unit, IReadOnlyCollection<double> ours, IReadOnlyCollection<double> theirs, double? target) =>
         Of(work, peer, unit, ours, theirs, target, (mine, other) => mine / other);
+
+    /// <summary>A row in which more is better, of runs that were made in pairs: the median of ours divided by theirs, pair by pair.</summary>
+    public static Row OfPairs(string work, string peer, string unit, IReadOnlyCollection<(double Ours, double Theirs)> pairs, double target)
+    {
+        var row = OfRates(work, peer, unit, [.. pairs.Select(pair => pair.Ours)], [.. pairs.Select(pair => pair.Theirs)], target);
+        var ratio = Math.Round(Series.Of([.. pairs.Select(pair => pair.Ours / pair.Theirs)]).Median, 3);
+        return row with { Ratio = ratio, Met = ratio >= target };
+    }
+
+    /// <summary>A row without a peer, in which more is better: which share of so many times it was so.</summary>
+    public static Row OfShare(string work, int held, int times, double target) =>
+        OfRates(work, "–", "share", [(double)held / times], [1.0], target) with { N = times, Theirs = null };
 
     /// <summary>A row in which less is better: theirs divided by ours, at least the target.</summary>
     public static Row OfTimes(string work, string peer, string unit, IReadOnlyCollection<double> ours, IReadOnlyCollection<double> theirs, double? target) =>

@@ -6,9 +6,9 @@ using PsMigrate.Engine.Model;
 namespace PsMigrate.Engine.Ram;
 
 /// <summary>
-/// What a migration finds in the dirty log, counted by regions of memory, for a trace. It reads nothing that the migration would not read,
-/// and so costs the guest nothing: the log is looked at right before pages go, which is at another moment for each region, and at the
-/// end of a pass for all. One thread.
+/// What a migration finds in the dirty log, counted by regions of memory, for a trace: in what is looked at right before pages go, which is
+/// at another moment for each region, and at the end of a pass in all of it, which is gone through once more for that, right before it is
+/// collected. Nothing of it is taken, and the guest runs meanwhile. One thread.
 /// </summary>
 sealed class RegionLog
 {
@@ -65,7 +65,7 @@ sealed class RegionLog
         }
     }
 
-    /// <summary>The log is about to be collected.</summary>
+    /// <summary>The log is about to be collected; a bit for each page is read, and none is cleared.</summary>
     public void Collect()
     {
         long first = 0;
