@@ -13,7 +13,8 @@
 
     FormatsToProcess     = @(
         'PsMigrate.Guests.Format.ps1xml', 'PsMigrate.Migrations.Format.ps1xml', 'PsMigrate.Forecasts.Format.ps1xml',
-        'PsMigrate.Receivers.Format.ps1xml', 'PsMigrate.Streams.Format.ps1xml', 'PsMigrate.Policies.Format.ps1xml')
+        'PsMigrate.Receivers.Format.ps1xml', 'PsMigrate.Streams.Format.ps1xml', 'PsMigrate.Policies.Format.ps1xml',
+        'PsMigrate.Traces.Format.ps1xml')
     TypesToProcess       = @('PsMigrate.Types.ps1xml')
 
     # Explicit, so that PowerShell can load the module by a command's name without opening the assembly.
@@ -30,6 +31,7 @@
         'Measure-GuestDirtyRate'
         'Test-VmMigration'
         'New-MigrationPolicy'
+        'Compare-MigrationPolicy'
         'Start-VmMigration'
         'Get-MigrationState'
         'Wait-Migration'

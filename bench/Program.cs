@@ -1,3 +1,4 @@
+using PsMigrate.Bench.Matrix;
 using PsMigrate.Bench.Peers;
 using PsMigrate.Bench.Questions;
 using PsMigrate.Bench.Report;
@@ -20,7 +21,7 @@ static class Program
         new ZerosQuestion(), new CompressionQuestion(), new DirtyingQuestion(), new BusyQuestion(), new MixedQuestion(), new LocalQuestion(),
         new BitmapQuestion(),
         new DirtyLogQuestion(), new DirtyCurveQuestion(), new PostcopyCheckQuestion(), new RatesQuestion(), new HostedQuestion(), new XbzrleQuestion(),
-        new LargeQuestion(), new SwitchoverQuestion(), new TlsQuestion(), new ForecastQuestion(),
+        new LargeQuestion(), new SwitchoverQuestion(), new TlsQuestion(), new ReplayQuestion(),
     ];
 
     static int Main(string[] args)
@@ -30,6 +31,7 @@ static class Program
             if (args is [ReceiverRole.Name, var memory, var uri, .. var tls]) return ReceiverRole.Run(memory, uri, tls.FirstOrDefault());
             if (args is [SwitchoverRole.Sends, ..]) return SwitchoverRole.Send(args[1..]);
             if (args is [SoakSide.Name]) return SoakSide.Run();
+            if (args is [ConvergenceCommand.Name, ..]) return ConvergenceCommand.Run(args.AsSpan(1));
             if (args is [SoakCommand.Name, ..]) return SoakCommand.Run(args.AsSpan(1));
             if (args is [SwitchoverRole.Receives]) return SwitchoverRole.Receive();
             var (names, runs) = Parse(args);
@@ -111,6 +113,7 @@ static class Program
     {
         Console.WriteLine("bench all | targets | NAME... [--runs 5]");
         Console.WriteLine($"bench {SoakCommand.Text}");
+        Console.WriteLine($"bench {ConvergenceCommand.Text}");
         foreach (var question in Questions) Console.WriteLine($"  {question.Name,-12}{question.Text}");
         return 2;
     }

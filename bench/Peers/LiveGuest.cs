@@ -33,33 +33,39 @@ static class LiveGuest
         }
     }
 
-    static unsafe MemoryGuest Create(PacedGuest program)
+    static MemoryGuest Create(PacedGuest program)
     {
         var guest = GuestRegistry.Create(new GuestOptions
         {
             Name = "bench-live", MemorySize = SourceGuest.Size, Workload = GuestWorkload.WalkingIncrement, StartSuspended = true,
             WorkingSet = (long)program.Pages * GuestMemory.PageSize, DirtyRate = (long)program.Rate * GuestMemory.PageSize,
         });
-        // The first round is done at once, as the other one does it.
+        FillFirstRound(guest, program.Pages);
+        return guest;
+    }
+
+    /// <summary>The first round is done at once, as the other one does it.</summary>
+    public static unsafe void FillFirstRound(MemoryGuest guest, long pages)
+    {
         var ram = guest.Memory.Ram;
-        for (long page = 0; page < program.Pages; page++)
+        for (long page = 0; page < pages; page++)
         {
             *ram.PageForWrite(page) = 1;
             ram.Wrote(page);
         }
-        return guest;
     }
 
     /// <summary>The copy that stayed runs on to the tick at which the other was stopped: then both hold the same.</summary>
     static void Check(MemoryGuest stayed, Arrival arrival)
     {
-        stayed.StopAtTick(arrival.Ticks);
+        var ticks = arrival.Ticks[0];
+        stayed.StopAtTick(ticks);
         stayed.Resume(force: true);
-        for (var clock = Stopwatch.StartNew(); stayed.Ticks[0] < arrival.Ticks; Thread.Sleep(1))
-            if (clock.Elapsed > Limit) throw new BenchException($"the copy that stayed is at tick {stayed.Ticks[0]} and not at {arrival.Ticks}.");
+        for (var clock = Stopwatch.StartNew(); stayed.Ticks[0] < ticks; Thread.Sleep(1))
+            if (clock.Elapsed > Limit) throw new BenchException($"the copy that stayed is at tick {stayed.Ticks[0]} and not at {ticks}.");
         stayed.Suspend();
         var digest = stayed.Digest();
-        if (stayed.Ticks[0] != arrival.Ticks || digest != arrival.Digest)
-            throw new BenchException($"the memories differ at tick {arrival.Ticks}: {digest} here, {arrival.Digest} there.");
+        if (stayed.Ticks[0] != ticks || digest != arrival.Digest)
+            throw new BenchException($"the memories differ at tick {ticks}: {digest} here, {arrival.Digest} there.");
     }
 }

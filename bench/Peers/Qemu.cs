@@ -47,6 +47,9 @@ sealed class Qemu : IDisposable
     /// <summary>Processor time so far.</summary>
     public TimeSpan Cpu => _child.Cpu;
 
+    /// <summary>A second monitor, for an engine that drives it: a monitor serves one client at a time.</summary>
+    public MigrationUri Driven => MigrationUri.Parse($"unix:{_folder}/driven");
+
     /// <summary>The wakings of its guest; null without one.</summary>
     public TickWatch? Ticks { get; }
 

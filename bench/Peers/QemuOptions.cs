@@ -24,7 +24,8 @@ sealed record QemuOptions(long Bytes)
     /// <summary>The command line; its sockets and its disk are in <paramref name="folder"/>.</summary>
     public string[] CommandLine(string folder)
     {
-        IEnumerable<string> line = ["-m", $"{Bytes >> 20}M", "-nodefaults", "-no-user-config", "-display", "none", "-qmp", $"unix:{folder}/qmp,server=on,wait=off"];
+        IEnumerable<string> line = ["-m", $"{Bytes >> 20}M", "-nodefaults", "-no-user-config", "-display", "none", "-qmp", $"unix:{folder}/qmp,server=on,wait=off",
+            "-qmp", $"unix:{folder}/driven,server=on,wait=off"];
         line = [.. line, .. Program is null ? Bare() : Booting(folder)];
         if (IsPrefaulted) line = [.. line, "-mem-prealloc"];
         if (TlsFolder is not null) line = [.. line, "-object", $"tls-creds-x509,id=tls0,dir={TlsFolder},endpoint={(IsIncoming ? "server" : "client")},verify-peer=yes"];

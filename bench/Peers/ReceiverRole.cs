@@ -50,14 +50,17 @@ static class ReceiverRole
 
     static Arrival Describe(MigrationArrival arrival, TimeSpan cpu)
     {
-        if (arrival.Guest is not { } guest) return new Arrival("", cpu, 0, 0, arrival.Error?.Message ?? "no guest came");
-        if (guest.State != GuestState.Running) return new Arrival(guest.Digest(), cpu, 0, 0, arrival.Error?.Message);
+        if (arrival.Guest is not { } guest) return new Arrival("", cpu, [], 0, arrival.Error?.Message ?? "no guest came");
+        // One that does nothing is as good as one that stands.
+        if (guest.State != GuestState.Running || guest.Workload == GuestWorkload.Idle) return new Arrival(guest.Digest(), cpu, guest.Ticks, 0, arrival.Error?.Message);
+        // One that was held at a tick when it left goes on.
+        guest.StopAtTick(null);
         var clock = Stopwatch.StartNew();
         while (guest.Cpus[0].FirstTickTime == 0 && clock.Elapsed < Limit) Thread.Sleep(1);
         Thread.Sleep(RunOn);
         guest.Suspend();
         var first = guest.Cpus[0].FirstTickTime;
-        return new Arrival(guest.Digest(), cpu, guest.Ticks.Sum(), first, first == 0 ? "the guest does not run" : arrival.Error?.Message);
+        return new Arrival(guest.Digest(), cpu, guest.Ticks, first, first == 0 ? "the guest does not run" : arrival.Error?.Message);
     }
 
     static void EndWithParent()
@@ -72,7 +75,7 @@ static class ReceiverRole
 /// <summary>What a receiving process says of a guest that came.</summary>
 /// <param name="Digest">Of its memory.</param>
 /// <param name="Cpu">Processor time of the process since the guest before.</param>
-/// <param name="Ticks">Of its vCPUs, when they were stopped.</param>
+/// <param name="Ticks">Of each vCPU, when it was stopped.</param>
 /// <param name="FirstTickTime">When its first vCPU ran here first, a timestamp of <see cref="Stopwatch"/>, whose clock all processes share; 0 where it does not run.</param>
 /// <param name="Error">Why it did not come.</param>
-sealed record Arrival(string Digest, TimeSpan Cpu, long Ticks, long FirstTickTime, string? Error);
+sealed record Arrival(string Digest, TimeSpan Cpu, long[] Ticks, long FirstTickTime, string? Error);

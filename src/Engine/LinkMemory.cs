@@ -11,12 +11,17 @@ static class LinkMemory
     // What a user says, or a migration showed, is not the last word.
     const double Spread = 0.05;
 
+    // The bytes of a probe are nobody's pages, which take time of both ends.
+    const double LeastOfProbe = 0.6;
+
     // Less goes into buffers, and says nothing of the link.
     const long LeastBytes = 16 << 20;
 
     /// <summary>Null when nobody knows anything.</summary>
-    public static KnownBandwidth? Find(MigrationUri destination, MigrationParameters parameters, double? given)
+    public static KnownBandwidth? Find(MigrationUri destination, MigrationParameters parameters, double? given, double? probed)
     {
+        if (probed is { } carried)
+            return new KnownBandwidth(carried, carried * LeastOfProbe, carried * (1 + Spread), BandwidthOrigin.Probed, "as a probe had it; pages may go more slowly than its bytes");
         if (given is { } value) return Known(value, value, BandwidthOrigin.Given, "as given");
         if (Remember(destination) is { } remembered) return remembered;
         return parameters.MaxBandwidth > 0

@@ -165,6 +165,27 @@ public sealed class Migration
     /// <summary>Changes limits while it runs; null leaves one as it is. Throws InvalidParameter, InvalidState.</summary>
     public void SetLimits(MigrationLimits limits) => _run.SetLimits(limits);
 
+    /// <summary>
+    /// Whether an answer to this pass would still be in time; only with <see cref="MigrationParameters.OnIterationTimeout"/>, and not of the last one.
+    /// </summary>
+    public bool AwaitsAnswer(MigrationIteration iteration) => _run.AwaitsAnswer(iteration);
+
+    /// <summary>
+    /// What is to be done after a pass: the actions of policies, within the same bounds. The sending thread does them when it looks next, within a
+    /// tenth of a second. Returns at once; false when the time for an answer is over, and it counts for nothing. Throws InvalidPolicy.
+    /// </summary>
+    public bool Answer(MigrationIteration iteration, params IReadOnlyList<PolicyAction> actions)
+    {
+        if (actions.Count > MigrationPolicy.MostRules)
+            throw PolicyText.Invalid("-OnIteration", $"an answer has at most {MigrationPolicy.MostRules} actions, and this one {actions.Count}.");
+        foreach (var action in actions) action.Check("-OnIteration");
+        return _run.Answer(iteration, [.. actions], failure: null);
+    }
+
+    /// <summary>There is no answer to a pass, and why: a warning in the trail (OnIterationFailed), and the migration goes on. Returns at once.</summary>
+    public bool AnswerFailed(MigrationIteration iteration, string reason) =>
+        _run.Answer(iteration, [], new MigrationException(MigrationErrorId.OnIterationFailed, MigrationSide.User, reason));
+
     /// <summary>Goes over to postcopy. Throws InvalidState, UnsupportedByGuest.</summary>
     public void SwitchToPostcopy() => _run.SwitchToPostcopy();
 

@@ -2,6 +2,7 @@ using PsMigrate.Engine.Convergence;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Ram;
+using PsMigrate.Engine.Source;
 using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Engine;
@@ -11,7 +12,32 @@ public static class MigrationForecasts
 {
     /// <summary>Whether enough is known of the link: <paramref name="bandwidth"/>, an earlier migration to there, or a limit.</summary>
     public static bool IsLinkKnown(MigrationUri destination, MigrationParameters parameters, double? bandwidth = null) =>
-        LinkMemory.Find(destination, parameters, bandwidth) is not null;
+        LinkMemory.Find(destination, parameters, bandwidth, probed: null) is not null;
+
+    /// <summary>
+    /// What the link to a PsMigrate receiver carries, bytes/s, by bytes that mean nothing, about so long; connects and sends. A QEMU that waits for a
+    /// migration ends because of it: only for what the user has named. Throws UnsupportedUri for what is no tcp: or unix:, NoReceiver, ProbeRefused,
+    /// PeerSilent, ConnectionRefused and its kin, OperationCanceledException.
+    /// </summary>
+    /// <param name="receiver">Where it listens.</param>
+    /// <param name="duration">How long to send.</param>
+    /// <param name="cancel">Gives up.</param>
+    public static double ProbeBandwidth(MigrationUri receiver, TimeSpan duration, CancellationToken cancel = default)
+    {
+        if (receiver.Kind is not (MigrationUriKind.Tcp or MigrationUriKind.Unix))
+            throw new MigrationException(MigrationErrorId.UnsupportedUri, MigrationSide.User, $"A receiver at tcp: or unix: can be probed, and {receiver} is none.");
+        using var connection = Connector.Connect(receiver, new MigrationParameters().ConnectTimeout, cancel);
+        using var cancelled = cancel.Register(connection.Abort);
+        try
+        {
+            return new BandwidthProbe(connection, receiver.ToString()).Run(duration);
+        }
+        catch (MigrationException)
+        {
+            cancel.ThrowIfCancellationRequested();
+            throw;
+        }
+    }
 
     /// <summary>
     /// How a migration would go. Throws InvalidParameter where nothing is known of the link, or a parameter is outside its range; and
@@ -22,14 +48,15 @@ public static class MigrationForecasts
     /// <param name="parameters">What would be asked for.</param>
     /// <param name="measured">What it dirties, as a curve.</param>
     /// <param name="bandwidth">What the link carries, bytes/s; null takes what is remembered, else the limit.</param>
+    /// <param name="probed">What a probe found, bytes/s; null without one.</param>
     public static MigrationForecast Make(
-        Guest guest, MigrationUri destination, MigrationParameters parameters, GuestDirtyRate measured, double? bandwidth = null)
+        Guest guest, MigrationUri destination, MigrationParameters parameters, GuestDirtyRate measured, double? bandwidth = null, double? probed = null)
     {
         parameters.Validate();
         if (bandwidth <= 0) throw MigrationException.Invalid($"A link that carries {bandwidth} bytes per second carries no guest.");
-        var known = LinkMemory.Find(destination, parameters, bandwidth)
+        var known = LinkMemory.Find(destination, parameters, bandwidth, probed)
             ?? throw MigrationException.Invalid($"Nobody knows what the link to {destination} carries: give -Bandwidth, or a -MaxBandwidth that it surely carries, "
-                + "or migrate there once.");
+                + "or -Probe, or migrate there once.");
         var isOurs = guest is MemoryGuest;
         // What a receiver is, is told only by a connection; a PsMigrate receiver is taken for granted unless the user says otherwise.
         var isAdaptive = guest.Kind == GuestKind.InMemory && parameters.Peer != PeerKind.Qemu && HasWayBack(destination);

@@ -54,6 +54,7 @@ sealed partial class RetryingRun
         Phase = MigrationPhase.Connect,
         PercentComplete = null,
         RemainingTime = null,
+        Levers = [],
         Bottleneck = MigrationBottleneck.Starting,
         Advice = $"Attempt {_attempts.Count} failed ({_attempts[^1].Error!.Id}); the next one comes within {_parameters.RetryDelay.TotalSeconds:0.###} s. "
             + "Stop-Migration ends it.",

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
+using PsMigrate.Engine.Convergence;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Journal;
 using PsMigrate.Engine.Model;
@@ -101,10 +102,23 @@ sealed partial class RetryingRun : IMigrationRun
             limits.ApplyTo(_parameters);
             // In a pause the next attempt gets them.
             attempt = _isPausing ? null : _attempt;
+            // Else the attempt tells it.
+            if (attempt is null) _decisions.AddRange(PolicyTrail.Changes(_parameters, limits.ApplyTo(_parameters), _clock.Elapsed));
         }
         // Of its own clock, which began with it.
         attempt?.SetLimits(limits.Timeout is { } limit ? limits with { Timeout = Left(limit) } : limits);
         lock (_lock) _parameters = limits.ApplyTo(_parameters);
+    }
+
+    public bool AwaitsAnswer(MigrationIteration iteration) => OfPresent(iteration)?.AwaitsAnswer(iteration) == true;
+
+    public bool Answer(MigrationIteration iteration, PolicyAction[] actions, MigrationException? failure) =>
+        OfPresent(iteration)?.Answer(iteration, actions, failure) == true;
+
+    /// <summary>The attempt that the pass is of; null when that is over.</summary>
+    IMigrationRun? OfPresent(MigrationIteration iteration)
+    {
+        lock (_lock) return iteration.Attempt == _attempts.Count && !_isPausing ? _attempt : null;
     }
 
     public void SwitchToPostcopy() => Present("switched to postcopy").SwitchToPostcopy();

@@ -177,6 +177,18 @@ public static class ErrorRecords
             (ErrorCategory.SecurityError, "Give -Tls and a certificate at the source too."),
         MigrationErrorId.InvalidPolicy =>
             (ErrorCategory.InvalidData, "docs/convergence.md has the words of policies; New-MigrationPolicy -BuiltIn gives one to begin with."),
+        MigrationErrorId.NoReceiver =>
+            (ErrorCategory.InvalidArgument, "Give -Probe the address of a PsMigrate receiver (Start-MigrationReceiver), or -Bandwidth instead. A QEMU that waited there may have ended."),
+        MigrationErrorId.ProbeRefused =>
+            (ErrorCategory.ResourceBusy, "Probe again in a minute, or give -Bandwidth instead."),
+        MigrationErrorId.InvalidTrace =>
+            (ErrorCategory.InvalidData, "Start-VmMigration -RecordTrace writes traces; docs/files.md has their format. One that was changed by hand has to keep it."),
+        MigrationErrorId.NothingToReplay =>
+            (ErrorCategory.InvalidOperation, "Record a migration that gets through its first pass: Start-VmMigration -RecordTrace."),
+        MigrationErrorId.OnIterationFailed =>
+            (ErrorCategory.InvalidResult, "See the reason: -OnIteration answers with actions such as 'Throttle to 50 %', or with nothing."),
+        MigrationErrorId.OnIterationLate =>
+            (ErrorCategory.OperationTimeout, "Let -OnIteration do less, or raise -OnIterationTimeout."),
         MigrationErrorId.TlsNotSpoken =>
             (ErrorCategory.SecurityError, "Give -Tls and a certificate at the other end too."),
         MigrationErrorId.TlsCredentialsNotFound =>

@@ -63,8 +63,10 @@ public static class Figures
     /// <summary>An automatic decision, in one line.</summary>
     public static string Decision(MigrationDecision decision)
     {
-        var who = decision.Policy.Length == 0 ? "" : $" [policy {decision.Policy}{(decision.IsObserved ? ", observed only" : "")}]";
-        return $"{decision.What} {decision.From} → {decision.To}: {decision.Reason}{who}";
+        var by = decision.Policy == MigrationDecision.OnIteration ? $"by -{decision.Policy}" : $"policy {decision.Policy}";
+        var who = decision.Policy.Length == 0 || decision.Policy == decision.What ? "" : $" [{by}{(decision.IsObserved ? ", observed only" : "")}]";
+        var error = decision.Error is { } id ? $" ({id})" : "";
+        return $"{decision.What} {decision.From} → {decision.To}: {decision.Reason}{error}{who}";
     }
 
     /// <summary>How long each vCPU was held back, in one line.</summary>
@@ -77,6 +79,24 @@ public static class Figures
     /// <summary>The working set in megabytes; only that it is more than what was seen, where that is all there is to say.</summary>
     public static string WorkingSet(GuestDirtyRate rate) =>
         rate.WorkingSet is { } bytes ? Megabytes(bytes) : $"> {Megabytes(rate.WrittenBytes)}";
+
+    /// <summary>What a migration cost its guest, in one line.</summary>
+    public static string Cost(GuestCost? cost)
+    {
+        if (cost is null) return "";
+        var parts = new List<string>();
+        if ((cost.WriteRateBefore ?? cost.WriteRateDuring ?? cost.WriteRateAfter) is not null)
+            parts.Add($"wrote {RateOr(cost.WriteRateBefore)} before, {RateOr(cost.WriteRateDuring)} during, {RateOr(cost.WriteRateAfter)} after");
+        parts.Add($"stood {Time(cost.Downtime)}");
+        if (cost.ThrottledTime > TimeSpan.Zero) parts.Add($"held back {Time(cost.ThrottledTime)}");
+        if (cost.BlockedTime is { } blocked) parts.Add($"waited for memory {Time(blocked)}");
+        return string.Join(", ", parts);
+    }
+
+    static string RateOr(double? rate) => rate is { } known ? Rate(known) : "?";
+
+    /// <summary>A figure of any size, for columns; empty when there is none.</summary>
+    public static string Fine(double? value) => value?.ToString("N3", CultureInfo.InvariantCulture) ?? "";
 
     /// <summary>A share of 0 to 1, for example <c>12.5 %</c>.</summary>
     public static string Percent(double share) => string.Create(CultureInfo.InvariantCulture, $"{share * 100:0.#} %");

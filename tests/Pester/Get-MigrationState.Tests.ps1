@@ -66,6 +66,21 @@ Describe 'Get-MigrationState' {
             $inner.Duration | Should -BeLessOrEqual $completion.Duration
         }
 
+        It 'tells what it cost the guest' {
+            $cost = (Get-MigrationState $last.Id).Result.Cost
+            $cost | Should -BeOfType 'PsMigrate.Engine.Model.GuestCost'
+            $cost.WriteRateDuring | Should -BeGreaterThan 0
+            $cost.Downtime | Should -Be $last.Downtime
+            Wait-Until { $null -ne $cost.WriteRateAfter } | Should -BeTrue
+            foreach ($pass in (Get-MigrationState $last.Id).Iterations) { if ($null -ne $pass.WriteRate) { $pass.WriteRate | Should -BeGreaterOrEqual 0 } }
+            Read-View "//View[Name='GuestCost']//ListItem[Label='Wrote during']" $cost | Should -BeLike '*/s'
+            Read-View "//View[Name='GuestCost']//ListItem[Label='Wrote after']" $cost | Should -BeLike '*/s'
+            foreach ($view in 'MigrationState', 'MigrationResult') {
+                $shown = if ($view -eq 'MigrationState') { Get-MigrationState $last.Id } else { $last.Result }
+                Read-View "//View[Name='$view']//ListItem[Label='Cost to the guest']" $shown | Should -Match '^wrote .* before, .*/s during, .*/s after, stood '
+            }
+        }
+
         It 'finds it by name, pattern, record and property' {
             (Get-MigrationState -Name $name).Id | Should -Be $last.Id
             (Get-MigrationState -Name "$name*").Id | Should -Be $last.Id
@@ -93,6 +108,21 @@ Describe 'Get-MigrationState' {
         $state.PercentComplete | Should -BeLessThan 100
         $state.Result | Should -BeNullOrEmpty
         $state.Location | Should -Be 'Source'
+    }
+
+    It 'tells what would come of each lever, without an estimate for what does not end' {
+        $null = Start-Endless $name @{ MaxBandwidth = 40MB; MaxDowntime = '1ms'; Policy = 'Qemu' }
+        $state = Wait-Until { Get-MigrationState -Running | Where-Object { $_.Name -eq $name -and $_.Current.Iteration -gt 2 -and $_.Levers.Count -gt 0 -and $null -eq $_.PercentComplete } }
+        $state.RemainingTime | Should -BeNullOrEmpty
+        foreach ($lever in $state.Levers) {
+            $lever | Should -BeOfType 'PsMigrate.Engine.Model.ForecastLever'
+            $lever.Remaining | Should -BeGreaterThan ([timespan]::Zero)
+        }
+        $state.Advice | Should -BeLike '*: ends in *, downtime * ms.'
+        @($state.Levers | Where-Object { $state.Advice -like "*$($_.Setting): ends in *" }) | Should -HaveCount 1
+        Read-View "//View[Name='MigrationState']//ListItem[Label='Progress']" $state | Should -Be 'no estimate'
+        Read-View "//View[Name='ForecastLever']//TableColumnItem" $state.Levers[0] | Should -HaveCount 6
+        Read-View "//View[Name='MigrationState']//ListItem[Label='Levers']" $state | Should -BeLike "$($state.Levers[0].Setting): *"
     }
 
     It 'tells that the first pass goes on' {

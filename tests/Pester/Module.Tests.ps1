@@ -2,7 +2,7 @@
 
 BeforeDiscovery {
     $cmdlets = 'New-MigrationGuest', 'Get-MigrationGuest', 'Remove-MigrationGuest', 'Suspend-MigrationGuest', 'Resume-MigrationGuest',
-    'Save-MigrationGuest', 'Restore-MigrationGuest', 'Connect-MigrationGuest', 'Disconnect-MigrationGuest', 'Measure-GuestDirtyRate', 'New-MigrationPolicy',
+    'Save-MigrationGuest', 'Restore-MigrationGuest', 'Connect-MigrationGuest', 'Disconnect-MigrationGuest', 'Measure-GuestDirtyRate', 'New-MigrationPolicy', 'Compare-MigrationPolicy',
     'Start-VmMigration', 'Get-MigrationState', 'Wait-Migration', 'Stop-Migration', 'Set-Migration', 'Complete-Migration',
     'Switch-Migration', 'Suspend-Migration', 'Resume-Migration',
     'Start-MigrationReceiver', 'Get-MigrationReceiver', 'Wait-MigrationReceiver', 'Stop-MigrationReceiver',

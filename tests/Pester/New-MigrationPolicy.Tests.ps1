@@ -43,7 +43,7 @@ Describe 'New-MigrationPolicy' {
         [System.IO.File]::Exists($file) | Should -BeFalse
     }
 
-    It 'gives the built-in policy <_>' -ForEach 'Qemu', 'AutoConverge', 'DirtyLimit', 'StallAware', 'DowntimeRamp' {
+    It 'gives the built-in policy <_>' -ForEach 'Adaptive', 'Qemu', 'AutoConverge', 'DirtyLimit', 'StallAware', 'DowntimeRamp' {
         $policy = New-MigrationPolicy -BuiltIn $_ -Path $file
         $policy.Name | Should -Be $_
         (New-MigrationPolicy -Path $file).ToJson() | Should -Be $policy.ToJson()

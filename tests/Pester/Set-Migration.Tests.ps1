@@ -62,6 +62,36 @@ Describe 'Set-Migration' {
         $null = Wait-Until { Get-MigrationState -Name $name | Where-Object { $_.Current.Bandwidth -gt 60MB -or $_.State -eq 'Completed' } }
     }
 
+    It 'gives another policy, which begins anew, and takes it back' {
+        $null = Wait-Until { (Get-MigrationState -Name $name).Current.Iteration -gt 1 }
+        Set-Migration -Name $name -Policy (New-MigrationPolicy slow @{ Then = 'Throttle to 60 %'; At = 'AnyTime' })
+        $null = Wait-Until { $guest.ThrottlePercent -eq 60 }
+        Set-Migration -Name $name -MaxThrottle 25
+        $null = Wait-Until { $guest.ThrottlePercent -eq 25 }
+        (Set-Migration -Name $name -Policy qemu -PassThru).Parameters.Policy.Name | Should -Be 'Qemu'
+        $null = Wait-Until { $guest.ThrottlePercent -eq 0 }
+        $told = @((Get-MigrationState -Name $name).Decisions | Where-Object Reason -Like 'Set-Migration*')
+        $told.What | Should -Be @('Policy', 'MaxThrottle', 'Policy')
+        $told.To | Should -Be @('slow', '25 %', 'Qemu')
+        $told[1].From | Should -Be '99 %'
+    }
+
+    It 'changes what auto-converge goes by' {
+        $null = Stop-Migration $name
+        $again = Start-VmMigration $name "local:$name-to" -MaxBandwidth 40MB -MaxDowntime 1ms -Means Qemu -AutoConverge -ThrottleInitial 20 -MaxThrottle 20 -AsJob
+        $null = Wait-Until { $guest.ThrottlePercent -eq 20 }
+        $parameters = (Set-Migration -Name $name -MaxThrottle 70 -ThrottleIncrement 50 -ThrottleTrigger 10 -ThrottleTailslow:$false -VcpuDirtyLimit 2MB -PassThru)[-1].Parameters
+        $parameters.ThrottleIncrement | Should -Be 50
+        $parameters.ThrottleTrigger | Should -Be 10
+        $parameters.VcpuDirtyLimit | Should -Be 2MB
+        $null = Wait-Until { $guest.ThrottlePercent -eq 70 }
+    }
+
+    It 'offers policies' {
+        $line = 'Set-Migration 1 -Policy D'
+        ([System.Management.Automation.CommandCompletion]::CompleteInput($line, $line.Length, $null).CompletionMatches).CompletionText | Should -Contain 'DowntimeRamp'
+    }
+
     It 'gives a migration a time, counted from its start' {
         Set-Migration -Name $name -Timeout 10ms
         $state = Wait-Migration $name -Timeout 60s
@@ -86,6 +116,10 @@ Describe 'Set-Migration' {
         @{ What = 'a negative bandwidth'; Arguments = @{ MaxBandwidth = -1 } }
         @{ What = 'a negative time'; Arguments = @{ Timeout = '-5s' } }
         @{ What = 'a cache of 3 MB'; Arguments = @{ XbzrleCacheSize = 3MB } }
+        @{ What = 'a throttle of 100 %'; Arguments = @{ MaxThrottle = 100 } }
+        @{ What = 'a first step of 0'; Arguments = @{ ThrottleInitial = 0 } }
+        @{ What = 'a first step above the most'; Arguments = @{ ThrottleInitial = 50; MaxThrottle = 40 } }
+        @{ What = 'less than 1 MB/s for a vCPU'; Arguments = @{ VcpuDirtyLimit = 1KB } }
     ) {
         Set-Migration -Name $name @Arguments -ErrorVariable failed -ErrorAction SilentlyContinue
         $failed | Should -HaveCount 1
@@ -138,6 +172,24 @@ Describe 'Set-Migration of a guest of QEMU' -Skip:(-not $qemu) {
         }
         (Wait-Migration $name -Timeout 60s).State | Should -Be 'Completed'
         Invoke-TestMonitor $pair.Target 'info status' | Should -BeLike '*VM status: running*'
+    }
+
+    It 'gives another policy, which begins anew' {
+        $null = Wait-Until { (Get-MigrationState -Name $name).Current.Iteration -gt 1 }
+        Set-Migration -Name $name -Policy (New-MigrationPolicy low @{ When = 'Pass >= 3'; Then = 'SwitchOver' } -StartDowntime 0.0001) -MaxDowntime 1m
+        (Wait-Migration $name -Timeout 60s).State | Should -Be 'Completed'
+        $decisions = (Get-MigrationState -Name $name).Decisions
+        ($decisions | Where-Object Reason -Like 'Set-Migration*').What | Should -Be @('MaxDowntime', 'Policy')
+        # QEMU may look at the log once more before it ends, which is a pass too.
+        $decided = @($decisions | Where-Object Policy -EQ low)
+        $decided[0].What | Should -Be 'DowntimeLimit'
+        $decided[1].What | Should -Be 'Switch over'
+    }
+
+    It 'refuses auto-converge while it runs, and nothing has changed' {
+        Set-Migration -Name $name -Policy AutoConverge -ErrorVariable failed -ErrorAction SilentlyContinue
+        $failed[0].FullyQualifiedErrorId | Should -BeLike 'UnsupportedByGuest,*'
+        (Get-MigrationState -Name $name).Parameters.Policy | Should -BeNullOrEmpty
     }
 
     It 'is QEMU''s own limit' {

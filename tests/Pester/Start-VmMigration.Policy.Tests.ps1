@@ -17,7 +17,7 @@ Describe 'Start-VmMigration -Policy' {
         Remove-MigrationGuest "$name*" -Force
     }
 
-    It 'takes a policy by name: <_>' -ForEach 'Qemu', 'StallAware', 'downtimeramp' {
+    It 'takes a policy by name: <_>' -ForEach 'Qemu', 'Adaptive', 'StallAware', 'downtimeramp' {
         $last = Start-VmMigration $name @link -MaxDowntime 700ms -Policy $_ -Verify | Where-Object IsFinal
         $last.Result.State | Should -Be 'Completed'
         $last.Result.Verified | Should -BeTrue
@@ -65,6 +65,33 @@ Describe 'Start-VmMigration -Policy' {
         (Stop-Migration $name).Outcome | Should -Be 'Cancelled'
     }
 
+    It 'is Adaptive by default, which slows nothing down without leave' {
+        $null = Start-VmMigration $name @link -MaxDowntime 1ms -AsJob
+        $null = Wait-Until { (Get-MigrationState -Name $name).Current.Iteration -gt 6 }
+        $state = Get-MigrationState -Name $name
+        $state.Decisions | Where-Object Policy | Should -BeNullOrEmpty
+        $state.Current.ThrottlePercent | Should -Be 0
+        (Stop-Migration $name).Outcome | Should -Be 'Cancelled'
+    }
+
+    It 'goes over by itself with -Postcopy where passes bring nothing, and says why' {
+        $last = Start-VmMigration $name @link -MaxDowntime 20ms -Postcopy -WarningAction SilentlyContinue | Where-Object IsFinal
+        $last.Result.State | Should -Be 'Completed'
+        $decisions = @((Get-MigrationState -Name $name).Decisions | Where-Object Policy -EQ Adaptive)
+        $decisions.What | Should -Be 'Go over'
+        $decisions[0].Reason | Should -BeLike '*does not get less*may not be slowed down*'
+    }
+
+    It 'tells with -ObserveOnly what it would do' {
+        $null = Start-VmMigration $name @link -MaxDowntime 20ms -MaxThrottle 90 -Postcopy -ObserveOnly -AsJob
+        $null = Wait-Until { (Get-MigrationState -Name $name).Decisions | Where-Object IsObserved }
+        $state = Get-MigrationState -Name $name
+        @($state.Decisions | Where-Object IsObserved)[0].Policy | Should -Be 'Adaptive'
+        $state.State | Should -Be 'Active'
+        (Get-MigrationGuest $name).ThrottlePercent | Should -Be 0
+        (Stop-Migration $name).Outcome | Should -Be 'Cancelled'
+    }
+
     It 'acts as -OnTimeout says: <On>' -ForEach @(
         @{ On = 'SwitchOver'; Ends = 'Completed' }
         @{ On = 'Postcopy'; Ends = 'Completed' }
@@ -79,13 +106,14 @@ Describe 'Start-VmMigration -Policy' {
     }
 
     It 'changes nothing with -WhatIf' {
+        Start-VmMigration $name local:x -MaxThrottle 40 -WhatIf | Should -BeNullOrEmpty
         Start-VmMigration $name local:x -Policy AutoConverge -MaxThrottle 40 -Timeout 5m -OnTimeout SwitchOver -WhatIf | Should -BeNullOrEmpty
         (Get-MigrationGuest $name).IsBusy | Should -BeFalse
     }
 
     It 'refuses what can not be' {
         { Start-VmMigration $name @link -Policy Magic } | Should -Throw '*no built-in policy*Magic*StallAware*'
-        { Start-VmMigration $name @link -ObserveOnly } | Should -Throw '*ObserveOnly needs a Policy*'
+        { Start-VmMigration $name @link -Policy Qemu -ObserveOnly } | Should -Throw '*ObserveOnly needs a Policy*'
         { Start-VmMigration $name @link -OnTimeout SwitchOver } | Should -Throw '*OnTimeout needs Timeout*'
         { Start-VmMigration $name @link -AutoConverge -MaxThrottle 0 } | Should -Throw '*MaxThrottle must be 1 to 99*'
         { Start-VmMigration $name @link -Policy DirtyLimit -VcpuDirtyLimit 1KB } | Should -Throw '*VcpuDirtyLimit*'
@@ -93,6 +121,8 @@ Describe 'Start-VmMigration -Policy' {
     }
 
     It 'offers policies' {
+        $line = 'Start-VmMigration x local: -Policy Ad'
+        ([System.Management.Automation.CommandCompletion]::CompleteInput($line, $line.Length, $null).CompletionMatches).CompletionText | Should -Be 'Adaptive'
         $line = 'Start-VmMigration x local: -Policy S'
         ([System.Management.Automation.CommandCompletion]::CompleteInput($line, $line.Length, $null).CompletionMatches).CompletionText | Should -Be 'StallAware'
     }

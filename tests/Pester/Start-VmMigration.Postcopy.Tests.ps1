@@ -220,7 +220,7 @@ Describe 'Start-VmMigration -Mode of a guest of QEMU' -Skip:(-not $postcopy) {
             $job.State | Should -Be 'Running'
             $state = Get-MigrationState -Name $name
             $state.State | Should -Be 'PostcopyPaused'
-            $state.Bottleneck | Should -Be 'WaitingForRecovery'
+            $state.Bottleneck | Should -Be 'Paused'
             $state.Advice | Should -BeLike '*Resume-Migration*'
             Stop-Job $job
             $job.State | Should -Be 'Running'

@@ -35,7 +35,7 @@ Describe 'Suspend-Migration' {
             }
             $state.State | Should -Be 'PostcopyPaused'
             $state.Location | Should -Be 'Destination'
-            $state.Bottleneck | Should -Be 'WaitingForRecovery'
+            $state.Bottleneck | Should -Be 'Paused'
             $state.Advice | Should -BeLike '*Resume-Migration*'
             $test.Job.State | Should -Be 'Running'
             $null = Wait-Until { @($test.Job.Warning | Where-Object { "$_" -like "*Resume-Migration -Id $($state.Id)*" }).Count -eq 1 }

@@ -74,12 +74,81 @@ Describe 'Test-VmMigration' {
         $last.Result.Promised.TotalTime | Should -Be $forecast.TotalTime
         $last.Result.Promised.Downtime | Should -Be $forecast.Downtime
         "$($last.Result.Promised)" | Should -BeLike '*, downtime *'
+        $rows = $last.Result.Comparison
+        $rows.What | Should -Be @('Total time', 'Downtime', 'Downtime: final RAM', 'Downtime: state', 'Downtime: the rest', 'Sent')
+        $rows[0].Promised | Should -Be $forecast.TotalTime.Value.TotalSeconds
+        $rows[0].Actual | Should -Be $last.Result.TotalTime.TotalSeconds
+        $rows[0].IsKept | Should -Be $forecast.TotalTime.Holds($last.Result.TotalTime)
+        foreach ($figure in 'Promised', 'Actual') {
+            $sum = [Linq.Enumerable]::Sum([double[]] $rows[2..4].$figure)
+            $sum | Should -BeGreaterThan ($rows[1].$figure * 0.99)
+            $sum | Should -BeLessThan ($rows[1].$figure * 1.01)
+        }
+        Read-View "//View[Name='PromiseComparison']//TableColumnItem" $rows[1] | Should -HaveCount 7
+        Read-View "//View[Name='MigrationResult']//ListItem[Label='Against what came']" $last.Result | Should -Match '^Total time: .* s, promised .* \(.* to .*\), (not )?kept'
     }
 
     It 'measures all guests of the pipeline, each once' {
         New-MigrationGuest "$name-a", "$name-b" 16MB -DirtyRate 1MB
         (Get-MigrationGuest "$name*" | Test-VmMigration -Destination "local:$name-to" -Bandwidth 100MB -Duration 50ms).Name | Should -Be @("$name-a", "$name-b")
         (Test-VmMigration "$name-b", "$name-*" "local:$name-to" -Bandwidth 100MB -Duration 50ms).Name | Should -Be @("$name-b", "$name-a")
+    }
+
+    It 'forecasts with <What>' -ForEach @(
+        @{ What = 'channels that compress'; Arguments = @{ Channels = 2; Compression = 'Zstd' }; Least = 1MB; Most = 10MB }
+        @{ What = 'QEMU''s means'; Arguments = @{ Means = 'Qemu' }; Least = 16MB; Most = 17MB }
+        @{ What = 'differences'; Arguments = @{ Means = 'Qemu'; Xbzrle = $true }; Least = 16MB; Most = 17MB }
+    ) {
+        New-MigrationGuest $name 16MB -Content Text -Workload Idle
+        $forecast = Test-VmMigration $name "local:$name-to" -Bandwidth 100MB -MaxBandwidth 40MB -Duration 50ms @Arguments
+        $forecast.TransferredBytes.Value | Should -BeGreaterThan $Least
+        $forecast.TransferredBytes.Value | Should -BeLessThan $Most
+        $last = @($forecast | Start-VmMigration -Xbzrle:($Arguments.Xbzrle -eq $true))[-1]
+        $last.Result.State | Should -Be 'Completed'
+        $parameters = (Get-MigrationState -Id $last.Id).Parameters
+        foreach ($argument in $Arguments.Keys) { $parameters.$argument | Should -Be $Arguments[$argument] }
+        $last.Result.TransferredBytes | Should -BeGreaterThan $Least
+        $last.Result.TransferredBytes | Should -BeLessThan $Most
+    }
+
+    It 'probes a receiver that is named, and nobody else' {
+        New-MigrationGuest $name 16MB -Content Random -Workload Idle
+        $receiver = Start-MigrationReceiver tcp:127.0.0.1:0 -HostName "$name-to"
+        try {
+            $forecast = Test-VmMigration $name $receiver -Probe $receiver -Duration 50ms
+            $forecast.BandwidthOrigin | Should -Be 'Probed'
+            $forecast.Bandwidth | Should -BeGreaterThan 1MB
+            $forecast.Verdict | Should -Be 'Converges'
+            $forecast.Assumptions -like '*as a probe had it*' | Should -HaveCount 1
+            { Test-VmMigration $name $receiver -Probe $receiver -Bandwidth 1GB -ErrorAction Stop } |
+                Should -Throw -ErrorId 'InvalidParameter,PsMigrate.Commands.TestVmMigrationCommand'
+            $WhatIfPreference = $true
+            { Test-VmMigration $name $receiver -Probe $receiver -ErrorAction Stop } |
+                Should -Throw -ErrorId 'InvalidParameter,PsMigrate.Commands.TestVmMigrationCommand'
+            $WhatIfPreference = $false
+            $receiver.ArrivedCount | Should -Be 0
+            $receiver.FailedCount | Should -Be 0
+        }
+        finally { $receiver | Stop-MigrationReceiver }
+    }
+
+    It 'says that what it probes is no receiver' {
+        $guest = New-MigrationGuest $name 16MB -PassThru
+        $listener = [System.Net.Sockets.TcpListener]::new([ipaddress]::Loopback, 0)
+        $listener.Start()
+        $run = Start-InRunspace { param($listener)
+            $client = $listener.AcceptTcpClient()
+            $client.GetStream().Write([byte[]](1..32), 0, 32)
+            $null = $client.GetStream().Read([byte[]]::new(64), 0, 64)
+            $client.Dispose()
+        } -ArgumentList $listener
+        try {
+            { Test-VmMigration $name local:there -Probe "tcp:127.0.0.1:$($listener.LocalEndpoint.Port)" -ErrorAction Stop } |
+                Should -Throw -ErrorId 'NoReceiver,PsMigrate.Commands.TestVmMigrationCommand'
+        }
+        finally { $listener.Stop() }
+        Wait-InRunspace $run
+        $guest.IsBusy | Should -BeFalse
     }
 
     It 'ends at once with Ctrl+C, and lets the guests be' {
@@ -95,6 +164,9 @@ Describe 'Test-VmMigration' {
         @{ Arguments = @{ Bandwidth = 1MB; MaxBandwidth = -1 } }
         @{ Arguments = @{ Bandwidth = 1MB; MaxDowntime = 0 } }
         @{ Arguments = @{ Bandwidth = 1MB; Duration = '10ms' } }
+        @{ Arguments = @{ Bandwidth = 1MB; Compression = 'Zstd' } }
+        @{ Arguments = @{ Bandwidth = 1MB; Channels = 2; Xbzrle = $true } }
+        @{ Arguments = @{ Bandwidth = 1MB; Channels = 256 } }
     ) {
         $guest = New-MigrationGuest $name 8MB -PassThru
         { Test-VmMigration $name "local:$name-to" @Arguments -ErrorAction Stop } | Should -Throw -ErrorId 'InvalidParameter,PsMigrate.Commands.TestVmMigrationCommand'

@@ -1,3 +1,4 @@
+using System.Globalization;
 using PsMigrate.Engine.Model;
 
 namespace PsMigrate.Engine.Convergence;
@@ -5,7 +6,17 @@ namespace PsMigrate.Engine.Convergence;
 /// <summary>What <see cref="BottleneckRule"/> looks at. Bytes and bytes/s.</summary>
 readonly record struct BottleneckInput(
     MigrationStatus Status, int Pass, double Bandwidth, long MaxBandwidth, double? DirtyRate, long Pending, long Threshold,
-    TimeSpan? EstimatedDowntime, TimeSpan MaxDowntime, bool WaitsForDestination);
+    TimeSpan? EstimatedDowntime, TimeSpan MaxDowntime, bool WaitsForDestination)
+{
+    /// <summary>What the sending thread does with its time; null where nobody measures it.</summary>
+    public SenderLoad? Load { get; init; }
+
+    /// <summary>Whether the link of a postcopy was broken by the user.</summary>
+    public bool IsPausedOnPurpose { get; init; }
+
+    /// <summary>What would help, with what would come of it; null where that was not asked for.</summary>
+    public ForecastLever[]? Levers { get; init; }
+}
 
 /// <summary>Why a migration is not done yet, in one word, and the lever that would help. Pure.</summary>
 static class BottleneckRule
@@ -23,7 +34,9 @@ static class BottleneckRule
             return (MigrationBottleneck.WaitingForDestination, "All is sent; the destination loads it.");
         if (input.Status == MigrationStatus.Device) return (MigrationBottleneck.SwitchingOver, "");
         if (input.Status != MigrationStatus.Active || input.Bandwidth <= 0) return (MigrationBottleneck.Starting, "");
-        return Active(input);
+        var (bottleneck, advice) = Active(input);
+        var lever = LeverRule.For(bottleneck, input.Levers ?? []);
+        return (bottleneck, lever is null ? advice : $"{advice} {LeverRule.Sentence(lever)}".Trim());
     }
 
     /// <summary>Whether the limit is what holds it back; 0 is none. Bytes/s.</summary>
@@ -31,6 +44,9 @@ static class BottleneckRule
 
     static (MigrationBottleneck, string) Postcopy(BottleneckInput input) => input.Status switch
     {
+        MigrationStatus.PostcopyPaused when input.IsPausedOnPurpose => (MigrationBottleneck.Paused,
+            "Suspend-Migration has broken the link, and the guest waits at the destination wherever it needs memory that is still here: Resume-Migration "
+            + "goes on from there."),
         MigrationStatus.PostcopyPaused => (MigrationBottleneck.WaitingForRecovery,
             "The link is broken, and the guest waits at the destination wherever it needs memory that is still here. Resume-Migration goes on from "
             + "there, with -Destination by another way."),
@@ -46,6 +62,7 @@ static class BottleneckRule
     static (MigrationBottleneck, string) Active(BottleneckInput input)
     {
         var isCapped = IsCapped(input.Bandwidth, input.MaxBandwidth);
+        if (!isCapped && input.Load is { } load && Slowest(input, load) is { } slowest) return slowest;
         if (input.Pass <= 1)
             return isCapped
                 ? (MigrationBottleneck.BandwidthCapped, $"The first pass is held at {Rate(input.MaxBandwidth)}: Set-Migration -MaxBandwidth.")
@@ -64,6 +81,19 @@ static class BottleneckRule
             ? (MigrationBottleneck.BandwidthCapped, $"Held at {Rate(input.MaxBandwidth)}: Set-Migration -MaxBandwidth.")
             : (MigrationBottleneck.None, "");
     }
+
+    /// <summary>An end that holds the link up. Where the guest is done soon all the same, it is still what takes the time.</summary>
+    static (MigrationBottleneck, string)? Slowest(BottleneckInput input, SenderLoad load) => load switch
+    {
+        { IsReceiverSlow: true } => (MigrationBottleneck.ReceiverSlow,
+            $"The destination takes {Rate(input.Bandwidth)}; the link waits for it {Percent(load.Receiver)} of its time. It lacks processors or memory."),
+        { IsSourceBusy: true } => (MigrationBottleneck.SourceCpuBound,
+            $"The sending thread has a processor {Percent(load.Working)} of the time, and makes {Rate(input.Bandwidth)}: -Channels would share the work, without "
+            + "-Xbzrle and -Compression there is less of it."),
+        _ => null,
+    };
+
+    static string Percent(double? share) => string.Create(CultureInfo.InvariantCulture, $"{100 * share:0} %");
 
     static string Rate(double bytesPerSecond) => $"{bytesPerSecond / (1 << 20):0} MB/s";
 }

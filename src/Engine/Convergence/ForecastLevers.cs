@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Numerics;
 using PsMigrate.Engine.Model;
 
 namespace PsMigrate.Engine.Convergence;
@@ -50,11 +51,14 @@ sealed class ForecastLevers(ForecastRequest request, PrecopyScenario asked, Simu
         PrecopyScenario With(double milliseconds) => asked with { MaxDowntime = TimeSpan.FromMilliseconds(Tens(milliseconds)) };
     }
 
+    /// <summary>With a cache that has room for what is written.</summary>
     ForecastLever? Xbzrle()
     {
-        if (asked.Differences != DifferencesUse.Never || request.Curve.DeltaShare is null || request.Parameters.Channels > 0) return null;
-        return Helps(PrecopySimulation.Run(asked with { Differences = DifferencesUse.Asked }), out var end)
-            ? Lever(ForecastLeverKind.Xbzrle, 0, "-Xbzrle", end) : null;
+        if (asked.Differences != DifferencesUse.Never || request.Curve.DeltaShare is not { } share || request.Parameters.Channels > 0) return null;
+        var cache = BitOperations.RoundUpToPowerOf2((ulong)request.Curve.Points.Max(point => point.Bytes));
+        var setting = cache <= MigrationParameters.DefaultXbzrleCacheSize ? "-Xbzrle" : $"-Xbzrle -XbzrleCacheSize {Mebibytes(cache)}";
+        var with = asked with { Differences = DifferencesUse.Asked, Shares = asked.Shares with { Again = Math.Clamp(share, 0, 1) } };
+        return Helps(PrecopySimulation.Run(with), out var end) ? Lever(ForecastLeverKind.Xbzrle, 0, setting, end) : null;
     }
 
     ForecastLever? Compression()

@@ -18,7 +18,7 @@ static class ForecastScenario
             Curve = request.Curve, Bandwidth = request.Bandwidth.Value, MaxBandwidth = parameters.MaxBandwidth,
             SwitchoverBandwidth = parameters.SwitchoverBandwidth, MaxDowntime = parameters.MaxDowntime, Sender = request.Sender,
             CountsPages = adapts, Differences = Use(request, adapts),
-            Shares = new WireShares(request.Curve.ZeroShare ?? 0, adapts ? request.SparseShare : 1, Again(request.Curve)),
+            Shares = new WireShares(request.Curve.ZeroShare ?? 0, adapts ? request.SparseShare : 1, Again(request.Curve, Cache(parameters, adapts))),
         };
         return parameters.Compression == MigrationCompression.None ? scenario : Compressed(scenario);
     }
@@ -37,5 +37,17 @@ static class ForecastScenario
         : adapts ? DifferencesUse.Adaptive
         : DifferencesUse.Never;
 
-    static double Again(DirtyCurve curve) => Math.Clamp(curve.DeltaShare ?? 1, 0, 1);
+    static long Cache(MigrationParameters parameters, bool adapts) =>
+        parameters.XbzrleCacheSize > 0 ? parameters.XbzrleCacheSize : adapts && !parameters.Xbzrle ? MeansRule.MostCache : MigrationParameters.DefaultXbzrleCacheSize;
+
+    /// <summary>
+    /// What a page takes that goes again: a difference when it is found among those that were kept, and all of it when another page has its place,
+    /// which two share where more is written than is kept. A guest that walks comes to the other one each time.
+    /// </summary>
+    static double Again(DirtyCurve curve, long cache)
+    {
+        var written = curve.Points.Max(point => point.Bytes);
+        var found = written <= cache ? 1 : curve.Places?.Walk is null ? cache / written : Math.Max(0, (2 * cache) - written) / written;
+        return (found * Math.Clamp(curve.DeltaShare ?? 1, 0, 1)) + (1 - found);
+    }
 }

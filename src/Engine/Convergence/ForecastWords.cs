@@ -27,7 +27,7 @@ static class ForecastWords
         var culture = CultureInfo.InvariantCulture;
         yield return string.Create(culture, $"The guest goes on as it did while it was measured, for {request.Duration.TotalSeconds:0.##} s; what it dirties in longer passes follows from how the curve bends.");
         yield return $"The link carries {Rate(request.Bandwidth.Value)}, {request.Bandwidth.Text}, and nobody else uses it.";
-        yield return "Pages are written alike all over the memory in use. A guest that walks through it is sent sooner or later, depending on where it stands.";
+        yield return Where(request.Curve.Places);
         var curve = request.Curve;
         yield return string.Create(culture, $"{Size(curve.UsedBytes)} of {Size(curve.TotalBytes)} may hold something")
             + (curve.ZeroShare is { } zero ? string.Create(culture, $", {100 * zero:0} % of that zeros.") : "; how much of that is zeros was not looked at.");
@@ -36,6 +36,13 @@ static class ForecastWords
         if (asked.Shares.Fresh < 1) yield return string.Create(culture, $"Pages that are not zero take {100 * asked.Shares.Fresh:0.#} % of their size on the link.");
         if (asked.MaxBandwidth > 0) yield return "The limit holds while the guest runs; the last pages go as fast as the link carries them.";
     }
+
+    static string Where(DirtyPlaces? places) => places switch
+    {
+        { Walk: not null } => "The guest writes one page after the other, and is migrated at once: where it stands then decides how much goes again. The ranges are for wherever it stands.",
+        not null => "Pages are written where they were while it was measured.",
+        null => "Pages are written alike all over the memory in use. A guest that walks through it is sent sooner or later, depending on where it stands.",
+    };
 
     static string Rate(double bytesPerSecond) => $"{Size(bytesPerSecond)}/s";
 

@@ -12,6 +12,9 @@ static class Forecaster
     const double LeastLeft = 0.4;
     const double MostLeft = 1.3;
 
+    // Places of a round that are looked at.
+    const int Rounds = 8;
+
     // A machine and a link are never quite the same twice.
     const double TimeSpread = 0.03;
 
@@ -22,16 +25,18 @@ static class Forecaster
         var best = PrecopySimulation.Run(asked with { Bound = CurveBound.Least, Bandwidth = request.Bandwidth.Most });
         var worst = PrecopySimulation.Run(asked with { Bound = CurveBound.Most, Bandwidth = request.Bandwidth.Least });
         ForecastLever[] levers = [.. new ForecastLevers(request, asked, plain).Find()];
-        SimulatedPrecopy[] all = [plain, best, worst];
+        SimulatedPrecopy[] all = [plain, best, worst, .. Elsewhere(asked)];
         return new MigrationForecast
         {
             Name = request.Name, HostName = request.HostName, Destination = request.Destination,
             MaxDowntime = request.Parameters.MaxDowntime, MaxBandwidth = request.Parameters.MaxBandwidth,
+            Means = request.Parameters.Means, Channels = request.Parameters.Channels, Compression = request.Parameters.Compression, Xbzrle = request.Parameters.Xbzrle,
             Verdict = plain.Converged ? ForecastVerdict.Converges : levers.Length > 0 ? ForecastVerdict.ConvergesWith : ForecastVerdict.WillNotConverge,
             IsProbable = all.Any(one => one.Converged != plain.Converged),
             Passes = [.. Passes(plain)],
             TotalTime = plain.Converged ? TotalTime(plain, all) : null,
             Downtime = plain.Converged ? Downtime(plain, all, asked) : null,
+            DowntimeParts = plain.Converged ? PromisedDowntime.Parts(plain, asked, Downtime(plain, all, asked).Value) : null,
             TransferredBytes = plain.Converged ? Bytes(plain, all) : null,
             Bottleneck = ForecastWords.Bottleneck(asked, plain),
             Levers = levers,
@@ -39,6 +44,17 @@ static class Forecaster
             Bandwidth = request.Bandwidth.Value, BandwidthOrigin = request.Bandwidth.Origin,
             Curve = request.Curve, Duration = request.Duration,
         };
+    }
+
+    /// <summary>A guest that walks has gone on when it is migrated: the same from other places of its round.</summary>
+    static IEnumerable<SimulatedPrecopy> Elsewhere(PrecopyScenario asked)
+    {
+        if (asked.Curve.Places is not { Walk: { } walk } places) yield break;
+        for (var place = 1; place < Rounds; place++)
+        {
+            var at = walk.First + ((walk.Position - walk.First + (walk.Length / Rounds * place)) % walk.Length);
+            yield return PrecopySimulation.Run(asked with { Curve = asked.Curve with { Places = places with { Walk = walk with { Position = at } } } });
+        }
     }
 
     static IEnumerable<ForecastPass> Passes(SimulatedPrecopy run)
@@ -59,20 +75,26 @@ static class Forecaster
         (long)(all.Where(one => one.Converged).Min(one => one.Bytes) * (1 - TimeSpread)),
         all.All(one => one.Converged) ? (long)(all.Max(one => one.Bytes) * (1 + TimeSpread)) : null);
 
-    /// <summary>Never wider than twice the value, which moves into the middle where the bounds lie far apart.</summary>
+    /// <summary>Never wider than twice the value, which moves up where the bounds lie far apart.</summary>
     static ForecastTime Downtime(SimulatedPrecopy plain, SimulatedPrecopy[] all, PrecopyScenario asked)
     {
         var converged = all.Where(one => one.Converged).ToArray();
         var state = TimeSpan.FromSeconds(asked.Sender.DeviceState / asked.Bandwidth);
         var least = (converged.Min(one => one.FinalRam) * LeastLeft) + TimeSpan.FromSeconds(asked.Sender.LeastOverhead);
         var most = (converged.Max(one => Slowest(one, asked)) * MostLeft) + TimeSpan.FromSeconds(asked.Sender.MostOverhead) + state;
-        var value = most - least <= 2 * plain.Downtime && plain.Downtime >= least && plain.Downtime <= most ? plain.Downtime : (least + most) / 2;
-        return new ForecastTime(value, least, most);
+        // Nobody is stopped for what would take longer than is allowed, as far as the link is known.
+        var allowed = Longer(asked.MaxDowntime, plain.Downtime + TimeSpan.FromSeconds(asked.Sender.MostOverhead));
+        if (most > allowed) most = allowed;
+        if (least > most) least = plain.Downtime;
+        var value = Longer(Longer(plain.Downtime, (most - least) / 2), least);
+        return new ForecastTime(value < most ? value : (least + most) / 2, least, most);
     }
+
+    static TimeSpan Longer(TimeSpan one, TimeSpan other) => one > other ? one : other;
 
     static TimeSpan Slowest(SimulatedPrecopy run, PrecopyScenario asked)
     {
         var busy = TimeSpan.FromSeconds(run.FinalPages / asked.Sender.LeastFinalPages);
-        return run.FinalRam > busy ? run.FinalRam : busy;
+        return Longer(run.FinalRam, busy);
     }
 }

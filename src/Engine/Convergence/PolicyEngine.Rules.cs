@@ -122,7 +122,7 @@ sealed partial class PolicyEngine
             PolicyText.Format($"The vCPUs write {string.Join(", ", rates)} MB/s, and {quota} MB/s each are allowed."));
     }
 
-    static string Milliseconds(TimeSpan time) => PolicyText.Format($"{time.TotalMilliseconds:0.#} ms");
+    internal static string Milliseconds(TimeSpan time) => PolicyText.Format($"{time.TotalMilliseconds:0.#} ms");
 
     static string Rate(long bytes) => bytes == 0 ? "no limit" : PolicyText.Format($"{bytes / (double)MiB:0.#} MB/s");
 }

@@ -5,7 +5,7 @@ namespace PsMigrate.Engine.Convergence;
 /// <summary>
 /// Looks at the rules of a policy and says what they decide: figures in, decisions with their reasons out. It knows no clock and changes
 /// nothing outside; what it has set can be read from it, and is never beyond the bounds that it was given last. One thread. Rules that
-/// are looked at are in PolicyEngine.Rules.
+/// are looked at are in PolicyEngine.Rules, the one that decides by itself in PolicyEngine.Adaptive.
 /// </summary>
 sealed partial class PolicyEngine
 {
@@ -29,7 +29,11 @@ sealed partial class PolicyEngine
     }
 
     /// <summary>Memory is about to be sent for the first time: the first period begins.</summary>
-    public void Begin(TimeSpan now, long sent) => _period.Look(now, 0, sent);
+    public void Begin(TimeSpan now, long sent)
+    {
+        _period.Look(now, 0, sent);
+        _passBegan = now;
+    }
 
     /// <summary>How much each vCPU is to be slowed down, percent.</summary>
     public IReadOnlyList<int> Throttles => _throttles;
@@ -64,7 +68,10 @@ sealed partial class PolicyEngine
         if (input.IsPassEnd) _history.Add(input.Pending);
         List<PolicyDecision>? decisions = null;
         for (var at = 0; at < _policy.Rules.Length; at++)
-            if (Look(at, input) is { } decision) (decisions ??= []).Add(decision);
+        {
+            if (_policy.Rules[at].Then.Kind == PolicyActionKind.Adaptive) (decisions ??= []).AddRange(LookForAdaptive(_policy.Rules[at], input));
+            else if (Look(at, input) is { } decision) (decisions ??= []).Add(decision);
+        }
         return decisions ?? (IReadOnlyList<PolicyDecision>)[];
     }
 
@@ -103,7 +110,7 @@ sealed partial class PolicyEngine
         PolicyFigure.DowntimeLimit => DowntimeLimit.TotalSeconds,
         PolicyFigure.StalledPasses => _history.Stalled,
         PolicyFigure.PendingToLeast => _history.ToLeast(input.Pending),
-        PolicyFigure.Throttle => Throttle,
+        PolicyFigure.Throttle => input.GuestThrottle ?? Throttle,
         _ => null,
     };
 }

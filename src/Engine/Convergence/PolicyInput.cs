@@ -16,7 +16,14 @@ namespace PsMigrate.Engine.Convergence;
 /// <param name="Written">What each vCPU has written in all; a page written twice counts twice.</param>
 readonly record struct PolicyInput(
     TimeSpan Elapsed, int Pass, bool IsPassEnd, long Pending, double? DirtyRate, double Bandwidth, long Threshold, TimeSpan? EstimatedDowntime,
-    long Dirtied, long Sent, long[] Written);
+    long Dirtied, long Sent, long[] Written)
+{
+    /// <summary>How much the guest is slowed down, percent, where not the policy does it; null where it does.</summary>
+    public int? GuestThrottle { get; init; }
+
+    /// <summary>Whether means were begun by which less has to be sent, and have not shown yet what they bring.</summary>
+    public bool AwaitsMeans { get; init; }
+}
 
 /// <summary>What the user allows, as it stands now: no decision goes beyond it.</summary>
 /// <param name="MaxDowntime">How long the guest may stand still.</param>
@@ -28,9 +35,26 @@ readonly record struct PolicyInput(
 readonly record struct PolicyBounds(
     TimeSpan MaxDowntime, int MaxThrottle, long MaxBandwidth, bool MayGoOver, AutoConvergeSettings AutoConverge, long VcpuDirtyLimit)
 {
+    /// <summary>How much Adaptive may slow the vCPUs down, percent: not at all where the user did not say that they may be.</summary>
+    public int AdaptiveThrottle { get; init; }
+
+    /// <summary>Whether Adaptive may go over: the user permits it, and has not said when.</summary>
+    public bool AdaptivePostcopy { get; init; }
+
+    /// <summary>Since the start, when the migration fails, or the guest is stopped however long it then stands; null is never.</summary>
+    public TimeSpan? Deadline { get; init; }
+
+    /// <summary>The shortest time for which a vCPU that is held back can be let run between two sleeps, seconds: of a QEMU its slice, 0.01.</summary>
+    public double ShortestSlice { get; init; } = 0.001;
+
     public static PolicyBounds Of(MigrationParameters parameters) => new(
         parameters.MaxDowntime, parameters.MaxThrottle ?? 99, parameters.MaxBandwidth, parameters.Postcopy, AutoConvergeSettings.Of(parameters),
-        parameters.VcpuDirtyLimit);
+        parameters.VcpuDirtyLimit)
+    {
+        AdaptiveThrottle = parameters.MaxThrottle ?? (parameters.AutoConverge ? 99 : 0),
+        AdaptivePostcopy = parameters is { Postcopy: true, Mode: MigrationMode.Precopy, OnTimeout: not TimeoutAction.Postcopy },
+        Deadline = parameters.OnTimeout == TimeoutAction.Postcopy ? null : parameters.Timeout,
+    };
 }
 
 /// <summary>What can't be put off: it is done at once, and once.</summary>

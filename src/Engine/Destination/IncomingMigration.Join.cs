@@ -37,6 +37,9 @@ sealed partial class IncomingMigration
             case JoinPurpose.GivenUp:
                 JoinGivenUp(id);
                 break;
+            case JoinPurpose.Probe when _link.Extension >= Handshake.ProbeVersion:
+                ServeProbe();
+                break;
             default:
                 throw reader.Error(MigrationErrorId.InvalidValue, $"A connection can't join a migration for the purpose {(byte)purpose}.");
         }

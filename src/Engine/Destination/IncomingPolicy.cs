@@ -40,6 +40,9 @@ sealed record IncomingPolicy(
     /// <summary>How long that may take.</summary>
     public TimeSpan AcceptTimeout { get; init; } = ReceiverOptions.DefaultAcceptTimeout;
 
+    /// <summary>How much time probes get.</summary>
+    public ProbeBudget Probes { get; init; } = ProbeBudget.OfProcess;
+
     /// <summary>The receiver is being stopped.</summary>
     public CancellationToken Stopping { get; init; }
 

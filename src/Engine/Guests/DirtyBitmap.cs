@@ -48,6 +48,9 @@ sealed class DirtyBitmap
             Interlocked.Or(ref word, bit);
     }
 
+    /// <summary>The first word from there on that has a bit; <see cref="WordCount"/> when none has. The bits stay.</summary>
+    public int Next(int from) => NextWord(from);
+
     /// <summary>64 pages' bits, which stay.</summary>
     public ulong Look(int word) => Volatile.Read(ref _words[word]);
 

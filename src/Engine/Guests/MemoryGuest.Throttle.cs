@@ -22,11 +22,11 @@ public sealed partial class MemoryGuest
     /// <summary>How long each vCPU was held back in all.</summary>
     public TimeSpan[] ThrottledTime => [.. _cpus.Select(cpu => cpu.ThrottledTime)];
 
-    /// <summary>What a migration asks of one vCPU, percent, 0 to 99. Throws InvalidParameter.</summary>
-    internal void ThrottleForMigration(int cpu, int percent)
+    /// <summary>What a migration asks of one vCPU, percent, 0 to 99, and how long it runs between two sleeps. Throws InvalidParameter.</summary>
+    internal void ThrottleForMigration(int cpu, int percent, TimeSpan? slice = null)
     {
         CheckThrottle(percent);
-        _cpus[cpu].MigrationThrottle = percent;
+        _cpus[cpu].ThrottleForMigration(percent, slice);
     }
 
     /// <summary>The same of all.</summary>

@@ -3,7 +3,8 @@ using System.Diagnostics;
 namespace PsMigrate.Engine.Guests;
 
 /// <summary>
-/// A vCPU that is held back (cpu_throttle_thread of QEMU): it runs for 10 ms and then sleeps p / (1 - p) times that, between two ticks.
+/// A vCPU that is held back (cpu_throttle_thread of QEMU): it runs for 10 ms, or for less where a migration wants it to sleep shorter at a time, and then
+/// sleeps p / (1 - p) times that, between two ticks.
 /// One that is not pays a look at one number each time that it looks at the clock.
 /// </summary>
 sealed partial class VirtualCpu
@@ -15,8 +16,10 @@ sealed partial class VirtualCpu
     static readonly long ThrottleSlice = Stopwatch.Frequency / 100;
 
     volatile int _throttle;
+    long _slice = ThrottleSlice;
     int _ownThrottle;
     int _migrationThrottle;
+    long _migrationSlice = ThrottleSlice;
     long _throttledTime;
     // Since when it is held back, and in which run; 0 when it is not. With the gate held.
     long _holdStart;
@@ -26,14 +29,33 @@ sealed partial class VirtualCpu
     public int OwnThrottle
     {
         get { lock (_gate) return _ownThrottle; }
-        set => SetThrottle(ref _ownThrottle, value);
+        set
+        {
+            lock (_gate)
+            {
+                _ownThrottle = Math.Clamp(value, 0, MostThrottle);
+                ApplyThrottle();
+            }
+        }
     }
 
-    /// <summary>How much a migration has it held back, percent, 0 to 99. The larger of the two counts.</summary>
+    /// <summary>How much a migration has it held back, percent. The larger of the two counts.</summary>
     public int MigrationThrottle
     {
         get { lock (_gate) return _migrationThrottle; }
-        set => SetThrottle(ref _migrationThrottle, value);
+    }
+
+    /// <summary>A migration holds it back, percent, 0 to 99.</summary>
+    /// <param name="percent">How much of its time.</param>
+    /// <param name="slice">How long it runs between two sleeps, 1 to 10 ms; null is QEMU's 10 ms. The shorter, the shorter is each sleep.</param>
+    public void ThrottleForMigration(int percent, TimeSpan? slice = null)
+    {
+        lock (_gate)
+        {
+            _migrationThrottle = Math.Clamp(percent, 0, MostThrottle);
+            _migrationSlice = SliceOf(slice);
+            ApplyThrottle();
+        }
     }
 
     /// <summary>How long it was held back in all, to this moment; not while it was stopped.</summary>
@@ -46,18 +68,17 @@ sealed partial class VirtualCpu
     }
 
     /// <summary>Binds at once, also one that sleeps: it sleeps shorter or longer, by the same slice.</summary>
-    void SetThrottle(ref int which, int percent)
+    void ApplyThrottle()
     {
-        lock (_gate)
-        {
-            if (which == percent) return;
-            which = Math.Clamp(percent, 0, MostThrottle);
-            _throttle = Math.Max(_ownThrottle, _migrationThrottle);
-            if (_holdRun == 0) return;
-            // One that is let go is not held back any more, also before it has woken.
-            if (_throttle == 0) EndHold(_holdRun);
-            Monitor.PulseAll(_gate);
-        }
+        var isOfMigration = _migrationThrottle > _ownThrottle;
+        var (throttle, slice) = isOfMigration ? (_migrationThrottle, _migrationSlice) : (_ownThrottle, ThrottleSlice);
+        if (throttle == _throttle && slice == _slice) return;
+        Volatile.Write(ref _slice, slice);
+        _throttle = throttle;
+        if (_holdRun == 0) return;
+        // One that is let go is not held back any more, also before it has woken.
+        if (_throttle == 0) EndHold(_holdRun);
+        Monitor.PulseAll(_gate);
     }
 
     /// <summary>Sleeps until its next slice. How long that took, in the units of <see cref="Stopwatch"/>.</summary>
@@ -74,12 +95,16 @@ sealed partial class VirtualCpu
         return Stopwatch.GetTimestamp() - from;
     }
 
-    long LeftToSleep(long from, long now) => from + Sleep(_throttle) - now;
+    long LeftToSleep(long from, long now) => from + Sleep(_throttle, _slice) - now;
 
-    static long Sleep(int percent) => ThrottleSlice * percent / (100 - percent);
+    static long Sleep(int percent, long slice) => slice * percent / (100 - percent);
 
-    /// <summary>How long one that is held back by so many percent sleeps after each slice of 10 ms.</summary>
-    public static TimeSpan SleepAfterSlice(int percent) => Stopwatch.GetElapsedTime(0, Sleep(percent));
+    /// <summary>How long one that is held back by so many percent sleeps after each slice, of 10 ms where none is given.</summary>
+    public static TimeSpan SleepAfterSlice(int percent, TimeSpan? slice = null) => Stopwatch.GetElapsedTime(0, Sleep(percent, SliceOf(slice)));
+
+    // A timer does not do less than a millisecond, and none is longer than QEMU's.
+    static long SliceOf(TimeSpan? slice) =>
+        slice is { } own ? Math.Clamp((long)(own.TotalSeconds * Stopwatch.Frequency), ThrottleSlice / 10, ThrottleSlice) : ThrottleSlice;
 
     // With the gate held. A thread that slept through a stop and a start finds another run's, or none.
     void EndHold(int run)

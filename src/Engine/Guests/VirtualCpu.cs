@@ -96,6 +96,7 @@ sealed partial class VirtualCpu
         {
             if (_running != 0 || !NeedsThread) return;
             Prepare(guestName);
+            BeginRate();
             _run = _running = ++_lastRun;
             _thread!.Run(this, _run);
             // One that still sleeps since it was stopped takes up the new run.
@@ -166,7 +167,7 @@ sealed partial class VirtualCpu
         while (_run == run)
         {
             var now = Stopwatch.GetTimestamp();
-            if (_throttle > 0 && now - sliceStart >= ThrottleSlice)
+            if (_throttle > 0 && now - sliceStart >= Volatile.Read(ref _slice))
             {
                 paceStart += HoldBack(run, now);
                 sliceStart = Stopwatch.GetTimestamp();
@@ -220,6 +221,7 @@ sealed partial class VirtualCpu
         var now = Stopwatch.GetTimestamp();
         if (_firstTickTime == 0) Volatile.Write(ref _firstTickTime, now);
         Volatile.Write(ref _lastTickTime, now);
+        MarkRate(now);
     }
 
     // Half a millisecond to one and a half: short against the windows in which rates are measured.

@@ -79,6 +79,12 @@ sealed class PhaseLog
         }
     }
 
+    /// <summary>How long it was in a phase in all, as often as it has left it.</summary>
+    public TimeSpan Spent(MigrationPhase phase)
+    {
+        lock (_lock) return _entries[(int)phase].Total;
+    }
+
     public PhaseRecord[] Snapshot()
     {
         lock (_lock)

@@ -20,6 +20,7 @@ sealed class DirtyWindows
 
     readonly DirtyBitmap[] _logs;
     readonly Level[] _levels;
+    readonly DirtyWhere _where;
     long _parts;
 
     /// <param name="logs">Of each block; this is their only reader.</param>
@@ -31,6 +32,7 @@ sealed class DirtyWindows
         // Rounded down: the last one is over no later than the whole.
         Part = TimeSpan.FromTicks(duration.Ticks >> doublings);
         _levels = [.. Enumerable.Range(0, doublings + 1).Select(level => new Level(Part * (1 << level), _logs))];
+        _where = new DirtyWhere([.. _logs.Select(log => log.Pages)]);
     }
 
     /// <summary>The shortest windows.</summary>
@@ -57,6 +59,7 @@ sealed class DirtyWindows
     public void Close(TimeSpan now)
     {
         var parts = Math.Min(now.Ticks / Part.Ticks, Parts);
+        if (parts != _parts) _where.Add(_levels[0].Words);
         for (var level = 0; level < _levels.Length - 1 && parts >> level != _parts >> level; level++)
             _levels[level].End(now, _levels[level + 1]);
         _parts = parts;
@@ -80,6 +83,9 @@ sealed class DirtyWindows
         var whole = (double)Count(Whole) * GuestMemory.PageSize;
         return [.. _levels.SkipLast(1).Select(level => level.Point).OfType<DirtyCurvePoint>(), new(now, whole, whole, whole, 1)];
     }
+
+    /// <summary>Where it was; after <see cref="End"/>. Null where nothing was dirtied.</summary>
+    public DirtyPlaces? Places => _where.Places(Whole);
 
     /// <summary>How many of these pages were dirtied in the whole; after <see cref="End"/>.</summary>
     public long CountIn(int block, long first, long pages)

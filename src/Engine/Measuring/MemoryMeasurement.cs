@@ -124,7 +124,7 @@ sealed class MemoryMeasurement : DirtyRateMeasurement
         var curve = new DirtyCurve
         {
             Points = points, TotalBytes = _guest.MemorySize, UsedBytes = content.UsedBytes, ZeroShare = content.ZeroShare,
-            CompressedShare = content.CompressedShare, DeltaShare = deltas,
+            CompressedShare = content.CompressedShare, DeltaShare = deltas, Places = _windows.Places,
         };
         return new()
         {

@@ -3,6 +3,14 @@ namespace PsMigrate.Engine.Model;
 /// <summary>The policies that come with the engine (docs/convergence.md tells when to take which).</summary>
 static class BuiltInPolicies
 {
+    public static MigrationPolicy Adaptive { get; } = new()
+    {
+        Name = "Adaptive",
+        Description = "QEMU's rule where that is enough; else what costs the guest least of what is permitted: by -MaxThrottle a strong brake for a pass or two "
+            + "on the vCPUs that write, by -Postcopy going over.",
+        Rules = [Rule("Adaptive")],
+    };
+
     public static MigrationPolicy Qemu { get; } = new()
     {
         Name = "Qemu",
@@ -43,7 +51,7 @@ static class BuiltInPolicies
         Rules = [Rule("DowntimeLimit times 1.5", "Passes bring nothing more.", "StalledPasses >= 2")],
     };
 
-    public static IReadOnlyList<MigrationPolicy> All { get; } = [Qemu, AutoConverge, DirtyLimit, StallAware, DowntimeRamp];
+    public static IReadOnlyList<MigrationPolicy> All { get; } = [Adaptive, Qemu, AutoConverge, DirtyLimit, StallAware, DowntimeRamp];
 
     public static MigrationPolicy Find(string name) =>
         All.FirstOrDefault(policy => policy.Name.Equals(name, StringComparison.OrdinalIgnoreCase))

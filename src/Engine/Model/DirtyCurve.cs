@@ -32,4 +32,7 @@ public sealed record DirtyCurve
 
     /// <summary>To what share of its size the difference of a page that was written again comes, 0 to 1; null where it was not looked at.</summary>
     public double? DeltaShare { get; init; }
+
+    /// <summary>Where in memory that was; null where it is not known, as of a QEMU.</summary>
+    public DirtyPlaces? Places { get; init; }
 }

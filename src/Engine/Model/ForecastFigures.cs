@@ -71,6 +71,9 @@ public enum ForecastLeverKind
 public sealed record ForecastLever(
     ForecastLeverKind Kind, double Value, string Setting, TimeSpan TotalTime, TimeSpan Downtime, long TransferredBytes)
 {
+    /// <summary>Of a migration that runs, from now to the end; null of one that has not begun.</summary>
+    public TimeSpan? Remaining { get; init; }
+
     /// <summary>One line.</summary>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
         $"{Setting}: {TotalTime.TotalSeconds:0.#} s, downtime {Downtime.TotalMilliseconds:0.#} ms, {TransferredBytes / (double)(1 << 20):0} MB");

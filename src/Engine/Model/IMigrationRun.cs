@@ -33,6 +33,12 @@ interface IMigrationRun
     /// <summary>Null leaves a limit as it is. Throws InvalidParameter, InvalidState.</summary>
     void SetLimits(MigrationLimits limits);
 
+    /// <summary>Whether an answer to this pass would be in time.</summary>
+    bool AwaitsAnswer(MigrationIteration iteration);
+
+    /// <summary>An answer to a pass, or why there is none; returns at once. False when nobody waits for it any more.</summary>
+    bool Answer(MigrationIteration iteration, PolicyAction[] actions, MigrationException? failure);
+
     /// <summary>Goes over to postcopy. Throws InvalidState, UnsupportedByGuest.</summary>
     void SwitchToPostcopy();
 
@@ -47,25 +53,4 @@ interface IMigrationRun
 
     /// <summary>Ends a paused postcopy for good, and with it what the guest did since it went over. Throws InvalidState, UnsupportedByGuest.</summary>
     void GiveUp();
-}
-
-/// <summary>Limits that can be changed while a migration runs; null leaves one as it is.</summary>
-/// <param name="MaxDowntime">How long the guest may stand still.</param>
-/// <param name="MaxBandwidth">Bytes per second; 0 is no limit.</param>
-/// <param name="Timeout">From the start of the migration.</param>
-/// <param name="MaxPostcopyBandwidth">Bytes per second for what follows a guest that runs at the destination already; 0 is no limit.</param>
-/// <param name="XbzrleCacheSize">Bytes for pages as they were sent, a power of two of at least a page; 0 takes QEMU's, 64 MiB.</param>
-public sealed record MigrationLimits(
-    TimeSpan? MaxDowntime = null, long? MaxBandwidth = null, TimeSpan? Timeout = null, long? MaxPostcopyBandwidth = null,
-    long? XbzrleCacheSize = null)
-{
-    /// <summary>The parameters with these limits. Throws InvalidParameter.</summary>
-    internal MigrationParameters ApplyTo(MigrationParameters parameters) => (parameters with
-    {
-        MaxDowntime = MaxDowntime ?? parameters.MaxDowntime,
-        MaxBandwidth = MaxBandwidth ?? parameters.MaxBandwidth,
-        Timeout = Timeout ?? parameters.Timeout,
-        MaxPostcopyBandwidth = MaxPostcopyBandwidth ?? parameters.MaxPostcopyBandwidth,
-        XbzrleCacheSize = XbzrleCacheSize ?? parameters.XbzrleCacheSize,
-    }).Validate();
 }

@@ -222,4 +222,24 @@ public enum MigrationErrorId
     // Policies
     /// <summary>A policy says what can't be: the message names the place in it.</summary>
     InvalidPolicy = 73,
+
+    // Probes
+    /// <summary>What answers at an address is no receiver of ours: nothing but the header of a stream was sent to it.</summary>
+    NoReceiver = 82,
+
+    /// <summary>A receiver takes no probe: it is of an older release, or was probed too much lately.</summary>
+    ProbeRefused = 83,
+
+    // Traces
+    /// <summary>A trace says what can't be: the message names the place in it.</summary>
+    InvalidTrace = 77,
+
+    /// <summary>A trace can't be replayed: nothing was recorded, or no pass of it ended.</summary>
+    NothingToReplay = 78,
+
+    /// <summary>What decides about passes (-OnIteration) failed, or answered with what is no action. The migration goes on.</summary>
+    OnIterationFailed = 75,
+
+    /// <summary>What decides about passes (-OnIteration) gave no answer in time. The migration goes on.</summary>
+    OnIterationLate = 76,
 }

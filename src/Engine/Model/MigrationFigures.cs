@@ -65,8 +65,14 @@ public sealed record MigrationDecision(TimeSpan Time, string What, string From, 
     /// <summary>Whether the user should hear of it without asking: something failed, or can be lost.</summary>
     public bool IsWarning { get; init; }
 
-    /// <summary>The policy that decided it; empty for what the engine decides by itself.</summary>
+    /// <summary>The name under which whoever is asked about passes decides (<see cref="MigrationParameters.OnIterationTimeout"/>).</summary>
+    public const string OnIteration = nameof(OnIteration);
+
+    /// <summary>The policy that decided it, or <see cref="OnIteration"/>; empty for what the engine decides by itself.</summary>
     public string Policy { get; init; } = "";
+
+    /// <summary>The stable identifier of what went wrong without being the end of the migration; null where nothing did.</summary>
+    public MigrationErrorId? Error { get; init; }
 
     /// <summary>Whether it was recorded only, and not done.</summary>
     public bool IsObserved { get; init; }
@@ -107,4 +113,13 @@ public enum MigrationBottleneck
 
     /// <summary>In postcopy the link is broken; it waits for Resume-Migration.</summary>
     WaitingForRecovery,
+
+    /// <summary>The destination takes what comes more slowly than the link brings it.</summary>
+    ReceiverSlow,
+
+    /// <summary>The sending thread makes what it sends more slowly than the link takes it.</summary>
+    SourceCpuBound,
+
+    /// <summary>Suspend-Migration has broken the link of a postcopy; it waits for Resume-Migration.</summary>
+    Paused,
 }

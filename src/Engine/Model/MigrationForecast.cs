@@ -22,6 +22,9 @@ public enum BandwidthOrigin
     /// <summary>The last migration of this process to the same place had it.</summary>
     Remembered,
 
+    /// <summary>A receiver was probed for it.</summary>
+    Probed,
+
     /// <summary>Nobody knows more than the limit, which the link is taken to carry.</summary>
     Limit,
 }
@@ -48,8 +51,16 @@ public sealed record MigrationPromise
     /// <summary>How long the guest stands (QEMU's expected-downtime); null where it does not end.</summary>
     public ForecastTime? Downtime { get; init; }
 
+    /// <summary>
+    /// The downtime by part; what is neither last pages nor state is in Handover: stopping, loading, and starting there. Null where it does not end.
+    /// </summary>
+    public DowntimeParts? DowntimeParts { get; init; }
+
     /// <summary>Over the link; null where it does not end.</summary>
     public ForecastBytes? TransferredBytes { get; init; }
+
+    /// <summary>Its passes: from them, and from how it goes, comes how long a migration still takes.</summary>
+    public ForecastPass[] Passes { get; init; } = [];
 
     /// <summary>One line.</summary>
     public override string ToString() => TotalTime is null
@@ -75,6 +86,18 @@ public sealed record MigrationForecast
     /// <summary>What may be sent, bytes/s; 0 is no limit.</summary>
     public required long MaxBandwidth { get; init; }
 
+    /// <summary>Who would choose how pages go.</summary>
+    public MigrationMeans Means { get; init; }
+
+    /// <summary>Further connections that would carry the pages.</summary>
+    public int Channels { get; init; }
+
+    /// <summary>How those would compress.</summary>
+    public MigrationCompression Compression { get; init; }
+
+    /// <summary>Whether pages that went before would go as what changed in them.</summary>
+    public bool Xbzrle { get; init; }
+
     /// <summary>Whether it would end.</summary>
     public required ForecastVerdict Verdict { get; init; }
 
@@ -89,6 +112,9 @@ public sealed record MigrationForecast
 
     /// <summary>How long the guest stands; null where it does not end.</summary>
     public ForecastTime? Downtime { get; init; }
+
+    /// <summary>The same by part; what is neither last pages nor state is in Handover. Null where it does not end.</summary>
+    public DowntimeParts? DowntimeParts { get; init; }
 
     /// <summary>Over the link; null where it does not end.</summary>
     public ForecastBytes? TransferredBytes { get; init; }
@@ -121,5 +147,6 @@ public sealed record MigrationForecast
     public MigrationPromise Promise => new()
     {
         Verdict = Verdict, IsProbable = IsProbable, TotalTime = TotalTime, Downtime = Downtime, TransferredBytes = TransferredBytes,
+        DowntimeParts = DowntimeParts, Passes = Passes,
     };
 }

@@ -69,6 +69,12 @@ public sealed record MigrationIteration
     /// <summary>How fast the guest dirties distinct pages, bytes/s, over this pass.</summary>
     public double DirtyRate { get; init; }
 
+    /// <summary>
+    /// What the guest wrote, bytes of pages per second over this pass, one that was written twice twice; null where nobody counts that, as of the guests
+    /// of a QEMU.
+    /// </summary>
+    public double? WriteRate { get; init; }
+
     /// <summary>What the link carried, bytes/s, over the last window of 100 ms or more.</summary>
     public double Bandwidth { get; init; }
 
@@ -99,6 +105,9 @@ public sealed record MigrationIteration
 
     /// <summary>How long the guest stood still; null until the end.</summary>
     public TimeSpan? Downtime => DowntimeParts?.Total;
+
+    /// <summary>What it leaves for a trace; null where none is recorded, and of a QEMU.</summary>
+    internal TraceNotes? Notes { get; init; }
 
     /// <summary>How it ended; only in the last one.</summary>
     public MigrationResult? Result { get; init; }

@@ -57,12 +57,21 @@ public sealed record MigrationParameters
     public TimeoutAction OnTimeout { get; init; }
 
     /// <summary>
-    /// How the migration is helped to its end; null is by nothing. For guests of a QEMU only what QEMU does itself: Qemu, AutoConverge, DirtyLimit.
+    /// How the migration is helped to its end; null is by Adaptive, and by QEMU itself where the guest is one of a QEMU. For guests of a QEMU only
+    /// what QEMU does itself: Qemu, AutoConverge, DirtyLimit.
     /// </summary>
     public MigrationPolicy? Policy { get; init; }
 
-    /// <summary>What the policy decides is recorded and not done.</summary>
+    /// <summary>What the policy, or whoever is asked about passes, decides is recorded and not done.</summary>
     public bool ObserveOnly { get; init; }
+
+    /// <summary>Keep what each pass was like, for a trace (<see cref="MigrationTrace.Of"/>).</summary>
+    public bool RecordTrace { get; init; }
+
+    /// <summary>
+    /// How long whoever is asked about each pass has for an answer, from its end; null (the default) asks nobody. The migration never waits for it.
+    /// </summary>
+    public TimeSpan? OnIterationTimeout { get; init; }
 
     /// <summary>Hold the guest until the digests of both ends agree.</summary>
     public bool Verify { get; init; }
@@ -110,7 +119,8 @@ public sealed record MigrationParameters
     public bool AutoConverge { get; init; }
 
     /// <summary>
-    /// QEMU's <c>max-cpu-throttle</c>, percent, up to 99; null takes QEMU's, 99. Nothing slows the guest down further; 0 is not at all.
+    /// QEMU's <c>max-cpu-throttle</c>, percent, up to 99; null takes QEMU's, 99. Nothing slows the guest down further; 0 is not at all. Adaptive
+    /// slows it down only where this or AutoConverge was given.
     /// </summary>
     public int? MaxThrottle { get; init; }
 
@@ -254,17 +264,25 @@ public sealed record MigrationParameters
         if (!Enum.IsDefined(OnTimeout)) throw MigrationException.Invalid($"OnTimeout is Cancel, Postcopy or SwitchOver, and not {OnTimeout}.");
         if (OnTimeout != TimeoutAction.Cancel && Timeout is null) throw MigrationException.Invalid("OnTimeout needs Timeout: when.");
         if (OnTimeout == TimeoutAction.Postcopy && !Postcopy) throw MigrationException.Invalid("OnTimeout Postcopy needs Postcopy.");
-        if (ObserveOnly && EffectivePolicy is null) throw MigrationException.Invalid("ObserveOnly needs a Policy that decides something.");
+        if (ObserveOnly && OwnPolicy is null && OnIterationTimeout is null)
+            throw MigrationException.Invalid("ObserveOnly needs a Policy that decides something, or OnIteration.");
+        if (OnIterationTimeout is { } answer) CheckPositive(answer, nameof(OnIterationTimeout));
         EffectivePolicy?.Validate();
     }
 
-    /// <summary>The policy with what AutoConverge adds to it; null where it would decide nothing.</summary>
+    /// <summary>That of a guest of this process: Adaptive where nothing was said; null where it would decide nothing.</summary>
+    internal MigrationPolicy? OwnPolicy => Policy is null && !AutoConverge ? BuiltInPolicies.Adaptive : EffectivePolicy;
+
+    /// <summary>
+    /// The policy with what AutoConverge adds to it; null where it would decide nothing. To one that is adaptive it only is leave to slow the
+    /// guest down.
+    /// </summary>
     internal MigrationPolicy? EffectivePolicy
     {
         get
         {
             var policy = Policy ?? BuiltInPolicies.Qemu;
-            if (AutoConverge && !policy.Has(PolicyActionKind.AutoConverge))
+            if (AutoConverge && !policy.Has(PolicyActionKind.AutoConverge) && !policy.Has(PolicyActionKind.Adaptive))
                 policy = Policy is null ? BuiltInPolicies.AutoConverge : policy with { Rules = [.. policy.Rules, .. BuiltInPolicies.AutoConverge.Rules] };
             return policy is { Rules.Length: 0, StartDowntime: 1 } ? null : policy;
         }

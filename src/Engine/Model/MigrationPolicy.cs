@@ -84,17 +84,16 @@ public sealed record MigrationPolicy
             throw PolicyText.Invalid("startDowntime", PolicyText.Format($"it is a share of MaxDowntime, above 0 to 1, and is {StartDowntime}."));
         if (Rules.Length > MostRules) throw PolicyText.Invalid("rules", $"at most {MostRules}, and there are {Rules.Length}.");
         for (var at = 0; at < Rules.Length; at++) Check(Rules[at], $"rules[{at}]");
-        if (Rules.Count(IsQemu) > 1) throw PolicyText.Invalid("rules", "AutoConverge and DirtyLimit exclude each other, as in QEMU, and are there once.");
+        if (Rules.Count(DecidesItself) > 1) throw PolicyText.Invalid("rules", "AutoConverge, DirtyLimit and Adaptive exclude each other, and are there once.");
         return this;
     }
 
     /// <summary>Whether one of its rules does that.</summary>
     internal bool Has(PolicyActionKind kind) => Rules.Any(rule => rule.Then.Kind == kind);
 
-    /// <summary>Whether a QEMU does by itself all that it says.</summary>
-    internal bool IsOfQemu => StartDowntime == 1 && Rules.All(rule => IsQemu(rule) && rule.When.Length == 0);
-
     static bool IsQemu(PolicyRule rule) => rule.Then.Kind is PolicyActionKind.AutoConverge or PolicyActionKind.DirtyLimit;
+
+    static bool DecidesItself(PolicyRule rule) => IsQemu(rule) || rule.Then.Kind == PolicyActionKind.Adaptive;
 
     static void Check(PolicyRule rule, string place)
     {
@@ -102,7 +101,7 @@ public sealed record MigrationPolicy
         if (rule.Because.Length > LongestText) throw PolicyText.Invalid($"{place}.because", $"at most {LongestText} characters.");
         for (var at = 0; at < rule.When.Length; at++) rule.When[at].Check($"{place}.when[{at}]");
         rule.Then.Check($"{place}.then");
-        if (IsQemu(rule) && (rule.At == PolicyMoment.AnyTime || rule.Once))
+        if (DecidesItself(rule) && (rule.At == PolicyMoment.AnyTime || rule.Once))
             throw PolicyText.Invalid(place, $"{rule.Then.Kind} decides by itself when: at and once are not for it.");
     }
 

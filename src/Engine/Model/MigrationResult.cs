@@ -63,6 +63,12 @@ public sealed record MigrationResult
     /// <summary>How long each vCPU was held back meanwhile; empty where nobody counts that, as of the guests of a QEMU.</summary>
     public TimeSpan[] ThrottledTime { get; init; } = [];
 
+    /// <summary>What the migration cost the guest; null of one that could not tell anything.</summary>
+    public GuestCost? Cost { get; init; }
+
+    /// <summary>What was promised beside what came; empty without a forecast, and of a migration that did not complete.</summary>
+    public PromiseComparison[] Comparison => State == MigrationStatus.Completed && Promised is { } promise ? [.. PromiseComparison.Of(promise, this)] : [];
+
     /// <summary>Digest of RAM at the source when the guest stopped; only with Verify.</summary>
     public string? SourceDigest { get; init; }
 

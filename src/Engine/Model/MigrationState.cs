@@ -55,7 +55,10 @@ public sealed record MigrationState
     /// <summary>Where the guest is now.</summary>
     public GuestLocation Location { get; init; }
 
-    /// <summary>How far it is, 0 to 100, never backwards within an attempt; null when there is no estimate.</summary>
+    /// <summary>
+    /// How far it is by time, 0 to 100, never backwards within an attempt and 100 at the end alone; null when there is no estimate, for one
+    /// because it would not end as it goes.
+    /// </summary>
     public int? PercentComplete { get; init; }
 
     /// <summary>How long it will still take; null when there is no estimate.</summary>
@@ -64,8 +67,11 @@ public sealed record MigrationState
     /// <summary>Why it is not done yet.</summary>
     public MigrationBottleneck Bottleneck { get; init; }
 
-    /// <summary>The lever that would help.</summary>
+    /// <summary>The lever that would help, in words.</summary>
     public string Advice { get; init; } = "";
+
+    /// <summary>What would end it, or end it sooner, each alone and with what would come of it by the passes so far. Empty where nothing is known yet.</summary>
+    public ForecastLever[] Levers { get; init; } = [];
 
     /// <summary>The figures as they are now, as an unfinished pass.</summary>
     public required MigrationIteration Current { get; init; }
@@ -87,6 +93,9 @@ public sealed record MigrationState
 
     /// <summary>How it ended; null while it runs.</summary>
     public MigrationResult? Result { get; init; }
+
+    /// <summary>What the guest wrote in each pass and how they went, so far; null where it is not recorded (RecordTrace).</summary>
+    public MigrationTrace? Trace => MigrationTrace.Of(this);
 
     /// <summary>How long the guest stood still; null until the end.</summary>
     public TimeSpan? Downtime => Result?.Downtime;

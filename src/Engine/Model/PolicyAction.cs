@@ -18,6 +18,12 @@ public enum PolicyActionKind
     /// <summary>QEMU's dirty-limit: each vCPU that writes faster than VcpuDirtyLimit is slowed down by itself.</summary>
     DirtyLimit,
 
+    /// <summary>
+    /// Whatever of the throttle of each vCPU, the downtime limit and postcopy the user permits, where a migration does not come to its end by
+    /// itself: computed from what its passes left, and for as short as possible.
+    /// </summary>
+    Adaptive,
+
     /// <summary>Switch over at the end of this pass, if what is left fits MaxDowntime.</summary>
     SwitchOver,
 
@@ -51,7 +57,9 @@ public enum PolicyChange
 public sealed record PolicyAction(PolicyActionKind Kind, PolicyChange Change = PolicyChange.None, double Amount = 0)
 {
     /// <summary>From text. Throws InvalidPolicy.</summary>
-    public static PolicyAction Parse(string text) => PolicyText.ParseAction(text, "then");
+    /// <param name="text">The words.</param>
+    /// <param name="place">Where they stand, for the message: a place in a policy, or a parameter.</param>
+    public static PolicyAction Parse(string text, string place = "then") => PolicyText.ParseAction(text, place);
 
     /// <summary>Whether it comes with a number.</summary>
     internal static bool HasAmount(PolicyActionKind kind) =>

@@ -32,8 +32,10 @@ static partial class PolicyText
         [PolicyUnit.Percent] = [("%", 1)],
     };
 
+    /// <param name="place">Where in a policy, or the parameter that it came by.</param>
+    /// <param name="message">What is wrong there.</param>
     public static MigrationException Invalid(string place, string message) =>
-        new(MigrationErrorId.InvalidPolicy, MigrationSide.User, $"The policy can't be used: {place}: {message}");
+        new(MigrationErrorId.InvalidPolicy, MigrationSide.User, $"{(place.StartsWith('-') ? "" : "The policy can't be used: ")}{place}: {message}");
 
     public static string Format(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 

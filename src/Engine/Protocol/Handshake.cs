@@ -8,9 +8,9 @@ namespace PsMigrate.Engine.Protocol;
 ///   OPEN_RETURN_PATH
 ///   PING 1                    ─────────────▶
 ///                             ◀───────────── PONG 1
-///   PING 0x50534D05           ─────────────▶
-///                             ◀───────────── PONG 0x50534D05: a QEMU (it echoes); nothing below is sent to it
-///                             ◀───────────── PONG 0x50534D85: ours, with extension version 5
+///   PING 0x50534D06           ─────────────▶
+///                             ◀───────────── PONG 0x50534D06: a QEMU (it echoes); nothing below is sent to it
+///                             ◀───────────── PONG 0x50534D86: ours, with extension version 6
 ///   FULL psmigrate/guest      ─────────────▶ who comes, how big            (GuestAnnouncement)
 ///                             ◀───────────── ACCEPTED, or FAILURE and SHUT 1
 ///   START, PART … ram         ─────────────▶
@@ -52,9 +52,9 @@ namespace PsMigrate.Engine.Protocol;
 /// A further connection of a migration says which one it belongs to, and what it is for; a recovery, which takes the place of a main channel
 /// that broke, goes on like QEMU's, and a preempt channel with page records alone.
 /// <code>
-///   QEVM 3, CONFIGURATION, OPEN_RETURN_PATH, PING 0x50534D05
-///                             ◀───────────── PONG 0x50534D85
-///   JOIN                      ─────────────▶ migration id, u8 purpose: 0 recovery, 1 preempt channel, 2 given up
+///   QEVM 3, CONFIGURATION, OPEN_RETURN_PATH, PING 0x50534D06
+///                             ◀───────────── PONG 0x50534D86
+///   JOIN                      ─────────────▶ migration id, u8 purpose: 0 recovery, 1 preempt channel, 2 given up, 3 probe
 ///                             ◀───────────── OUTCOME: Running, and it belongs to the migration; else nothing follows
 ///   RECV_BITMAP …             ─────────────▶ (a recovery)
 ///                             ◀───────────── RECV_BITMAP …
@@ -77,6 +77,17 @@ namespace PsMigrate.Engine.Protocol;
 /// The source says so before it knows who is there, for nobody else looks. Such a migration takes no channel that does not say its id. Why: channels
 /// of an attempt that failed may still come or wait when the next one of the same guest begins, and by address and uuid they are as good as its own.
 /// </para>
+/// <para>
+/// Version 6 adds the purpose of a probe, which belongs to no migration (its id is zero) and finds out what the link carries:
+/// <code>
+///   JOIN                      ─────────────▶ 16 zero bytes, u8 3
+///                             ◀───────────── OUTCOME: Running, and bytes may come; Unknown: not now, and nothing follows
+///   u32 length, bytes         ─────────────▶ bytes that mean nothing, at most 2^20 at a time; as often as the source likes
+///   u32 0                     ─────────────▶
+///                             ◀───────────── PONG 1: all before it was taken
+/// </code>
+/// The destination keeps none of the bytes, has one probe at a time, cuts it after some seconds, and gives probes a sixth of its time at most.
+/// </para>
 /// </summary>
 static class Handshake
 {
@@ -87,7 +98,7 @@ static class Handshake
     public const uint ExtensionPing = 0x50534D00 | ExtensionVersion;
 
     /// <summary>The highest version of the extension that this end speaks.</summary>
-    public const uint ExtensionVersion = 5;
+    public const uint ExtensionVersion = 6;
 
     /// <summary>The first version of the extension with runs of pages.</summary>
     public const uint RunVersion = 2;
@@ -103,6 +114,12 @@ static class Handshake
 
     /// <summary>The first version of the extension in which each channel says which migration it belongs to.</summary>
     public const uint ChannelIdVersion = 5;
+
+    /// <summary>The first version of the extension with probes.</summary>
+    public const uint ProbeVersion = 6;
+
+    /// <summary>The most bytes of one part of a probe.</summary>
+    public const int MostProbeBytes = 1 << 20;
 
     const uint ExtensionMask = 0xFFFFFF00;
     const uint AnswerBit = 0x80;

@@ -11,4 +11,7 @@ enum JoinPurpose : byte
 
     /// <summary>It says that the pages which are missing will never come, and asks what the other end then has.</summary>
     GivenUp = 2,
+
+    /// <summary>It belongs to no migration, and finds out what the link carries.</summary>
+    Probe = 3,
 }

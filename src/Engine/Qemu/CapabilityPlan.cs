@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Qmp;
 
@@ -38,6 +39,7 @@ static class CapabilityPlan
         if (asked.Postcopy) to.Set("max-postcopy-bandwidth", known.Number("max-postcopy-bandwidth"), asked.MaxPostcopyBandwidth);
         if (asked.Xbzrle && asked.XbzrleCacheSize > 0) to.Set("xbzrle-cache-size", known.Number("xbzrle-cache-size"), asked.XbzrleCacheSize);
         if (Throttles(asked)) Throttle(asked, known, to);
+        if (DrivenPolicy.Steers(asked)) ThrottleSteering.Begin(known, to);
         if (Limits(asked)) to.Set("vcpu-dirty-limit", known.Number("vcpu-dirty-limit"), asked.VcpuDirtyLimit >> 20);
         Channels(asked, known, to);
         return settings;
@@ -72,13 +74,13 @@ static class CapabilityPlan
         if (asked.PauseBeforeSwitchover) yield return "pause-before-switchover";
         if (asked.ValidateUuid) yield return "validate-uuid";
         if (asked.Xbzrle) yield return "xbzrle";
-        if (Throttles(asked)) yield return "auto-converge";
+        if (Throttles(asked) || DrivenPolicy.Steers(asked)) yield return "auto-converge";
         if (Limits(asked)) yield return "dirty-limit";
     }
 
-    static bool Throttles(MigrationParameters asked) => asked.EffectivePolicy?.Has(PolicyActionKind.AutoConverge) == true;
+    static bool Throttles(MigrationParameters asked) => DrivenPolicy.Has(asked, PolicyActionKind.AutoConverge);
 
-    static bool Limits(MigrationParameters asked) => asked.EffectivePolicy?.Has(PolicyActionKind.DirtyLimit) == true;
+    static bool Limits(MigrationParameters asked) => DrivenPolicy.Has(asked, PolicyActionKind.DirtyLimit);
 
     static EndSettings Capabilities(IEnumerable<string> wanted, EndPresent present, MigrationSide side)
     {
@@ -107,6 +109,25 @@ static class CapabilityPlan
         if (asked.ThrottleInitial is null && known.Number("cpu-throttle-initial") is { } initial && initial > most)
             to.Set("cpu-throttle-initial", initial, most, "QEMU's first step must not be above the maximum asked for.");
         to.Set("max-cpu-throttle", known.Number("max-cpu-throttle"), most);
+    }
+
+    /// <summary>What QEMU's own ways to slow the guest down go by from now on, of a migration that runs: the arguments of migrate-set-parameters.</summary>
+    public static JsonObject Throttle(MigrationLimits limits, MigrationParameters changed, QemuParameters? known)
+    {
+        var to = new JsonObject();
+        if (Limits(changed) && limits.VcpuDirtyLimit is { } quota) to["vcpu-dirty-limit"] = quota >> 20;
+        if (!Throttles(changed)) return to;
+        if (limits.MaxThrottle is { } most)
+        {
+            to["max-cpu-throttle"] = most;
+            // QEMU takes no maximum below the first step.
+            if (changed.ThrottleInitial is null) to["cpu-throttle-initial"] = Math.Min(known?.Number("cpu-throttle-initial") ?? 20, most);
+        }
+        if (limits.ThrottleInitial is { } first) to["cpu-throttle-initial"] = first;
+        if (limits.ThrottleIncrement is { } step) to["cpu-throttle-increment"] = step;
+        if (limits.ThrottleTailslow is { } slow) to["cpu-throttle-tailslow"] = slow;
+        if (limits.ThrottleTrigger is { } trigger) to["throttle-trigger-threshold"] = trigger;
+        return to;
     }
 
     static void Channels(MigrationParameters asked, QemuParameters known, EndSettings to)

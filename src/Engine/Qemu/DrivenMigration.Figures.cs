@@ -25,7 +25,8 @@ sealed partial class DrivenMigration
     TimeSpan _waitStart;
     TimeSpan _waited;
     int _pass;
-    int _percent;
+    long _passDirtied;
+    double? _passDirtyRate;
     bool _hasEvents;
 
     long XbzrlePages => _xbzrle?.Pages ?? 0;
@@ -73,9 +74,20 @@ sealed partial class DrivenMigration
         var syncs = (int)Math.Clamp(ram.DirtySyncCount, 0, int.MaxValue);
         if (syncs <= _pass) return;
         // A look at the log ends a pass. Of several since the last question only the last is known; the end makes a record of its own.
-        if (syncs > 1 && !isEnd && !(IsAdopted && _pass == 0)) _journal.Add(Snapshot(syncs - 1));
+        if (syncs > 1 && !isEnd && !(IsAdopted && _pass == 0)) EndPass(syncs);
         _pass = syncs;
         if (!isEnd) (_passBegin, _passBeginXbzrle, _passStart) = (syncs == 1 ? new() : ram, XbzrlePages, _phases.Elapsed);
+    }
+
+    // The caller holds the lock.
+    void EndPass(int syncs)
+    {
+        var time = _phases.Elapsed - _passStart;
+        _passDirtied = _ram.DirtiedSince(_passBegin, XbzrlePages - _passBeginXbzrle);
+        _passDirtyRate = time > TimeSpan.Zero ? _passDirtied / time.TotalSeconds : _passDirtyRate;
+        if (_parameters.OnIterationTimeout is { } answer) _answers.Ask(syncs - 1, _phases.Elapsed + answer);
+        _progress.EndPass(time / (syncs - _pass), _ram.Remaining);
+        _journal.Add(Snapshot(syncs - 1));
     }
 
     MigrationIteration Snapshot(int pass, MigrationResult? result = null)
@@ -106,6 +118,7 @@ sealed partial class DrivenMigration
             // Before it knows a dirty rate, QEMU says the limit.
             EstimatedDowntime = result is null && _ram.DirtyPagesRate > 0 ? _info.ExpectedDowntime : null,
             MaxDowntime = _parameters.MaxDowntime,
+            DowntimeLimit = LimitOf(_parameters),
             ThrottlePercent = (int)Math.Clamp(_info.CpuThrottlePercentage ?? 0, 0, 100),
             SetupTime = _info.SetupTime ?? TimeSpan.Zero,
             TotalTime = result?.TotalTime ?? _info.TotalTime ?? _phases.Elapsed,
@@ -128,16 +141,15 @@ sealed partial class DrivenMigration
         {
             var (result, iterations) = (_journal.Result, _journal.Iterations);
             var current = result is null ? Snapshot(_pass) : iterations[^1];
-            var threshold = SwitchoverRule.Threshold(current.Bandwidth, _parameters.SwitchoverBandwidth, _parameters.MaxDowntime);
+            var threshold = SwitchoverRule.Threshold(current.Bandwidth, _parameters.SwitchoverBandwidth, LimitOf(_parameters));
             var dirtyRate = _pass > 1 ? current.DirtyRate : (double?)null;
-            var left = _status == MigrationStatus.Active
-                ? Forecast.TimeToSwitchover(new ForecastInput(current.RemainingBytes, dirtyRate, current.Bandwidth, threshold))
-                : null;
-            var percent = result is null ? Forecast.Percent(_phases.Elapsed, left, _percent) : result.State == MigrationStatus.Completed ? 100 : null;
-            _percent = percent ?? _percent;
+            var look = LookAtProgress(current, threshold);
+            var progress = _progress.Look(look);
+            var levers = Levers(look, current);
             var (bottleneck, advice) = BottleneckRule.Explain(new BottleneckInput(
                 _status, _pass, current.Bandwidth, _parameters.MaxBandwidth, dirtyRate, current.RemainingBytes, threshold, current.EstimatedDowntime,
-                _parameters.MaxDowntime, WaitsForDestination: _isCommitted && result is null));
+                _parameters.MaxDowntime, WaitsForDestination: _isCommitted && result is null)
+            { IsPausedOnPurpose = _isPausedOnPurpose, Levers = levers });
             return new MigrationState
             {
                 Id = _id,
@@ -150,10 +162,11 @@ sealed partial class DrivenMigration
                 Destination = _destination.ToString(),
                 Peer = _peer,
                 Location = _location,
-                PercentComplete = percent,
-                RemainingTime = left,
+                PercentComplete = progress.Percent,
+                RemainingTime = progress.Remaining,
                 Bottleneck = bottleneck,
                 Advice = advice,
+                Levers = levers,
                 Current = current,
                 Iterations = iterations,
                 Phases = _phases.Snapshot(),
@@ -190,6 +203,7 @@ sealed partial class DrivenMigration
                 MaxDowntime = _parameters.MaxDowntime,
                 Promised = _parameters.Promise,
                 DowntimeParts = Downtime(),
+                Cost = new GuestCost { Downtime = Downtime().Total, UnknownBefore = "A QEMU does not count what its guest writes." },
                 Error = _error,
             };
             _journal.Add(Snapshot(_pass, result));

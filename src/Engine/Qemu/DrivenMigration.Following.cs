@@ -80,6 +80,7 @@ sealed partial class DrivenMigration
                 if (_launchFailure is not null && IsAsBefore(info)) throw NotLaunched(_launchFailure);
                 if (info.Status is { } status && MigrationTransitions.IsEnded(status)) return Settled(info);
                 Observe(info);
+                AskPolicy();
                 Act(info);
             }
             _wake.WaitOne(IsContinueDue ? ShortPeriod : Period);
@@ -170,6 +171,7 @@ sealed partial class DrivenMigration
     {
         _timer?.Dispose();
         RestoreTls();
+        RestoreThrottle();
         _events?.Dispose();
         _far?.Dispose();
         if (_isOwnConnection) _qmp.Dispose();

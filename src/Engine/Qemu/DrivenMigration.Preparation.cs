@@ -30,9 +30,7 @@ sealed partial class DrivenMigration
         if (_parameters.KeepSource)
             throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
                 $"Guest {_guest.Name} is a QEMU's: what stays there afterwards is QEMU's affair, and -KeepSource can't be kept.");
-        if (_parameters.ObserveOnly || _parameters.EffectivePolicy?.IsOfQemu == false)
-            throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
-                $"Guest {_guest.Name} is a QEMU's, which decides by itself: of policies it has Qemu, AutoConverge and DirtyLimit, and -ObserveOnly can't be kept.");
+        DrivenPolicy.Check(_parameters, _guest.Name);
         if (_parameters.Peer != PeerKind.Unknown || _parameters.PeerVersion is not null)
             throw new MigrationException(MigrationErrorId.UnsupportedByGuest, MigrationSide.User,
                 $"Guest {_guest.Name} is a QEMU's, which sends it in its own way, whatever is at the destination: -PeerVersion can't be kept.");
@@ -65,7 +63,7 @@ sealed partial class DrivenMigration
         if (_far is not null) PrepareDestination(_far);
         lock (_settingsLock)
         {
-            Apply(_qmp, CapabilityPlan.ForSource(_parameters, _present), MigrationSide.Source);
+            Apply(_qmp, CapabilityPlan.ForSource(ToBeginWith(), _present), MigrationSide.Source);
             ApplyTls(_sourceTls, _qmp, MigrationSide.Source);
             _hasSettings = true;
             if (_completeRequested) Set(Unlimited());
@@ -150,6 +148,7 @@ sealed partial class DrivenMigration
         if (_far is not null) address = _far.Recover(address);
         _qmp.Execute("migrate", new JsonObject { ["uri"] = address.ToString(), ["resume"] = true }, AnswerTimeout);
         lock (_lock) (_status, _recoveries) = (MigrationStatus.PostcopyRecoverSetup, _recoveries + 1);
+        _isPausedOnPurpose = false;
         Decide("Recovery", MigrationStatus.PostcopyPaused.ToString(), address.ToString(), "The ends are connected anew.");
         _wake.Set();
     }

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json.Nodes;
+using PsMigrate.Engine.Convergence;
 using PsMigrate.Engine.Journal;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Qmp;
@@ -40,6 +41,7 @@ sealed partial class DrivenMigration : IMigrationRun
     public DrivenMigration(int id, QemuGuest guest, MigrationUri destination, MigrationParameters parameters)
     {
         (_id, _guest, _destination, _parameters, _qmp) = (id, guest, destination, parameters, guest.Qmp);
+        _progress = new ProgressEstimate(parameters.Promise);
     }
 
     /// <summary>Whether QEMU did it already when this process came to look: then the end of this process is none of its business.</summary>
@@ -160,20 +162,27 @@ sealed partial class DrivenMigration : IMigrationRun
 
     void ChangeLimits(MigrationLimits limits)
     {
-        MigrationParameters changed;
+        MigrationParameters before, changed;
+        long downtime, bandwidth;
         lock (_lock)
         {
             if (Result is not null) throw DrivenErrors.State($"The migration has ended: {_status}.");
-            changed = limits.ApplyTo(_parameters);
+            (before, changed) = (_parameters, limits.ApplyTo(_parameters));
+            DrivenPolicy.CheckChange(before, changed, _guest.Name);
+            if (!ReferenceEquals(before.Policy, changed.Policy)) _policyDowntime = changed.ObserveOnly ? null : PolicyEngine.LimitAtBegin(changed);
+            (downtime, bandwidth) = (EndSettings.Milliseconds(LimitOf(changed)), BandwidthOf(changed));
         }
-        var arguments = new JsonObject();
-        if (limits.MaxDowntime is { } downtime) arguments["downtime-limit"] = EndSettings.Milliseconds(downtime);
-        if (limits.MaxBandwidth is { } bandwidth) arguments["max-bandwidth"] = bandwidth;
+        var arguments = CapabilityPlan.Throttle(limits, changed, _present?.Parameters);
+        if (limits.MaxDowntime is not null) arguments["downtime-limit"] = downtime;
+        if (limits.MaxBandwidth is not null) arguments["max-bandwidth"] = bandwidth;
         if (limits.MaxPostcopyBandwidth is { } postcopy) arguments["max-postcopy-bandwidth"] = postcopy;
         if (limits.XbzrleCacheSize is { } cache) arguments["xbzrle-cache-size"] = cache == 0 ? MigrationParameters.DefaultXbzrleCacheSize : cache;
         // Before the preparation sends the settings it has only to know these.
         if (arguments.Count > 0 && _hasSettings) Set(arguments);
         lock (_lock) _parameters = changed;
+        (_downtimeSent, _bandwidthSent) = (limits.MaxDowntime is null ? _downtimeSent : downtime, limits.MaxBandwidth is null ? _bandwidthSent : bandwidth);
+        foreach (var change in PolicyTrail.Changes(before, changed, _phases.Elapsed)) _journal.Decide(change);
+        _wake.Set();
     }
 
     public void SwitchToPostcopy() => SwitchToPostcopy("Switch-Migration was called");
@@ -216,7 +225,16 @@ sealed partial class DrivenMigration : IMigrationRun
         if (status is not (MigrationStatus.PostcopyActive or MigrationStatus.PostcopyRecover))
             throw DrivenErrors.State($"Only a migration in postcopy can be paused, and this one is {status}.");
         AwaitTaken();
-        _qmp.ExecuteOutOfBand("migrate-pause", timeout: AnswerTimeout);
+        _isPausedOnPurpose = true;
+        try
+        {
+            _qmp.ExecuteOutOfBand("migrate-pause", timeout: AnswerTimeout);
+        }
+        catch
+        {
+            _isPausedOnPurpose = false;
+            throw;
+        }
         _wake.Set();
     }
 

@@ -50,7 +50,7 @@ sealed class QemuDirtyRateMeasurement(
         var curve = new DirtyCurve
         {
             Points = [.. _measured.Select(PointOf).OrderBy(point => point.Interval)],
-            TotalBytes = guest.MemorySize, UsedBytes = guest.MemorySize,
+            TotalBytes = guest.MemorySize, UsedBytes = guest.MemorySize, ZeroShare = QemuZeroSample.Share(guest.Qmp, guest.MachineType, guest.MemorySize),
         };
         return longest with
         {

@@ -80,7 +80,9 @@ sealed partial class RamSaver
         Span<ulong> stretch = stackalloc ulong[LogStretch];
         stretch = stretch[..Math.Min(LogStretch, part.Dirty.WordCount - _word)];
         _lookedAt = _word + stretch.Length;
-        if (!log.TryTake(_word, stretch)) return;
+        var hasFound = log.TryTake(_word, stretch);
+        Regions?.Look(part.FirstPage + (_word * 64L), stretch);
+        if (!hasFound) return;
         for (var i = 0; i < stretch.Length; i++)
         {
             _pending += part.Dirty.SetBits(_word + i, stretch[i]);
@@ -121,6 +123,9 @@ sealed partial class RamSaver
 
         /// <summary>One bit a page: taken out of the log before it was collected.</summary>
         public ulong[] Taken { get; } = new ulong[(block.Pages + 63) / 64];
+
+        /// <summary>Its first page, when the blocks lie one behind the other.</summary>
+        public long FirstPage => address / GuestMemory.PageSize;
 
         /// <summary>Where a page lies when the blocks lie one behind the other (ram_addr_t of QEMU).</summary>
         public long AddressOf(long page) => address + (page * GuestMemory.PageSize);

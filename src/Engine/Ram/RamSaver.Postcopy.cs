@@ -77,6 +77,7 @@ sealed partial class RamSaver
     public void BeginPostcopy(WireWriter writer)
     {
         if (Outlets is not null) throw new InvalidOperationException("Pages still go through channels.");
+        Regions = null;
         PendingExact();
         guest.StopLog();
         // Both are made of what the destination has, or of what goes next to it; each page goes once, and alone.

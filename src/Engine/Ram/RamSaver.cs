@@ -42,11 +42,15 @@ sealed partial class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.Defau
     /// <summary>Of a link that broke: none when all pages may have left, and no page that may have left is the last of them.</summary>
     public long PendingEstimate => (_pending + _run.Count) * GuestMemory.PageSize;
 
+    /// <summary>Counts what is found in the log, for a trace; null counts nothing. To be set before the setup.</summary>
+    public RegionLog? Regions { get; set; }
+
     public void SaveSetup(WireWriter writer)
     {
         if (xbzrleCacheSize > 0) _xbzrle = new XbzrleSaver(XbzrleCache.Fit(xbzrleCacheSize, guest.Memory.Length));
         // The first pass sends everything, so what was logged before it is of no interest.
         guest.StartLog();
+        Regions?.Begin();
         _pending = 0;
         foreach (var part in _parts)
         {
@@ -76,6 +80,8 @@ sealed partial class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.Defau
 
     public void SaveComplete(WireWriter writer)
     {
+        // The guest stands, and waits for nobody who counts.
+        Regions = null;
         PendingExact();
         _isLastStage = true;
         if (Outlets is { } outlets) GiveRest(outlets, writer);
@@ -88,6 +94,7 @@ sealed partial class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.Defau
         // There is no log any more.
         if (_isPostcopy) return PendingEstimate;
         if (Outlets is { } outlets) EndPass(outlets);
+        Regions?.Collect();
         var found = 0L;
         foreach (var part in _parts)
             if (part.Block.Log is { } log) found += part.Dirty.Collect(log);

@@ -19,7 +19,6 @@ sealed partial class OutgoingMigration
     long _qemuPeriodStart;
     long _qemuPeriodPages;
     TimeSpan? _estimate;
-    int _percent;
     long _sentBytes;
 
     // Those of links that are gone are in the first one.
@@ -32,7 +31,7 @@ sealed partial class OutgoingMigration
         lock (_lock)
         {
             _pass++;
-            (_passStart, _passBytes, _passPages) = (Stopwatch.GetTimestamp(), SentBytes, SentPages);
+            (_passStart, _passBytes, _passPages, _passWritten) = (Stopwatch.GetTimestamp(), SentBytes, SentPages, _guest.WrittenPages);
             if (_qemuPeriodStart == 0) _qemuPeriodStart = _passStart;
         }
     }
@@ -47,8 +46,10 @@ sealed partial class OutgoingMigration
             var elapsed = Since(_passStart);
             _dirtyRate = elapsed > TimeSpan.Zero ? _dirtyFound * GuestMemory.PageSize / elapsed.TotalSeconds : _dirtyRate;
             CountForQemu();
+            _progress.EndPass(elapsed, _ram.PendingEstimate);
             _estimate = SwitchoverRule.EstimatedDowntime(_ram.PendingEstimate, Carried, _parameters.SwitchoverBandwidth);
-            _journal.Add(Snapshot());
+            AskAboutPass();
+            _journal.Add(Noted(Snapshot()));
         }
         ChooseAfterPass();
         BeginPass();
@@ -93,6 +94,7 @@ sealed partial class OutgoingMigration
             Xbzrle = xbzrle,
             Compression = Compression,
             DirtyRate = _dirtyRate ?? 0,
+            WriteRate = PassWriteRate,
             Bandwidth = _window.Bandwidth,
             EstimatedDowntime = result is null ? _estimate : null,
             MaxDowntime = _parameters.MaxDowntime,
@@ -114,21 +116,11 @@ sealed partial class OutgoingMigration
         lock (_lock)
         {
             var threshold = Threshold();
-            var left = _status switch
-            {
-                MigrationStatus.Active => Forecast.TimeToSwitchover(new ForecastInput(_ram.PendingEstimate, _dirtyRate, Carried, threshold)),
-                // Each page goes once.
-                MigrationStatus.PostcopyActive => Forecast.TimeToSwitchover(new ForecastInput(_ram.PendingEstimate, 0, _window.Bandwidth, 0)),
-                _ => null,
-            };
             var (result, iterations) = (_journal.Result, _journal.Iterations);
-            var percent = result is not null
-                ? (result.State == MigrationStatus.Completed ? 100 : null)
-                : Forecast.Percent(_phases.Elapsed, left, _percent);
-            _percent = percent ?? _percent;
-            var (bottleneck, advice) = BottleneckRule.Explain(new BottleneckInput(
-                _status, _pass, _window.Bandwidth, _isPostcopy ? _parameters.MaxPostcopyBandwidth : BandwidthLimit, _dirtyRate, _ram.PendingEstimate, threshold, _estimate,
-                _parameters.MaxDowntime, _waitsForDestination && _status == MigrationStatus.Device));
+            var look = LookAtProgress(threshold);
+            var progress = _progress.Look(look);
+            var levers = Levers(look);
+            var (bottleneck, advice) = Explain(threshold, levers);
             return new MigrationState
             {
                 Id = Id,
@@ -139,10 +131,11 @@ sealed partial class OutgoingMigration
                 Destination = _destination,
                 Peer = _peer,
                 Location = _location,
-                PercentComplete = percent,
-                RemainingTime = left,
+                PercentComplete = progress.Percent,
+                RemainingTime = progress.Remaining,
                 Bottleneck = bottleneck,
                 Advice = advice,
+                Levers = levers,
                 Current = result is null ? Snapshot() : iterations[^1],
                 Iterations = iterations,
                 Phases = _phases.Snapshot(),
@@ -185,6 +178,7 @@ sealed partial class OutgoingMigration
                 Postcopy = _postcopy,
                 LeftOut = [.. _leftOut],
                 ThrottledTime = ThrottledTime,
+                Cost = Cost(),
                 Error = _error,
             };
             var last = Snapshot(result);

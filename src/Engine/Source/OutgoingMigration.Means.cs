@@ -16,6 +16,9 @@ sealed partial class OutgoingMigration
 
     // Passes at whose end the destination is waited for although less and less is not left: of a link with a long way there and back it never is.
     const int MostVainWaits = 3;
+
+    // Passes after which differences that found nothing find nothing.
+    const int MostFilling = 3;
     const double Shrinking = 0.9;
 
     PassPages _meansBegin;
@@ -27,12 +30,19 @@ sealed partial class OutgoingMigration
     int _memoryFailures;
     int _vainWaits;
     long _leftBefore = long.MaxValue;
+    bool _haveMeansShown;
 
     /// <summary>Only to a receiver of ours, and where pages go through the main stream.</summary>
     bool IsAdaptive => _parameters.Means == MigrationMeans.Adaptive && _parameters.Channels == 0;
 
     /// <summary>Whether differences may be begun and given up here. To a QEMU it stays with what was asked for: with the asked-for ones.</summary>
     bool ChoosesDifferences => IsAdaptive && (_parameters.Xbzrle || HandsOverByRun);
+
+    /// <summary>
+    /// Whether differences were begun and none could be found yet: what they bring is not known before a pass or two, and they cost the guest
+    /// nothing.
+    /// </summary>
+    bool AwaitsMeans => ChoosesDifferences && _ram.UsesDifferences && !_haveMeansShown && _meansPasses < MostFilling;
 
     /// <summary>3: pages that are mostly zero go as a few bytes, to a receiver that knows how.</summary>
     void ChooseSparse()
@@ -90,6 +100,7 @@ sealed partial class OutgoingMigration
         _bestBandwidth = Math.Max(_bestBandwidth, _window.Bandwidth);
         // Those that were asked for begin with the second pass.
         _meansPasses = _pass == 1 ? 0 : _meansPasses + 1;
+        _haveMeansShown |= Since(_meansBegin, PagesSoFar()).Looked >= FewestConfirmed;
         if (ChoosesDifferences) Choose(_ram.PendingEstimate, left: 0, isOver: true);
         _meansBegin = PagesSoFar();
     }
@@ -128,7 +139,7 @@ sealed partial class OutgoingMigration
             if (_memoryFailures++ == 0) Decide(Differences, "off", "off", $"There is no memory to keep pages in: {error.Message}");
             return;
         }
-        _meansPasses = 0;
+        (_meansPasses, _haveMeansShown) = (0, false);
         Decide(Differences, "off", "on", choice.Reason);
     }
 

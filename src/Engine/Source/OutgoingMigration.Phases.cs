@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using PsMigrate.Engine.Convergence;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
@@ -137,6 +138,7 @@ sealed partial class OutgoingMigration
         if (_own is { IsForQemu: false } own) Announce(own);
         Advise();
         _ram.Section.WriteNamed(_writer!, RecordType.SectionStart);
+        BeginTrace();
         _ram.SaveSetup(_writer!);
         WriteRamFooter();
         _writer!.Flush();
@@ -222,12 +224,15 @@ sealed partial class OutgoingMigration
         ApplyCacheSize();
         if (_window.Budget(SentBytes, BandwidthLimit) > 0) return;
         // Ends early when the migration is stopped.
+        var began = Stopwatch.GetTimestamp();
         _stop.Token.WaitHandle.WaitOne((int)Math.Ceiling(_window.Left.TotalMilliseconds));
+        _load.Sleep(Since(began));
         if (_window.Update(SentBytes, SentPages)) EndWindow();
     }
 
     void EndWindow()
     {
+        lock (_lock) _load.Look(_connection!);
         ChooseInFirstPass();
         AskPolicyInWindow();
     }

@@ -8,6 +8,8 @@ namespace PsMigrate.Engine.Source;
 sealed partial class OutgoingMigration
 {
     PolicyEngine? _policy;
+    // The one that it goes by, as the user gave it.
+    MigrationPolicy? _followed;
     // What the policy has set, for the threads that show it; null where it says nothing, or is only observed.
     TimeSpan? _policyDowntime;
     long? _policyBandwidth;
@@ -37,24 +39,33 @@ sealed partial class OutgoingMigration
         }
     }
 
-    /// <summary>3: the first pass is about to begin.</summary>
+    /// <summary>3: the first pass is about to begin. Later on, the user wants another policy: it begins anew.</summary>
     void BeginPolicy()
     {
         var parameters = Parameters;
-        if (parameters.EffectivePolicy is not { } policy) return;
+        _followed = parameters.Policy;
+        if (parameters.OwnPolicy is null && parameters.OnIterationTimeout is null && _policy is null) return;
+        var (policy, throttle) = (parameters.OwnPolicy ?? BuiltInPolicies.Qemu, _policy?.Throttle ?? 0);
         _policyName = policy.Name;
         _policy = new PolicyEngine(policy, _guest.Cpus.Count, PolicyBounds.Of(parameters));
         _policy.Begin(_phases.Elapsed, SentBytes);
         if (policy.StartDowntime < 1)
             Tell("DowntimeLimit", Milliseconds(parameters.MaxDowntime), Milliseconds(_policy.DowntimeLimit), "The policy begins with a share of MaxDowntime.", parameters);
+        if (throttle > 0) Tell("Throttle", $"{throttle} %", "0 %", "The policy is another one, and begins anew.", parameters);
         ApplyPolicy(parameters);
+    }
+
+    void FollowAnother()
+    {
+        if (!ReferenceEquals(Parameters.Policy, _followed)) BeginPolicy();
     }
 
     /// <summary>5.1: a pass has ended, and so much is left. Throws when the policy cancels.</summary>
     void AskPolicyAfterPass(long pending)
     {
+        FollowAnother();
         if (_policy is null) return;
-        lock (_lock) _mayUseMaxDowntime = false;
+        lock (_lock) (_mayUseMaxDowntime, _switchesOverAtPassEnd) = (_switchesOverAtPassEnd, false);
         AskPolicy(_pass - 1, isPassEnd: true, pending, _estimate);
         ThrowIfStopped();
     }
@@ -62,6 +73,7 @@ sealed partial class OutgoingMigration
     /// <summary>7: in between.</summary>
     void AskPolicyInWindow()
     {
+        FollowAnother();
         if (_policy is null) return;
         var pending = _ram.PendingEstimate;
         var estimate = _dirtyRate is null ? null : SwitchoverRule.EstimatedDowntime(pending, Carried, Parameters.SwitchoverBandwidth);
@@ -73,24 +85,25 @@ sealed partial class OutgoingMigration
         var parameters = Parameters;
         var input = new PolicyInput(
             _phases.Elapsed, pass, isPassEnd, pending, _dirtyRate, Carried, Threshold(), estimate, _dirtyFound * GuestMemory.PageSize, SentBytes,
-            [.. _guest.Ticks.Select(ticks => ticks * GuestMemory.PageSize)]);
+            [.. _guest.Ticks.Select(ticks => ticks * GuestMemory.PageSize)]) { AwaitsMeans = AwaitsMeans };
         foreach (var decision in _policy!.Decide(input, PolicyBounds.Of(parameters)))
         {
             Tell(decision.What, decision.From, decision.To, decision.Reason, parameters);
-            if (!parameters.ObserveOnly) Obey(decision);
+            if (!parameters.ObserveOnly) Obey(decision, $"Policy {_policyName}", isPassEnd: true);
         }
+        HeedAnswers(input, parameters);
         ApplyPolicy(parameters);
     }
 
-    void Obey(PolicyDecision decision)
+    void Obey(PolicyDecision decision, string who, bool isPassEnd)
     {
         switch (decision.Order)
         {
             case PolicyOrder.SwitchOver:
-                lock (_lock) _mayUseMaxDowntime = true;
+                lock (_lock) (_mayUseMaxDowntime, _switchesOverAtPassEnd) = (true, !isPassEnd);
                 break;
             case PolicyOrder.SwitchToPostcopy:
-                _postcopyBecause = $"Policy {_policyName}: {decision.Reason}";
+                _postcopyBecause = $"{who}: {decision.Reason}";
                 break;
             case PolicyOrder.Cancel:
                 Cancel(wait: false);
@@ -102,7 +115,7 @@ sealed partial class OutgoingMigration
     {
         if (parameters.ObserveOnly) return;
         lock (_lock) (_policyDowntime, _policyBandwidth) = (_policy!.DowntimeLimit, _policy.Bandwidth == parameters.MaxBandwidth ? null : _policy.Bandwidth);
-        for (var cpu = 0; cpu < _policy.Throttles.Count; cpu++) _guest.ThrottleForMigration(cpu, _policy.Throttles[cpu]);
+        for (var cpu = 0; cpu < _policy.Throttles.Count; cpu++) _guest.ThrottleForMigration(cpu, _policy.Throttles[cpu], _policy.ThrottleSlice);
     }
 
     void Tell(string what, string from, string to, string reason, MigrationParameters parameters) =>

@@ -137,7 +137,7 @@ sealed partial class OutgoingMigration
             MoveTo(MigrationStatus.PostcopyPaused);
             Decide("Link", "up", _isPausedOnPurpose ? "broken on purpose" : "lost",
                 $"{(_isPausedOnPurpose ? "Suspend-Migration was called" : lost.Message.TrimEnd('.'))}. At least {Left} of the guest is still here; Resume-Migration goes on.");
-            _isPausedOnPurpose = false;
+            (_wasPausedOnPurpose, _isPausedOnPurpose) = (_isPausedOnPurpose, false);
         }
     }
 

@@ -1,3 +1,4 @@
+using PsMigrate.Engine.Convergence;
 using PsMigrate.Engine.Model;
 
 namespace PsMigrate.Engine.Source;
@@ -64,7 +65,11 @@ sealed partial class OutgoingMigration
         {
             if (MigrationTransitions.IsEnded(_status))
                 throw new MigrationException(MigrationErrorId.InvalidState, MigrationSide.User, $"The migration has ended: {_status}.");
-            _parameters = limits.ApplyTo(_parameters);
+            var before = _parameters;
+            _parameters = limits.ApplyTo(before);
+            // The thread begins the other policy at its next look; until then a longer MaxDowntime must not count by itself.
+            if (!ReferenceEquals(before.Policy, _parameters.Policy)) _policyDowntime = _parameters.ObserveOnly ? null : PolicyEngine.LimitAtBegin(_parameters);
+            foreach (var change in PolicyTrail.Changes(before, _parameters, _phases.Elapsed)) _journal.Decide(change);
         }
         if (limits.Timeout is { } limit) ArmTimer(limit - _phases.Elapsed);
     }

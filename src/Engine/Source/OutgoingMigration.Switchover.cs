@@ -61,6 +61,7 @@ sealed partial class OutgoingMigration
     {
         _downtime.Start();
         _guestRan = _phases.Run(MigrationPhase.StopGuest, this, static self => self._guest.StopForSwitchover());
+        EndCost();
         _downtime.End(DowntimePart.Stop);
         if (_parameters.PauseBeforeSwitchover) WaitForLeave();
         Advance(MigrationStatus.Device);

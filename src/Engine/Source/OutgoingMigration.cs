@@ -1,3 +1,4 @@
+using PsMigrate.Engine.Convergence;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Journal;
 using PsMigrate.Engine.Model;
@@ -60,6 +61,7 @@ sealed partial class OutgoingMigration : IMigrationRun
         _guest = guest;
         _destination = destination;
         _parameters = parameters;
+        _progress = new ProgressEstimate(parameters.Promise);
         _connect = connect;
         (_settleByAsking, _giveLeave, _endResume) = (AskDestination, GiveLeave, _ => _downtime.End(DowntimePart.Resume));
         if (guest.Machine is { } captured)
@@ -107,6 +109,7 @@ sealed partial class OutgoingMigration : IMigrationRun
         CheckSupported();
         _guest.Claim(this, _uuid, _parameters.KeepSource, Holder);
         BeginThrottleCount();
+        BeginCost();
         lock (_lock) _status = MigrationStatus.Setup;
         ArmTimer(_parameters.Timeout);
         _watchdog = EngineThread.Every(WatchPeriod, WatchProgress, e => Fail(MigrationException.From(e, MigrationSide.Source, "The engine failed")));

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.IO.Pipelines;
 
 namespace PsMigrate.Engine.Transport;
@@ -16,10 +17,23 @@ abstract class BlockPipeWriter : PipeWriter
     int _end;
     byte[] _block = [];
     long _sent;
+    long _writing;
+    // When the write began that is at it; 0 between them.
+    long _writingSince;
     bool _isDone;
 
     /// <summary>Bytes handed to the link so far. Any thread may ask.</summary>
     public long BytesSent => Volatile.Read(ref _sent);
+
+    /// <summary>How long writes have taken so far, the one that is at it too: copying, and waiting until the link takes more. Any thread may ask.</summary>
+    public TimeSpan WriteTime
+    {
+        get
+        {
+            var since = Volatile.Read(ref _writingSince);
+            return Stopwatch.GetElapsedTime(0, Volatile.Read(ref _writing) + (since == 0 ? 0 : Stopwatch.GetTimestamp() - since));
+        }
+    }
 
     public sealed override bool CanGetUnflushedBytes => true;
 
@@ -50,7 +64,9 @@ abstract class BlockPipeWriter : PipeWriter
     public void WriteThrough(ReadOnlySpan<byte> bytes)
     {
         ObjectDisposedException.ThrowIf(_isDone, this);
+        BeginWrite();
         var given = SendThrough(_block, _start, _filled - _start, bytes);
+        EndWrite();
         // A block that held nothing is still this object's.
         if (_filled > _start) DropBlock();
         Count(given);
@@ -109,7 +125,9 @@ abstract class BlockPipeWriter : PipeWriter
         ArgumentOutOfRangeException.ThrowIfGreaterThan(sizeHint, MaxSizeHint);
         var given = HandOver();
         // Until there is room again, what was given is not counted: a reader that takes nothing must show as one.
+        BeginWrite();
         _block = Take(out _start, out _end);
+        EndWrite();
         _filled = _start;
         Count(given);
     }
@@ -119,9 +137,20 @@ abstract class BlockPipeWriter : PipeWriter
     {
         var count = _filled - _start;
         if (count == 0) return 0;
+        BeginWrite();
         var given = Send(_block, _start, count);
+        EndWrite();
         DropBlock();
         return given;
+    }
+
+    // One that throws is the last.
+    void BeginWrite() => Volatile.Write(ref _writingSince, Stopwatch.GetTimestamp());
+
+    void EndWrite()
+    {
+        Volatile.Write(ref _writing, _writing + Stopwatch.GetTimestamp() - _writingSince);
+        Volatile.Write(ref _writingSince, 0);
     }
 
     void DropBlock()

@@ -21,6 +21,9 @@ interface IConnection : IDisposable
     /// <summary>Bytes taken from the link so far. Any thread may ask.</summary>
     long BytesReceived { get; }
 
+    /// <summary>What writing has waited for so far. Any thread may ask, also while a write waits.</summary>
+    LinkWaits Waits => default;
+
     /// <summary>The other end, for messages.</summary>
     string Peer { get; }
 
@@ -47,4 +50,14 @@ interface IConnection : IDisposable
     /// is written still leaves, so that the other end can be told why.
     /// </summary>
     void EndInput();
+}
+
+/// <summary>What writing to a link has waited for, since it was made.</summary>
+/// <param name="Writing">In writes: copying, and waiting until the link takes more.</param>
+/// <param name="Busy">How long the link had something to send; null where it can't tell.</param>
+/// <param name="Receiver">Of that, how long the other end had no room for it.</param>
+readonly record struct LinkWaits(TimeSpan Writing, TimeSpan? Busy, TimeSpan Receiver)
+{
+    /// <summary>Between two ends with nothing in between, whoever waits in a write waits for the other end.</summary>
+    public static LinkWaits WithoutLink(TimeSpan writing) => new(writing, writing, writing);
 }

@@ -34,6 +34,8 @@ sealed class LocalConnection(LocalChannel from, LocalChannel to, string peer) : 
 
     public long BytesReceived => _input.BytesReceived;
 
+    public LinkWaits Waits => LinkWaits.WithoutLink(_output.WriteTime);
+
     public string Peer { get; } = peer;
 
     public bool HasLeft(bool isAnswered) => Volatile.Read(ref _isClosed) != 0 || from.HasNoWriter(isAnswered);

@@ -34,6 +34,10 @@ sealed class SocketConnection : IConnection
 
     public long BytesReceived => _input.BytesReceived;
 
+    public LinkWaits Waits => _socket.ProtocolType != ProtocolType.Tcp ? LinkWaits.WithoutLink(_output.WriteTime)
+        : SocketSystem.Default.Busy(_socket) is { } busy ? new(_output.WriteTime, busy.All, busy.Receiver)
+        : new(_output.WriteTime, null, TimeSpan.Zero);
+
     public string Peer { get; }
 
     /// <summary>Whether a read would find something, if only the end.</summary>

@@ -19,6 +19,9 @@ interface ISocketSystem
     /// <inheritdoc cref="IConnection.HasLeft"/>
     bool HasLeft(Socket socket, bool isAnswered);
 
+    /// <summary>How long a TCP socket has had something to send, and of that, how long the other end had no room; null where the system does not tell.</summary>
+    (TimeSpan All, TimeSpan Receiver)? Busy(Socket socket);
+
     /// <summary>Whether the file at the path is a socket.</summary>
     bool IsSocketFile(string path);
 }
@@ -48,6 +51,12 @@ sealed unsafe partial class LinuxSocketSystem : ISocketSystem
     const int TypeSocket = 0xC000;
     const int TcpLevel = 6;
     const int NotSentLowWater = 25;
+
+    // struct tcp_info: tcpi_busy_time and tcpi_rwnd_limited, microseconds, since Linux 4.10.
+    const int TcpInfo = 11;
+    const int InfoSize = 192;
+    const int BusyOffset = 168;
+    const int ReceiverOffset = 176;
 
     // struct statx is laid out alike on every architecture: 256 bytes, the mode at offset 28.
     const int StatusSize = 256;
@@ -100,6 +109,22 @@ sealed unsafe partial class LinuxSocketSystem : ISocketSystem
             if (isHeld) handle.DangerousRelease();
         }
     }
+
+    public (TimeSpan All, TimeSpan Receiver)? Busy(Socket socket)
+    {
+        Span<byte> info = stackalloc byte[InfoSize];
+        try
+        {
+            if (socket.GetRawSocketOption(TcpLevel, TcpInfo, info) < InfoSize) return null;
+        }
+        catch (Exception gone) when (gone is SocketException or ObjectDisposedException)
+        {
+            return null;
+        }
+        return (Microseconds(info[BusyOffset..]), Microseconds(info[ReceiverOffset..]));
+    }
+
+    static TimeSpan Microseconds(ReadOnlySpan<byte> field) => TimeSpan.FromMicroseconds(BitConverter.ToUInt64(field));
 
     public bool IsSocketFile(string path)
     {
@@ -161,6 +186,8 @@ sealed class PortableSocketSystem : ISocketSystem
             return true;
         }
     }
+
+    public (TimeSpan All, TimeSpan Receiver)? Busy(Socket socket) => null;
 
     // A socket has no content; a file without content is no loss either.
     public bool IsSocketFile(string path) => new FileInfo(path) is { Exists: true, Length: 0 };

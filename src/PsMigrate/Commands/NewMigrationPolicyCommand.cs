@@ -37,8 +37,8 @@ public sealed class NewMigrationPolicyCommand : EngineCmdlet
     public double StartDowntime { get; set; } = 1;
 
     /// <summary>One that is there.</summary>
-    [Parameter(ParameterSetName = ByBuiltIn, Mandatory = true, HelpMessage = "Take the built-in policy of this name: Qemu, AutoConverge, DirtyLimit, "
-        + "StallAware or DowntimeRamp.")]
+    [Parameter(ParameterSetName = ByBuiltIn, Mandatory = true, HelpMessage = "Take the built-in policy of this name: Adaptive, Qemu, AutoConverge, "
+        + "DirtyLimit, StallAware or DowntimeRamp.")]
     [ValidateNotNullOrEmpty]
     [ArgumentCompleter(typeof(PolicyNameCompleter))]
     public string BuiltIn { get; set; } = "";

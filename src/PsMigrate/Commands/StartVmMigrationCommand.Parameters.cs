@@ -80,7 +80,7 @@ public sealed partial class StartVmMigrationCommand
     public SwitchParameter KeepSource { get; set; }
 
     /// <summary>Who chooses how pages go.</summary>
-    [Parameter(HelpMessage = "By what means the memory of a guest of this module goes to a receiver of this module: Adaptive (the default) "
+    [Parameter(ValueFromPipelineByPropertyName = true, HelpMessage = "By what means the memory of a guest of this module goes to a receiver of this module: Adaptive (the default) "
         + "is what serves best as it goes, and each choice is told as a decision; Qemu is what was asked for and nothing else. Of no effect on "
         + "guests of a QEMU.")]
     public MigrationMeans Means { get; set; }
@@ -112,6 +112,7 @@ public sealed partial class StartVmMigrationCommand
         {
             MaxBandwidth = MaxBandwidth, Timeout = Timeout, Verify = Verify, KeepSource = KeepSource,
             PauseBeforeSwitchover = PauseBeforeSwitchover, Means = Means, Format = Format, Tls = _tls, Promise = Promise,
+            RecordTrace = RecordTrace is not null,
         };
         parameters = WithPolicy(WithPostcopy(WithQemu(parameters)));
         // Not given is the engine's default, which is written down only there.

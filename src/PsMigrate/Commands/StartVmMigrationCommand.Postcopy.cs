@@ -19,7 +19,8 @@ public sealed partial class StartVmMigrationCommand
 
     /// <summary>Allow postcopy.</summary>
     [Parameter(HelpMessage = "Allow a QEMU to go over to postcopy with Switch-Migration, when it is at either end: the guest then runs at the "
-        + "destination, and its memory follows. -Mode Postcopy and Hybrid imply it; between ends of this module it is always allowed.")]
+        + "destination, and its memory follows. -Mode Postcopy and Hybrid imply it; between ends of this module it is always allowed. It is "
+        + "also leave for the policy Adaptive to go over by itself where passes bring nothing more.")]
     [Alias("postcopy-ram")]
     public SwitchParameter Postcopy { get; set; }
 

@@ -19,7 +19,7 @@ public sealed partial class StartVmMigrationCommand
     public string? DestinationQmp { get; set; }
 
     /// <summary>multifd.</summary>
-    [Parameter(HelpMessage = "Send memory over so many connections at a time, 1 to 255 (multifd).")]
+    [Parameter(ValueFromPipelineByPropertyName = true, HelpMessage = "Send memory over so many connections at a time, 1 to 255 (multifd).")]
     [Alias("multifd-channels")]
     public int Channels { get; set; }
 
@@ -31,7 +31,7 @@ public sealed partial class StartVmMigrationCommand
     public string? PeerVersion { get; set; }
 
     /// <summary>How the channels compress.</summary>
-    [Parameter(HelpMessage = "How the channels compress: None, Zlib or Zstd. Needs -Channels.")]
+    [Parameter(ValueFromPipelineByPropertyName = true, HelpMessage = "How the channels compress: None, Zlib or Zstd. Needs -Channels.")]
     [Alias("multifd-compression")]
     public MigrationCompression Compression { get; set; }
 
@@ -77,7 +77,7 @@ public sealed partial class StartVmMigrationCommand
             yield return $"it goes over {Figures.Count(parameters.Channels, "channel")}"
                 + (parameters.Compression == MigrationCompression.None ? "" : $", compressed with {parameters.Compression.ToString().ToLowerInvariant()}");
         if (parameters.Xbzrle) yield return "pages that were sent before go as differences";
-        foreach (var way in PolicyWays(parameters)) yield return way;
+        foreach (var way in PolicyWays(guest, parameters)) yield return way;
         foreach (var way in PostcopyWays(parameters)) yield return way;
         if (!parameters.ReturnPath) yield return "the destination can't say whether it has all";
     }

@@ -56,7 +56,7 @@ public sealed partial class StartVmMigrationCommand : EngineCmdlet, IDisposable
             WriteObject(job);
             return;
         }
-        var sink = new PipelineSink(this, _requests.Count);
+        var sink = new PipelineSink(this, _requests.Count, OnIteration is null ? null : new IterationScript(OnIteration));
         _pump = new MigrationPump(_requests, ThrottleLimit, sink);
         try
         {
@@ -83,8 +83,9 @@ public sealed partial class StartVmMigrationCommand : EngineCmdlet, IDisposable
             throw new MigrationException(MigrationErrorId.GuestBusy, MigrationSide.User,
                 $"Guest {guest.Name} is to be migrated twice at once.");
         var parameters = WithTls(guest, Parameters());
+        var trace = TraceFile(guest);
         var intention = Intention(guest, destination, parameters) + Outlook(guest, destination, parameters);
-        if (ShouldProcess(intention, intention + " Go on?", "Migrate a guest")) _requests.Add(new MigrationRequest(guest, destination, parameters));
+        if (ShouldProcess(intention, intention + " Go on?", "Migrate a guest")) _requests.Add(new MigrationRequest(guest, destination, parameters) { TracePath = trace });
     }
 
     /// <summary>What Get-Job shows as the command: this one, not the line or script that it stands in.</summary>

@@ -8,10 +8,10 @@ using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Commands;
 
-/// <summary>Measures guests, and tells how their migrations would go. Sends nothing and changes no guest.</summary>
+/// <summary>Measures guests, and tells how their migrations would go. Changes no guest, and sends nothing but what -Probe asks for.</summary>
 [Cmdlet(VerbsDiagnostic.Test, "VmMigration", DefaultParameterSetName = ByGuest)]
 [OutputType(typeof(MigrationForecast))]
-public sealed class TestVmMigrationCommand : GuestActionCmdlet, IDisposable
+public sealed partial class TestVmMigrationCommand : GuestActionCmdlet, IDisposable
 {
     static readonly TimeSpan Step = TimeSpan.FromMilliseconds(10);
 
@@ -20,7 +20,7 @@ public sealed class TestVmMigrationCommand : GuestActionCmdlet, IDisposable
     /// <summary>Where they would go.</summary>
     [Parameter(Mandatory = true, Position = 1, ValueFromPipelineByPropertyName = true,
         HelpMessage = "Where to, as for Start-VmMigration: local:NAME, tcp:HOST:PORT, unix:PATH, file:PATH or exec:COMMAND, or a receiver. "
-            + "Nothing is connected.")]
+            + "Nothing is connected there.")]
     [Alias("DestinationHost", "DestinationUri")]
     [ValidateNotNullOrEmpty]
     [Destination]
@@ -28,7 +28,7 @@ public sealed class TestVmMigrationCommand : GuestActionCmdlet, IDisposable
     public string Destination { get; set; } = "";
 
     /// <summary>What the link carries.</summary>
-    [Parameter(HelpMessage = "What the link carries, bytes per second: a number (100MB), or text such as 100MB/s or 1Gbit/s. By default what the "
+    [Parameter(HelpMessage = "What the link carries, bytes per second: a number (100MB), or text such as 100MB/s or 1Gbit/s. By default what -Probe finds, what the "
         + "last migration of this process to the same place had, and without one the -MaxBandwidth.")]
     [Size(IsRate = true)]
     public long Bandwidth { get; set; }
@@ -61,6 +61,7 @@ public sealed class TestVmMigrationCommand : GuestActionCmdlet, IDisposable
             new DirtyRateOptions { Duration = Duration }.Validate();
             if (Bandwidth < 0 || (IsBound(nameof(Bandwidth)) && Bandwidth == 0)) throw Invalid("Bandwidth must be more than 0.");
             if (IsBound(nameof(Destination))) MigrationUri.Parse(Destination);
+            ProbeLink();
         }
         catch (MigrationException error)
         {
@@ -73,9 +74,9 @@ public sealed class TestVmMigrationCommand : GuestActionCmdlet, IDisposable
         Try(guest.Name, () =>
         {
             var destination = FileLookup.Address(SessionState.Path, Destination);
-            if (!MigrationForecasts.IsLinkKnown(destination, Parameters(), Given))
+            if (_probed is null && !MigrationForecasts.IsLinkKnown(destination, Parameters(), Given))
                 throw Invalid($"Nobody knows what the link to {destination} carries: give -Bandwidth, or a -MaxBandwidth that it surely "
-                    + "carries, or migrate there once.");
+                    + "carries, or -Probe, or migrate there once.");
             if (_running.Any(one => one.Measurement.Guest == guest)) return;
             _running.Add((guest.MeasureDirtyRate(new DirtyRateOptions { Duration = Duration }), destination, null));
         });
@@ -92,7 +93,7 @@ public sealed class TestVmMigrationCommand : GuestActionCmdlet, IDisposable
             {
                 Drop(0);
                 MigrationForecast? forecast = null;
-                Try(guest.Name, () => forecast = MigrationForecasts.Make(guest, destination, Parameters(), rate, Given));
+                Try(guest.Name, () => forecast = MigrationForecasts.Make(guest, destination, Parameters(), rate, Given, _probed));
                 if (forecast is not null) WriteObject(forecast);
             }
         }
@@ -102,6 +103,7 @@ public sealed class TestVmMigrationCommand : GuestActionCmdlet, IDisposable
     public void Dispose()
     {
         foreach (var (measurement, _, _) in _running) measurement.Dispose();
+        _stopped.Dispose();
     }
 
     void Look(int index, TimeSpan wait)
@@ -121,10 +123,4 @@ public sealed class TestVmMigrationCommand : GuestActionCmdlet, IDisposable
     double? Given => Bandwidth > 0 ? Bandwidth : null;
 
     static MigrationException Invalid(string message) => new(MigrationErrorId.InvalidParameter, MigrationSide.User, message);
-
-    MigrationParameters Parameters()
-    {
-        var parameters = new MigrationParameters { MaxBandwidth = MaxBandwidth };
-        return MaxDowntime is { } downtime ? parameters with { MaxDowntime = downtime } : parameters;
-    }
 }

@@ -17,6 +17,8 @@ public sealed class GuestMigrationJob : MigrationJob
     Migration? _migration;
     int _decisionsTold;
     int? _percentTold;
+    // Before the first estimate there is nothing to tell.
+    bool _isWithoutTold = true;
     bool _isPaused;
     bool _isClosed;
 
@@ -77,11 +79,23 @@ public sealed class GuestMigrationJob : MigrationJob
         var wasPaused = _isPaused;
         _isPaused = state.State == MigrationStatus.PostcopyPaused;
         if (_isPaused && !wasPaused) Warning.Add(new WarningRecord(MigrationReport.Paused(state)));
-        // A job keeps its progress until somebody receives it: one record per step, so that it stays a hundred at most.
-        if (_percentTold == state.PercentComplete) return;
-        _percentTold = state.PercentComplete;
+        if (!IsProgressNew(state.PercentComplete)) return;
         Progress.Add(MigrationReport.Progress(state, isPartOfDrain: false));
     });
+
+    /// <summary>
+    /// A job keeps its progress until somebody receives it: one record per step, and one that there is no estimate between two of them, so that it stays
+    /// two hundred at most.
+    /// </summary>
+    bool IsProgressNew(int? percent)
+    {
+        var isNew = percent is null ? !_isWithoutTold : percent != _percentTold;
+        _isWithoutTold = percent is null || (_isWithoutTold && !isNew);
+        _percentTold = percent ?? _percentTold;
+        return isNew;
+    }
+
+    internal void NotKept(MigrationException error) => Tell(() => Error.Add(ErrorRecords.From(error, Request.Guest.Name)));
 
     internal void Fail(MigrationException error)
     {

@@ -45,6 +45,8 @@ sealed class MigrationJobRunner : IMigrationSink, IDisposable
         // It ends with the last migration, so that none is left.
     }
 
+    public void NotKept(MigrationRequest request, MigrationException error) => _jobs[request].NotKept(error);
+
     public void Ended(MigrationRequest request, MigrationState state) => _jobs[request].End(state);
 
     public void Dispose() => _pump.Dispose();

@@ -14,6 +14,9 @@ sealed class MigrationRequest(Guest guest, MigrationUri destination, MigrationPa
     public MigrationUri Destination => destination;
 
     public MigrationParameters Parameters => parameters;
+
+    /// <summary>The file for its trace; null keeps none.</summary>
+    public string? TracePath { get; init; }
 }
 
 /// <summary>What a pump tells about. All calls come from the thread that runs the pump.</summary>
@@ -33,6 +36,9 @@ interface IMigrationSink
 
     /// <summary>A migration that can't be taken back goes on, though nothing more will be told of it.</summary>
     void GoesOn(MigrationRequest request, MigrationState state);
+
+    /// <summary>The trace of a migration that has ended could not be written.</summary>
+    void NotKept(MigrationRequest request, MigrationException error);
 
     /// <summary>A migration has ended, and all its passes have been told.</summary>
     void Ended(MigrationRequest request, MigrationState state);
@@ -78,7 +84,11 @@ sealed class MigrationPump(IEnumerable<MigrationRequest> requests, int limit, IM
         {
             // The wait is shared out: with one migration a pass is told the moment it ends, with several within the whole wait.
             for (var each = wait / running.Length; entry.Migration.TryTakeIteration(out var iteration, each); each = TimeSpan.Zero)
+            {
+                // Whoever takes the last pass finds the file.
+                if (iteration.IsFinal && !TryKeep(entry, out var error)) sink.NotKept(entry.Request, error!);
                 sink.Passed(entry.Request, iteration);
+            }
             if (!entry.Migration.HasMoreIterations)
             {
                 lock (_lock) _running.Remove(entry);
@@ -109,6 +119,8 @@ sealed class MigrationPump(IEnumerable<MigrationRequest> requests, int limit, IM
         foreach (var entry in running)
         {
             if (!AwaitEnd(entry.Migration, EndingTime - clock.Elapsed)) sink.GoesOn(entry.Request, entry.Migration.GetState());
+            // Nobody takes an error any more.
+            else TryKeep(entry, out _);
         }
         lock (_lock) _running.Clear();
     }
@@ -122,6 +134,20 @@ sealed class MigrationPump(IEnumerable<MigrationRequest> requests, int limit, IM
             if (clock.Elapsed > limit) return true;
         }
         return true;
+    }
+
+    static bool TryKeep(Entry entry, out MigrationException? error)
+    {
+        error = null;
+        try
+        {
+            if (entry.Request.TracePath is { } path) entry.Migration.GetState().Trace?.Save(path);
+        }
+        catch (MigrationException e)
+        {
+            error = e;
+        }
+        return error is null;
     }
 
     bool TryStart(out Entry? started, out (MigrationRequest Request, MigrationException Error)? failed)

@@ -35,7 +35,8 @@ static class MigrationReport
     {
         if (state.Result is { } result) return result.ToString();
         var culture = CultureInfo.InvariantCulture;
-        var percent = state.PercentComplete is { } share ? string.Create(culture, $", {share} %") : "";
+        var percent = state.PercentComplete is { } share ? string.Create(culture, $", {share} %")
+            : state.State is MigrationStatus.Active or MigrationStatus.PostcopyActive ? ", no estimate" : "";
         // Whole seconds: an estimate is no better than that.
         var rest = state.RemainingTime is { } time
             ? $", about {Figures.Time(TimeSpan.FromSeconds(Math.Ceiling(time.TotalSeconds)))} left" : "";

@@ -5,7 +5,7 @@ using PsMigrate.Engine.Model;
 namespace PsMigrate.Running;
 
 /// <summary>Tells a cmdlet's streams about migrations in the foreground: records to the pipeline, the rest where it belongs.</summary>
-sealed class PipelineSink(Cmdlet cmdlet, int total) : IMigrationSink
+sealed class PipelineSink(Cmdlet cmdlet, int total, IterationScript? script) : IMigrationSink
 {
     // Passes of several migrations come in turn: this name selects the table with the guest in a column instead of in a heading.
     const string Several = "PsMigrate.Engine.Model.MigrationIteration#Several";
@@ -13,10 +13,12 @@ sealed class PipelineSink(Cmdlet cmdlet, int total) : IMigrationSink
     readonly Dictionary<int, int> _decisionsTold = [];
     readonly Dictionary<int, MigrationState> _shown = [];
     readonly HashSet<int> _paused = [];
+    readonly Dictionary<MigrationRequest, Migration> _begun = [];
     int _ended;
 
     public void Started(MigrationRequest request, Migration migration)
     {
+        _begun[request] = migration;
         cmdlet.WriteVerbose($"Migration {migration.Id} of guest {migration.Name} to {migration.Destination} begins.");
         ShowDrain(ProgressRecordType.Processing);
     }
@@ -29,6 +31,8 @@ sealed class PipelineSink(Cmdlet cmdlet, int total) : IMigrationSink
 
     public void Passed(MigrationRequest request, MigrationIteration iteration)
     {
+        // First: what stands further down the pipeline may take its time.
+        script?.Ask(_begun[request], iteration);
         var record = PSObject.AsPSObject(iteration);
         if (total > 1) record.TypeNames.Insert(0, Several);
         cmdlet.WriteObject(record);
@@ -41,6 +45,8 @@ sealed class PipelineSink(Cmdlet cmdlet, int total) : IMigrationSink
         _shown[state.Id] = state;
         cmdlet.WriteProgress(MigrationReport.Progress(state, total > 1));
     }
+
+    public void NotKept(MigrationRequest request, MigrationException error) => cmdlet.WriteError(ErrorRecords.From(error, request.Guest.Name));
 
     public void Ended(MigrationRequest request, MigrationState state)
     {

@@ -88,4 +88,56 @@ public sealed class BottleneckRuleTests
         Assert.Equal(MigrationBottleneck.SwitchingOver, Word(Calm with { Status = MigrationStatus.Device }));
         Assert.Equal(MigrationBottleneck.WaitingForDestination, Word(Calm with { Status = MigrationStatus.Device, WaitsForDestination = true }));
     }
+
+    [Fact]
+    public void A_destination_that_is_slow_is_named_before_what_follows_from_it()
+    {
+        var slow = Calm with { DirtyRate = 900 * MB, Load = new SenderLoad(0.2, 0.7, 0.9) };
+        var (word, advice) = BottleneckRule.Explain(slow);
+        Assert.Equal(MigrationBottleneck.ReceiverSlow, word);
+        Assert.Contains("90 %", advice, StringComparison.Ordinal);
+        Assert.Equal(MigrationBottleneck.ReceiverSlow, Word(slow with { Pass = 1, DirtyRate = null }));
+        // Where it waits for the link, or nobody can tell for whom, it is the link.
+        Assert.Equal(MigrationBottleneck.DirtyRateExceedsBandwidth, Word(slow with { Load = new SenderLoad(0.2, 0.7, 0.1) }));
+        Assert.Equal(MigrationBottleneck.DirtyRateExceedsBandwidth, Word(slow with { Load = new SenderLoad(0.2, 0.7, null) }));
+        Assert.Equal(MigrationBottleneck.DirtyRateExceedsBandwidth, Word(slow with { Load = new SenderLoad(0.2, 0.3, 0.9) }));
+    }
+
+    [Fact]
+    public void A_source_that_always_works_is_named()
+    {
+        var busy = Calm with { Load = new SenderLoad(0.95, 0.02, 0) };
+        var (word, advice) = BottleneckRule.Explain(busy);
+        Assert.Equal(MigrationBottleneck.SourceCpuBound, word);
+        Assert.Contains("95 %", advice, StringComparison.Ordinal);
+        Assert.Equal(MigrationBottleneck.None, Word(busy with { Load = new SenderLoad(0.6, 0.02, 0) }));
+    }
+
+    [Fact]
+    public void A_limit_that_binds_is_named_before_either_end()
+    {
+        var capped = Calm with { MaxBandwidth = (long)(100 * MB) };
+        Assert.Equal(MigrationBottleneck.BandwidthCapped, Word(capped with { Load = new SenderLoad(0.1, 0.9, 1) }));
+        Assert.Equal(MigrationBottleneck.BandwidthCapped, Word(capped with { Load = new SenderLoad(0.99, 0, 0) }));
+    }
+
+    [Fact]
+    public void A_postcopy_that_was_paused_is_not_one_that_broke()
+    {
+        var (word, advice) = BottleneckRule.Explain(Calm with { Status = MigrationStatus.PostcopyPaused, IsPausedOnPurpose = true });
+        Assert.Equal(MigrationBottleneck.Paused, word);
+        Assert.Contains("Resume-Migration", advice, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_would_help_is_told_with_what_would_come_of_it()
+    {
+        ForecastLever bandwidth = new(ForecastLeverKind.MaxBandwidth, 300 * MB, "-MaxBandwidth 300MB", TimeSpan.FromSeconds(20), TimeSpan.FromMilliseconds(41), 5) { Remaining = TimeSpan.FromSeconds(12) };
+        ForecastLever downtime = new(ForecastLeverKind.MaxDowntime, 450, "-MaxDowntime 450ms", TimeSpan.FromSeconds(20), TimeSpan.FromMilliseconds(440), 5) { Remaining = TimeSpan.FromSeconds(0.2) };
+        var stuck = Calm with { Pending = 9000, EstimatedDowntime = TimeSpan.FromMilliseconds(450), Levers = [bandwidth, downtime] };
+        Assert.EndsWith("-MaxDowntime 450ms: ends in 0.2 s, downtime 440 ms.", BottleneckRule.Explain(stuck).Advice, StringComparison.Ordinal);
+        var capped = Calm with { DirtyRate = 200 * MB, MaxBandwidth = (long)(110 * MB), Levers = [bandwidth] };
+        Assert.EndsWith("-MaxBandwidth 300MB: ends in 12 s, downtime 41 ms.", BottleneckRule.Explain(capped).Advice, StringComparison.Ordinal);
+        Assert.Equal("", BottleneckRule.Explain(Calm with { Levers = [bandwidth] }).Advice);
+    }
 }

@@ -99,6 +99,35 @@ public sealed class ForecasterTests
         Assert.True(forecast.Downtime!.Most - forecast.Downtime.Least <= 2 * forecast.Downtime.Value + TimeSpan.FromTicks(2));
     }
 
+    [Theory]
+    [InlineData(40)]
+    [InlineData(80)]
+    public void A_guest_that_walks_may_stand_anywhere_when_it_goes(double rate)
+    {
+        MigrationForecast At(double place) => Forecast(Walking(place, rate), cap: 150, downtime: 100);
+        MigrationForecast[] places = [.. Enumerable.Range(0, 8).Select(place => At(place / 8.0))];
+        Assert.All(places, one => Assert.Equal(ForecastVerdict.Converges, one.Verdict));
+        // Where it stands matters, and the range of each has the value of all others.
+        Assert.True(places.Max(one => one.TotalTime!.Value) > places.Min(one => one.TotalTime!.Value) * 1.1);
+        Assert.All(places, one => Assert.All(places, other => Assert.True(one.TotalTime!.Holds(other.TotalTime!.Value))));
+        Assert.Contains(places[0].Assumptions, text => text.Contains("one page after the other", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(20, 60, 300)]
+    [InlineData(100, 300, 100)]
+    [InlineData(200, 900, 500)]
+    public void Nobody_is_promised_more_downtime_than_is_allowed(double bandwidth, double rate, double downtime)
+    {
+        // What is left at the end takes nearly all of what is allowed.
+        var curve = Curves.From(time => Math.Min(bandwidth * downtime / 1000 * 0.95, rate * time), 256, spread: 0.3);
+        var forecast = Forecast(curve, bandwidth, downtime: downtime);
+        Assert.Equal(ForecastVerdict.Converges, forecast.Verdict);
+        Assert.True(forecast.Downtime!.Holds(forecast.Downtime.Value));
+        Assert.True(forecast.Downtime.Most <= TimeSpan.FromMilliseconds(Math.Max(downtime, forecast.Downtime.Value.TotalMilliseconds + 10)));
+        Assert.True(forecast.Downtime.Value > TimeSpan.FromMilliseconds(downtime / 2));
+    }
+
     [Fact]
     public void It_says_probably_where_the_range_crosses_the_limit()
     {
@@ -107,6 +136,22 @@ public sealed class ForecasterTests
         var close = Enumerable.Range(1, 60).Select(step => Forecast(Noisy(10 * step), cap: 100)).ToArray();
         Assert.Contains(close, one => one is { Verdict: ForecastVerdict.Converges, IsProbable: true, TotalTime.Most: null });
         Assert.Contains(close, one => one is { Verdict: ForecastVerdict.ConvergesWith, IsProbable: true });
+    }
+
+    [Theory]
+    [InlineData(200, 0, false, 10)]
+    [InlineData(512, 0, false, 55)]
+    [InlineData(512, 512, false, 10)]
+    [InlineData(1024, 512, false, 55)]
+    [InlineData(384, 0, true, 70)]
+    [InlineData(600, 0, true, 100)]
+    public void Differences_are_of_pages_that_were_kept(double set, int cacheSize, bool walks, double percent)
+    {
+        var curve = Curves.From(time => Math.Min(set, 1000 * time), 2048) with { DeltaShare = 0.1 };
+        if (walks) curve = curve with { Places = Walking(0, 100).Places };
+        var request = Request(curve, 1000, 200, 300) with { IsAdaptive = true };
+        request = request with { Parameters = request.Parameters with { XbzrleCacheSize = (long)cacheSize << 20 } };
+        Assert.Equal(percent / 100, ForecastScenario.From(request).Shares.Again, 3);
     }
 
     [Fact]
@@ -129,6 +174,12 @@ public sealed class ForecasterTests
         Assert.Equal("2 MB (1 to 3)", new ForecastBytes(2 << 20, 1 << 20, 3 << 20).ToString());
         Assert.False(new ForecastTime(Ms(4), Ms(1), Ms(5)).Holds(Ms(6)));
         Assert.True(new ForecastTime(Ms(4), Ms(1), null).Holds(Ms(6)));
+    }
+
+    static DirtyCurve Walking(double place, double rate)
+    {
+        double[] alike = [.. Enumerable.Repeat(1.0 / 256, 256)];
+        return Curves.Walking(256, 256, rate) with { Places = new DirtyPlaces { Soon = alike, Late = alike, Walk = new DirtyWalk((long)(place * 256 * Mebibyte), 0, (long)(256 * Mebibyte)) } };
     }
 
     static TimeSpan Ms(double value) => TimeSpan.FromMilliseconds(value);

@@ -2,9 +2,10 @@ namespace PsMigrate.Engine.Tests.Convergence;
 
 /// <summary>
 /// What PrecopySimulation computes in cells, page by page: a guest that writes to one page of its memory after the other or to any, and a
-/// sender that walks over them, with the same windows and the same rule. Slow and plain.
+/// sender that walks over them, with the same windows and the same rule. The guest keeps to the first <c>set</c> pages, and one that walks begins
+/// at <c>first</c>. Slow and plain.
 /// </summary>
-sealed class PagewiseTwin(int pages, double writesPerSecond, bool isRandom, int seed, bool looksAgain, double bandwidth, double cap, double downtime)
+sealed class PagewiseTwin(int pages, double writesPerSecond, bool isRandom, int seed, bool looksAgain, double bandwidth, double cap, double downtime, int first = 0, int set = 0)
 {
     const double PageSize = 4096;
     const int Stretch = 1024;
@@ -13,7 +14,8 @@ sealed class PagewiseTwin(int pages, double writesPerSecond, bool isRandom, int 
     readonly Random _random = new(seed);
     double _now;
     double _written;
-    int _cursor;
+    readonly int _set = set == 0 ? pages : set;
+    int _cursor = first;
     int _known;
 
     public List<int> Remaining { get; } = [];
@@ -62,7 +64,7 @@ sealed class PagewiseTwin(int pages, double writesPerSecond, bool isRandom, int 
     {
         _now += seconds;
         for (; _written < _now * writesPerSecond; _written++)
-            _log[isRandom ? _random.Next(pages) : _cursor++ % pages] = true;
+            _log[isRandom ? _random.Next(_set) : _cursor++ % _set] = true;
     }
 
     int Look(int from)

@@ -91,17 +91,18 @@ public sealed class PolicyEngineTests
     public void Whatever_the_rules_say_the_bounds_hold()
     {
         string[] actions = ["Throttle to 99 %", "Throttle by 60 %", "Throttle times 3", "Throttle by -70 %", "DowntimeLimit times 9", "DowntimeLimit to 1 h",
-            "DowntimeLimit by 1 s", "DowntimeLimit by -10 s", "Bandwidth times 4", "Bandwidth to 9 GB/s", "Bandwidth by -900 MB/s", "AutoConverge", "SwitchOver", "SwitchToPostcopy"];
+            "DowntimeLimit by 1 s", "DowntimeLimit by -10 s", "Bandwidth times 4", "Bandwidth to 9 GB/s", "Bandwidth by -900 MB/s", "AutoConverge", "Adaptive", "SwitchOver", "SwitchToPostcopy"];
         var random = new Random(17);
         for (var round = 0; round < 300; round++)
         {
-            var rules = random.GetItems(actions, 6).Where((action, at) => action != "AutoConverge" || at == 0).Select(action => new[] { action }).ToArray();
+            var rules = random.GetItems(actions, 6).Where((action, at) => action is not ("AutoConverge" or "Adaptive") || at == 0).Select(action => new[] { action }).ToArray();
             var engine = new PolicyEngine(Policy(rules) with { StartDowntime = 0.01 + (0.99 * random.NextDouble()) }, 3, Bounds);
             for (var pass = 1; pass < 20; pass++)
             {
                 var bounds = Bounds with
                 {
                     MaxDowntime = TimeSpan.FromMilliseconds(random.Next(1, 1000)), MaxThrottle = random.Next(0, 100), MaxBandwidth = random.Next(0, 3) * 50 * MiB,
+                    AdaptiveThrottle = random.Next(0, 100),
                 };
                 foreach (var decision in engine.Decide(Pass(pass, random.NextInt64(200 * MiB), random.NextInt64(200 * MiB)), bounds))
                 {

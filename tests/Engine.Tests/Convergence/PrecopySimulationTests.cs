@@ -131,6 +131,52 @@ public sealed class PrecopySimulationTests
         Assert.InRange(sent / (bytes / Rounds), 0.93, 1.07);
     }
 
+    [Theory]
+    [InlineData(true, 0.0, 40, 0.03)]
+    [InlineData(true, 0.3, 40, 0.03)]
+    [InlineData(true, 0.5, 60, 0.1)]
+    [InlineData(true, 0.7, 30, 0.3)]
+    [InlineData(true, 0.95, 60, 0.1)]
+    [InlineData(false, 0.3, 40, 0.1)]
+    [InlineData(false, 0.8, 40, 0.03)]
+    public void Where_a_guest_walks_decides_how_much_goes_again(bool looksAgain, double place, double rate, double downtime)
+    {
+        const double Memory = 256;
+        var twin = new PagewiseTwin((int)(Memory * 256), rate * 256, isRandom: false, seed: 1, looksAgain, 1000 * Mebibyte, 100 * Mebibyte, downtime, (int)(place * Memory * 256));
+        var stopped = twin.Run(200);
+        Assert.NotNull(stopped);
+        var places = new DirtyPlaces { Soon = Alike, Late = Alike, Walk = new DirtyWalk((long)(place * Memory * Mebibyte), 0, (long)(Memory * Mebibyte)) };
+        var sender = SenderModel.Ours with { LooksAgain = looksAgain, Setup = 0, Synchronisation = 0 };
+        var run = PrecopySimulation.Run(Scenario(Curves.Walking(Memory, Memory, rate) with { Places = places }, 1000, 100, downtime * 1000) with { Sender = sender });
+        Assert.True(run.Converged);
+        // Of the whole memory: next to nothing may be left.
+        Assert.InRange((run.Passes[0].Remaining - (twin.Remaining[0] * 4096.0)) / (Memory * Mebibyte), -0.02, 0.02);
+        Assert.InRange((run.TotalTime - run.Downtime).TotalSeconds / stopped.Value, 0.93, 1.07);
+        Assert.InRange((run.Bytes - run.FinalPages - sender.DeviceState) / twin.Bytes, 0.93, 1.07);
+    }
+
+    [Theory]
+    [InlineData(true, 64, 60, 0.03)]
+    [InlineData(true, 64, 150, 0.3)]
+    [InlineData(true, 128, 60, 0.1)]
+    [InlineData(false, 64, 60, 0.1)]
+    public void What_is_written_in_one_place_only_is_dirty_when_the_sender_is_far_from_it(bool looksAgain, double set, double rate, double downtime)
+    {
+        const double Memory = 256;
+        var twin = new PagewiseTwin((int)(Memory * 256), rate * 256, isRandom: true, seed: 1, looksAgain, 1000 * Mebibyte, 100 * Mebibyte, downtime, set: (int)(set * 256));
+        var stopped = twin.Run(200);
+        Assert.NotNull(stopped);
+        double[] there = [.. Enumerable.Range(0, 256).Select(cell => cell < set ? 1 / set : 0)];
+        var sender = SenderModel.Ours with { LooksAgain = looksAgain, Setup = 0, Synchronisation = 0 };
+        var curve = Curves.Random(Memory, set, rate) with { Places = new DirtyPlaces { Soon = there, Late = there } };
+        var run = PrecopySimulation.Run(Scenario(curve, 1000, 100, downtime * 1000) with { Sender = sender });
+        Assert.True(run.Converged);
+        Assert.InRange(run.Passes[0].Remaining / (twin.Remaining[0] * 4096.0), 0.93, 1.07);
+        Assert.InRange((run.TotalTime - run.Downtime).TotalSeconds / stopped.Value, 0.9, 1.1);
+    }
+
+    static double[] Alike => [.. Enumerable.Repeat(1.0 / 256, 256)];
+
     static SimulatedPrecopy Run(DirtyCurve curve, double bandwidth, double cap, double downtime = 300) =>
         PrecopySimulation.Run(Scenario(curve, bandwidth, cap, downtime));
 

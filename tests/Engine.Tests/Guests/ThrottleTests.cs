@@ -35,6 +35,31 @@ public sealed class ThrottleTests
         guest.Remove();
     }
 
+    [Theory]
+    [InlineData(99, 1, 99)]
+    [InlineData(99, 3, 297)]
+    [InlineData(90, 0.1, 9)]
+    [InlineData(50, 100, 10)]
+    public void A_shorter_slice_is_followed_by_a_shorter_sleep(int percent, double slice, double milliseconds) =>
+        Assert.Equal(milliseconds, VirtualCpu.SleepAfterSlice(percent, TimeSpan.FromMilliseconds(slice)).TotalMilliseconds, 3);
+
+    [Fact]
+    public void One_that_runs_in_short_slices_runs_between_its_sleeps()
+    {
+        var options = TestGuests.Options(GuestWorkload.Random, TestGuests.MiB, processors: 1, rate: 0);
+        var guest = MemoryGuest.Create(options);
+        guest.ThrottleForMigration(0, 99, TimeSpan.FromMilliseconds(1));
+        guest.Resume();
+        for (var i = 0; i < 5; i++)
+        {
+            var (ticks, held) = (guest.Ticks[0], guest.Cpus[0].ThrottledTime);
+            Patience.Until(() => guest.Ticks[0] > ticks && guest.Cpus[0].ThrottledTime > held, "it to run, and to be held back");
+        }
+        guest.Suspend();
+        Reference.AssertIntact(options, guest);
+        guest.Remove();
+    }
+
     [Fact]
     public void The_larger_of_what_its_owner_and_its_migration_ask_counts_and_neither_ends_the_other()
     {

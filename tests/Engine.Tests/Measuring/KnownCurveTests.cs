@@ -68,7 +68,36 @@ public sealed class KnownCurveTests
     public void Nothing_is_dirtied_by_one_that_idles() =>
         Assert.All(Measure(GuestWorkload.Idle, 2, 256), point => Assert.Equal((0.0, 0.0), (point.Bytes, point.MostBytes)));
 
-    static DirtyCurvePoint[] Measure(GuestWorkload workload, int cpus, int pages)
+    [Theory]
+    [InlineData(4096)]
+    [InlineData(1000)]
+    public void One_that_walks_is_seen_where_it_stands(int pages)
+    {
+        Measure(GuestWorkload.Sequential, 1, pages, out var places);
+        Assert.Equal(new DirtyWalk(Ticks * Parts % pages * 4096L, 0, pages * 4096L), places!.Walk);
+        // Of 4096 pages, 16 of which are a cell.
+        Assert.Equal(Enumerable.Range(0, 256).Select(cell => Math.Clamp(pages - (cell * 16), 0, 16) / (double)pages), places.Late);
+    }
+
+    [Theory]
+    [InlineData(GuestWorkload.Random, 1)]
+    [InlineData(GuestWorkload.HotSpot, 1)]
+    [InlineData(GuestWorkload.Sequential, 2)]
+    public void Others_are_seen_where_they_write(GuestWorkload workload, int cpus)
+    {
+        Measure(workload, cpus, 2048, out var places);
+        Assert.Null(places!.Walk);
+        foreach (var shares in new[] { places.Soon, places.Late })
+        {
+            Assert.Equal(1, shares.Sum(), 6);
+            Assert.Equal(0, shares[128..].Sum());
+            Assert.Equal(0.5, shares[..64].Sum(), 0.1);
+        }
+    }
+
+    static DirtyCurvePoint[] Measure(GuestWorkload workload, int cpus, int pages) => Measure(workload, cpus, pages, out _);
+
+    static DirtyCurvePoint[] Measure(GuestWorkload workload, int cpus, int pages, out DirtyPlaces? places)
     {
         var guest = MemoryGuest.Create(new GuestOptions
         {
@@ -89,6 +118,7 @@ public sealed class KnownCurveTests
                 if (part < Parts) windows.Close(windows.Part * part);
             }
             var points = windows.End(windows.Part * Parts);
+            places = windows.Places;
             Assert.Equal(Enumerable.Range(0, 7).Select(i => DirtyWindows.Finest * (1 << i)), points.Select(point => point.Interval));
             return points;
         }

@@ -79,7 +79,7 @@ public sealed class RunMigrationTests
         var policy = Incoming.Policy();
         var (migration, link) = Incoming.Run(bytes.Written, policy);
         Assert.Equal(MigrationStatus.Completed, migration.Status);
-        Assert.Equal(0x50534D85u, link.Answers()[1].Value);
+        Assert.Equal(0x50534D86u, link.Answers()[1].Value);
         TestGuests.RemoveAll(policy.HostName);
         guest.Remove();
     }

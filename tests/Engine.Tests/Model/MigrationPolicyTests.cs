@@ -142,7 +142,9 @@ public sealed class MigrationPolicyTests
     [InlineData("rules[0].once", """{"format":"psmigrate-policy","version":1,"name":"x","rules":[{"then":"Cancel","once":"yes"}]}""")]
     [InlineData("rules[0].when", """{"format":"psmigrate-policy","version":1,"name":"x","rules":[{"then":"Cancel","when":"Pass > 3"}]}""")]
     [InlineData("rules[0]", """{"format":"psmigrate-policy","version":1,"name":"x","rules":[{"then":"AutoConverge","once":true}]}""")]
+    [InlineData("rules[0]", """{"format":"psmigrate-policy","version":1,"name":"x","rules":[{"then":"Adaptive","at":"AnyTime"}]}""")]
     [InlineData("rules", """{"format":"psmigrate-policy","version":1,"name":"x","rules":[{"then":"AutoConverge"},{"then":"DirtyLimit"}]}""")]
+    [InlineData("rules", """{"format":"psmigrate-policy","version":1,"name":"x","rules":[{"then":"AutoConverge"},{"then":"Adaptive"}]}""")]
     public void So_is_what_is_wrong_with_the_file(string place, string json) => Refused(place, json);
 
     [Fact]

@@ -35,7 +35,10 @@ static class PolicyRig
     }
 
     /// <summary>On a machine that is busy otherwise a guest may not come to write for a while, and would converge by that.</summary>
-    static Action<MigrationPhase> WritesBetweenLooks(Rig rig, long pages, int most)
+    /// <param name="rig">Whose guest is waited for.</param>
+    /// <param name="pages">By each vCPU.</param>
+    /// <param name="most">One that is slowed down further is not waited for.</param>
+    public static Action<MigrationPhase> WritesBetweenLooks(Rig rig, long pages, int most)
     {
         var before = rig.Guest.Ticks;
         return phase =>

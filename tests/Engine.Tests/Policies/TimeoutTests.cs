@@ -66,7 +66,7 @@ public sealed class TimeoutTests
         foreach (var bad in new[]
         {
             good with { OnTimeout = TimeoutAction.Postcopy }, good with { OnTimeout = (TimeoutAction)7 }, good with { Timeout = null, OnTimeout = TimeoutAction.SwitchOver },
-            good with { ObserveOnly = true }, good with { ObserveOnly = true, Policy = MigrationPolicy.Find("Qemu") },
+            good with { ObserveOnly = true, Policy = MigrationPolicy.Find("Qemu") },
             good with { MaxThrottle = -1 }, good with { MaxThrottle = 100 }, good with { AutoConverge = true, MaxThrottle = 0 },
             good with { ThrottleInitial = 0 }, good with { ThrottleInitial = 30, MaxThrottle = 20 }, good with { ThrottleIncrement = 100 },
             good with { ThrottleTrigger = 0 }, good with { ThrottleTrigger = 101 }, good with { VcpuDirtyLimit = TestGuests.MiB - 1 },

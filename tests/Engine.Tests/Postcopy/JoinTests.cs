@@ -224,7 +224,7 @@ public sealed class JoinTests
     }
 
     [Theory]
-    [InlineData(3)]
+    [InlineData(4)]
     [InlineData(255)]
     public void A_purpose_that_nobody_knows_is_refused(byte purpose)
     {

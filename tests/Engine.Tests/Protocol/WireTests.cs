@@ -70,9 +70,9 @@ public sealed class WireTests
     }
 
     [Theory]
-    [InlineData(0x50534D01u, 0x50534D85u, true)]
-    [InlineData(0x50534D02u, 0x50534D85u, true)]
-    [InlineData(0x50534D05u, 0x50534D85u, true)]
+    [InlineData(0x50534D01u, 0x50534D86u, true)]
+    [InlineData(0x50534D02u, 0x50534D86u, true)]
+    [InlineData(0x50534D06u, 0x50534D86u, true)]
     [InlineData(1u, 1u, false)]
     [InlineData(0x42u, 0x42u, false)]
     [InlineData(0x50534E01u, 0x50534E01u, false)]
@@ -95,7 +95,9 @@ public sealed class WireTests
     [InlineData(0x50534D84u, 4u)]
     [InlineData(0x50534D05u, 5u)]
     [InlineData(0x50534D85u, 5u)]
-    [InlineData(0x50534DFFu, 5u)]
+    [InlineData(0x50534D06u, 6u)]
+    [InlineData(0x50534D86u, 6u)]
+    [InlineData(0x50534DFFu, 6u)]
     [InlineData(0x50534D00u, 0u)]
     [InlineData(0x50534E82u, 0u)]
     [InlineData(1u, 0u)]

@@ -187,6 +187,34 @@ public sealed class RetryingRunTests
     }
 
     [Fact]
+    public void An_answer_goes_to_the_attempt_that_its_pass_is_of()
+    {
+        using var attempts = new ScriptedAttempts(ScriptedAttempts.Failed(passes: 1), new Script(Passes: 1, Waits: true));
+        var run = attempts.Run(Thrice);
+        run.Start();
+        var (next, row) = (0, new List<MigrationIteration>());
+        while (row is not [.., { Attempt: 2 }])
+        {
+            Assert.True(run.TryTakeIteration(ref next, out var pass, Patience.Limit));
+            row.Add(pass!);
+        }
+        Assert.False(run.AwaitsAnswer(row[0]) || run.Answer(row[0], [], failure: null));
+        Assert.True(run.AwaitsAnswer(row[^1]) && run.Answer(row[^1], [], failure: null));
+        lock (attempts.Made[1].Told) Assert.Contains("Answer to pass 1", attempts.Made[1].Told);
+        run.Cancel(wait: true);
+    }
+
+    [Fact]
+    public void What_is_changed_in_the_pause_is_told_too()
+    {
+        using var attempts = new ScriptedAttempts(ScriptedAttempts.Failed());
+        var run = Paused(attempts);
+        run.SetLimits(new MigrationLimits { Policy = MigrationPolicy.Find("StallAware"), MaxThrottle = 10 });
+        Assert.Equal(["Policy", "MaxThrottle"], run.GetState().Decisions.Where(one => one.Reason == "Set-Migration was called.").Select(one => one.What));
+        run.Cancel(wait: true);
+    }
+
+    [Fact]
     public void The_time_allowed_is_for_all_attempts_together()
     {
         var limit = TimeSpan.FromHours(1);

@@ -102,6 +102,14 @@ sealed class ScriptedAttempt(MemoryGuest guest, MigrationParameters parameters, 
         ? throw new NotSupportedException("Nobody expects this.")
         : _journal.TryTakeIteration(ref next, out iteration, wait);
 
+    public bool AwaitsAnswer(MigrationIteration iteration) => true;
+
+    public bool Answer(MigrationIteration iteration, PolicyAction[] actions, MigrationException? failure)
+    {
+        lock (Told) Told.Add($"Answer to pass {iteration.Iteration}");
+        return true;
+    }
+
     public bool Wait(TimeSpan? timeout) => _journal.Wait(timeout);
 
     public CancelAnswer Cancel(bool wait)

@@ -28,6 +28,24 @@ public sealed class ExampleTests
         Assert.Contains("Digest of the guest that stayed:", output, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_migration_is_recorded_and_compared()
+    {
+        var output = Run("compare-policies", "-MemorySize", "64MB");
+        Assert.Contains("pass 3:", output, StringComparison.Ordinal);
+        Assert.Contains("Postcopy: It would have ended, after", output, StringComparison.Ordinal);
+        Assert.Contains("240 MB/s: It would have", output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_script_decides_on_the_way()
+    {
+        var output = Run("decide");
+        Assert.Contains("Throttle: 20 % → 40 %. The answer to pass", output, StringComparison.Ordinal);
+        Assert.Contains("DowntimeLimit: 20 ms → 2000 ms. The answer to pass", output, StringComparison.Ordinal);
+        Assert.Contains("Completed, verified: True", output, StringComparison.Ordinal);
+    }
+
     [QemuFact]
     public void A_guest_of_a_QEMU_is_driven_to_another_one()
     {

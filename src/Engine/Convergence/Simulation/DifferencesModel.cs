@@ -9,11 +9,16 @@ sealed class DifferencesModel(PrecopyScenario scenario)
     const double BusyShare = 0.3;
     const double LeastGain = 0.05;
 
+    int _passes;
+
+    /// <summary>Whether they are in use, and none could be found yet: in one pass what goes is kept, and in the next one found.</summary>
+    public bool AreAwaited => AreUsed && _passes < 2;
+
     /// <summary>Whether they are in use.</summary>
     public bool AreUsed { get; private set; }
 
     /// <summary>In the first pass, once a window: only where a limit binds.</summary>
-    public void LookInFirstPass(SweptMemory memory, double now, double bandwidth, double threshold)
+    public void LookInFirstPass(IPrecopyMemory memory, double now, double bandwidth, double threshold)
     {
         if (AreUsed || scenario.Differences != DifferencesUse.Adaptive || !BottleneckRule.IsCapped(bandwidth, scenario.MaxBandwidth)) return;
         var (again, left) = memory.Peek(now);
@@ -21,8 +26,9 @@ sealed class DifferencesModel(PrecopyScenario scenario)
     }
 
     /// <summary>After each pass.</summary>
-    public void LookAfterPass(SweptMemory memory, double dirty, double dirtyRate, double bandwidth, double threshold, bool isFirst)
+    public void LookAfterPass(IPrecopyMemory memory, double dirty, double dirtyRate, double bandwidth, double threshold, bool isFirst)
     {
+        if (AreUsed) _passes++;
         if (AreUsed || dirty <= threshold) return;
         if (scenario.Differences == DifferencesUse.Asked && isFirst) Begin(memory);
         if (scenario.Differences != DifferencesUse.Adaptive) return;
@@ -30,7 +36,7 @@ sealed class DifferencesModel(PrecopyScenario scenario)
         if ((isCapped || dirtyRate >= BusyShare * bandwidth) && Pays(isCapped)) Begin(memory);
     }
 
-    void Begin(SweptMemory memory)
+    void Begin(IPrecopyMemory memory)
     {
         AreUsed = true;
         memory.KeepsPages = true;

@@ -8,6 +8,9 @@ namespace PsMigrate.Engine.Convergence;
 /// <param name="Again">One that went before, as a difference.</param>
 readonly record struct WireShares(double Zero, double Fresh, double Again)
 {
+    /// <summary>One that went before, and goes whole; null as one that is not zero.</summary>
+    public double? Rewritten { get; init; }
+
     public static WireShares Whole { get; } = new(0, 1, 1);
 }
 
@@ -44,6 +47,9 @@ sealed record PrecopyScenario
     /// <summary>Whether what the link carries is counted in pages where they go as a few bytes.</summary>
     public bool CountsPages { get; init; }
 
+    /// <summary>Which share of a limit is reached at a time, 0 to 1: a machine that is busy does not always come to send. Null is all of it.</summary>
+    public Func<double, double>? Reached { get; init; }
+
     /// <summary>By how much the guest is slowed, 0 to 0.99.</summary>
     public double Throttle { get; init; }
 }
@@ -55,11 +61,30 @@ sealed record PrecopyScenario
 /// <param name="Threshold">What might have been left.</param>
 readonly record struct SimulatedPass(TimeSpan Duration, double Bytes, double Remaining, double Threshold);
 
+/// <summary>How a simulated precopy ended.</summary>
+enum PrecopyEnd
+{
+    /// <summary>The guest went with the last of its memory.</summary>
+    SwitchedOver,
+
+    /// <summary>The guest went, and its memory follows.</summary>
+    WentOver,
+
+    /// <summary>A policy, or the time, ended it; the guest stays.</summary>
+    Cancelled,
+
+    /// <summary>It would have gone on for ever.</summary>
+    GivenUp,
+}
+
 /// <summary>How a simulated precopy went.</summary>
 sealed record SimulatedPrecopy
 {
+    /// <summary>How it ended.</summary>
+    public required PrecopyEnd End { get; init; }
+
     /// <summary>Whether it switched over.</summary>
-    public required bool Converged { get; init; }
+    public bool Converged => End == PrecopyEnd.SwitchedOver;
 
     /// <summary>Its passes; the rest that goes while the guest stands is none.</summary>
     public required IReadOnlyList<SimulatedPass> Passes { get; init; }
@@ -73,7 +98,7 @@ sealed record SimulatedPrecopy
     /// <summary>Of that, the last pages, if both ends handle them as fast as the link carries them.</summary>
     public required TimeSpan FinalRam { get; init; }
 
-    /// <summary>How much that is, bytes of pages.</summary>
+    /// <summary>How much that is, bytes of pages; what follows, where the guest went over before its memory.</summary>
     public required double FinalPages { get; init; }
 
     /// <summary>Over the link.</summary>

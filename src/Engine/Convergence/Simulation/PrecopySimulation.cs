@@ -4,8 +4,8 @@ namespace PsMigrate.Engine.Convergence;
 
 /// <summary>
 /// Goes through a precopy in virtual time, as the sending thread does (docs/phases.md): windows of 100 ms, parts of 50 ms, the dirty log read
-/// when what is known fits, the switch-over rule, the last pages with the guest stopped and no limit on them. The guest is its dirty curve
-/// and pages are written alike all over the memory. The same input always gives the same. Pure.
+/// when what is known fits, the switch-over rule, the last pages with the guest stopped and no limit on them. What the guest writes is the
+/// memory's to say, and who decides on the way is a policy. The same input always gives the same. Pure.
 /// </summary>
 sealed class PrecopySimulation
 {
@@ -20,13 +20,12 @@ sealed class PrecopySimulation
     // Fewer say nothing of how fast they go (OutgoingMigration.Means).
     const double FewestConfirmed = 64;
 
-    // Passes without getting anywhere after which the guest and the link have settled for good.
-    const int Settled = 12;
-    const double Progress = 0.99;
     const int MostSteps = 2_000_000;
+    const double Longest = 1e10;
 
     readonly PrecopyScenario _scenario;
-    readonly SweptMemory _memory;
+    readonly IPrecopyMemory _memory;
+    readonly IPrecopyPolicy _policy;
     readonly DifferencesModel _differences;
     readonly List<SimulatedPass> _passes = [];
     double _now;
@@ -40,31 +39,42 @@ sealed class PrecopySimulation
     double _passPages;
     double _passSmall;
     double _leastRemaining = double.PositiveInfinity;
-    int _vain;
+    double? _dirtyRate;
 
-    PrecopySimulation(PrecopyScenario scenario)
+    PrecopySimulation(PrecopyScenario scenario, IPrecopyMemory memory, IPrecopyPolicy policy)
     {
-        _scenario = scenario;
+        (_scenario, _memory, _policy) = (scenario, memory, policy);
         _now = _windowStart = _passStart = scenario.Sender.Setup;
-        _memory = new SweptMemory(scenario, _now);
         _differences = new DifferencesModel(scenario);
     }
 
-    /// <summary>How it would go.</summary>
-    public static SimulatedPrecopy Run(PrecopyScenario scenario) => new PrecopySimulation(scenario).Run();
+    /// <summary>How it would go with a guest that is its dirty curve, whose pages are written alike all over the memory.</summary>
+    public static SimulatedPrecopy Run(PrecopyScenario scenario) =>
+        Run(scenario, new SweptMemory(scenario, scenario.Sender.Setup), new FixedLimits(scenario));
+
+    /// <summary>How it would go with this memory under this policy, which may change limits and the guest on the way.</summary>
+    public static SimulatedPrecopy Run(PrecopyScenario scenario, IPrecopyMemory memory, IPrecopyPolicy policy) =>
+        new PrecopySimulation(scenario, memory, policy).Run();
 
     SimulatedPrecopy Run()
     {
-        for (var step = 0; step < MostSteps && _vain < Settled && _scenario.Bandwidth > 0; step++)
+        _policy.Begin(_now);
+        for (var step = 0; step < MostSteps && _scenario.Bandwidth > 0; step++)
         {
-            if (IsReady()) return SwitchOver();
+            if (_policy.Order is PrecopyOrder.Cancel or PrecopyOrder.GiveUp) break;
+            if (_policy.Order == PrecopyOrder.SwitchOver || IsReady()) return SwitchOver();
+            if (_policy.Order == PrecopyOrder.GoOver) return GoOver();
             Iterate();
             EndStep();
         }
-        return Result(converged: false, downtime: 0, finalRam: 0, finalPages: 0);
+        return Result(_policy.Order == PrecopyOrder.Cancel ? PrecopyEnd.Cancelled : PrecopyEnd.GivenUp, downtime: 0, finalRam: 0, finalPages: 0);
     }
 
-    double Threshold => SwitchoverRule.Threshold(Math.Max(_bandwidth, _pageBandwidth), _scenario.SwitchoverBandwidth, _scenario.MaxDowntime);
+    double Carried => Math.Max(_bandwidth, _pageBandwidth);
+
+    double Threshold => SwitchoverRule.Threshold(Carried, _scenario.SwitchoverBandwidth, _policy.MaxDowntime);
+
+    PrecopyMoment Moment(int pass) => new(_now, pass, _memory.Known, _dirtyRate, Carried, Threshold, _memory.Dirtied, _bytes, _differences.AreAwaited);
 
     /// <summary>5.1: the estimate, then the log.</summary>
     bool IsReady()
@@ -75,7 +85,7 @@ sealed class PrecopySimulation
         _now += _scenario.Sender.Synchronisation * _scenario.Curve.TotalBytes;
         _memory.Synchronise(_now);
         if (_passPages > 0) EndPass();
-        return _memory.Known <= Threshold;
+        return _policy.Order != PrecopyOrder.Cancel && _memory.Known <= Threshold;
     }
 
     /// <summary>5.2: within this window, and a part of it.</summary>
@@ -96,15 +106,16 @@ sealed class PrecopySimulation
         }
     }
 
-    double Budget => _scenario.MaxBandwidth == 0 ? double.PositiveInfinity : Math.Max(1, _scenario.MaxBandwidth * Window) - _windowBytes;
+    double Budget => _policy.MaxBandwidth == 0 ? double.PositiveInfinity : Math.Max(1, _policy.MaxBandwidth * Window) - _windowBytes;
 
     /// <summary>7: the window ends, after a sleep where its limit is used up.</summary>
     void EndStep()
     {
-        if (Budget < 1) _now = Math.Max(_now, _windowStart + Window);
+        if (Budget < 1) _now = Math.Max(_now, _windowStart + (Window / (_scenario.Reached?.Invoke(_windowStart) ?? 1)));
         if (_now - _windowStart < Window - Rounding) return;
         EndWindow();
         if (_passes.Count == 0) _differences.LookInFirstPass(_memory, _now, _bandwidth, Threshold);
+        _policy.InWindow(Moment(_passes.Count + 1));
     }
 
     void EndWindow()
@@ -117,7 +128,7 @@ sealed class PrecopySimulation
     (double Wire, double Seconds) Cost(bool isFirst, bool isKept)
     {
         var (zero, fresh, again) = _scenario.Shares;
-        var wire = isFirst ? (1 - zero) * fresh : isKept && _differences.AreUsed ? again : fresh;
+        var wire = isFirst ? (1 - zero) * fresh : isKept && _differences.AreUsed ? again : _scenario.Shares.Rewritten ?? fresh;
         var looking = isFirst ? zero / _scenario.Sender.ZeroPages : 0;
         if (IsSmall(wire, isFirst)) looking += 1 / _scenario.Sender.SmallPages;
         return (wire, Math.Max(wire / _scenario.Bandwidth, Math.Max(looking, 1e-12)));
@@ -149,17 +160,30 @@ sealed class PrecopySimulation
     {
         var took = _now - _passStart;
         var remaining = _memory.Known;
-        _passes.Add(new SimulatedPass(TimeSpan.FromSeconds(took), _passBytes, remaining, Threshold));
+        _passes.Add(new SimulatedPass(Time(took), _passBytes, remaining, Threshold));
+        _dirtyRate = _memory.Dirtied / Math.Max(took, 1e-6);
         _differences.LookAfterPass(_memory, remaining, remaining / Math.Max(took, 1e-6), _bandwidth, Threshold, isFirst: _passes.Count == 1);
-        _vain = remaining < _leastRemaining * Progress ? 0 : _vain + 1;
         _leastRemaining = Math.Min(_leastRemaining, remaining);
         (_passStart, _passBytes, _passPages, _passSmall) = (_now, 0, 0, 0);
+        _policy.AfterPass(Moment(_passes.Count));
+    }
+
+    /// <summary>5.3, postcopy_start: all that is dirty is told, and follows. How long that takes is not this one's to say.</summary>
+    SimulatedPrecopy GoOver()
+    {
+        _memory.Synchronise(_now);
+        var sender = _scenario.Sender;
+        _bytes += sender.DeviceState;
+        var downtime = sender.Overhead + (sender.DeviceState / _scenario.Bandwidth);
+        _now += downtime;
+        return Result(PrecopyEnd.WentOver, downtime, finalRam: 0, _memory.Known);
     }
 
     /// <summary>5.3: what is left goes as fast as the link carries it.</summary>
     SimulatedPrecopy SwitchOver()
     {
         double finalRam = 0, finalPages = 0;
+        if (_policy.Order == PrecopyOrder.SwitchOver) _memory.Synchronise(_now);
         for (var cells = 0; cells < 10_000 && _memory.Next(_now) is { Left: > 0 } next; cells++)
         {
             var (wire, seconds) = Cost(next.IsFirst, next.IsKept);
@@ -172,19 +196,22 @@ sealed class PrecopySimulation
         _bytes += sender.DeviceState;
         var downtime = Math.Max(finalRam, finalPages / sender.FinalPages) + sender.Overhead + (sender.DeviceState / _scenario.Bandwidth);
         _now += downtime + sender.Finish;
-        return Result(converged: true, downtime, finalRam, finalPages);
+        return Result(PrecopyEnd.SwitchedOver, downtime, finalRam, finalPages);
     }
 
-    SimulatedPrecopy Result(bool converged, double downtime, double finalRam, double finalPages) => new()
+    SimulatedPrecopy Result(PrecopyEnd end, double downtime, double finalRam, double finalPages) => new()
     {
-        Converged = converged,
+        End = end,
         Passes = _passes,
-        TotalTime = TimeSpan.FromSeconds(_now),
-        Downtime = TimeSpan.FromSeconds(downtime),
-        FinalRam = TimeSpan.FromSeconds(finalRam),
+        TotalTime = Time(_now),
+        Downtime = Time(downtime),
+        FinalRam = Time(finalRam),
         FinalPages = finalPages,
         Bytes = _bytes,
         Bandwidth = _bandwidth,
         LeastRemaining = double.IsFinite(_leastRemaining) ? _leastRemaining : _memory.Known,
     };
+
+    /// <summary>Over a link that carries next to nothing it may be longer than any time.</summary>
+    static TimeSpan Time(double seconds) => TimeSpan.FromSeconds(seconds < Longest ? seconds : Longest);
 }

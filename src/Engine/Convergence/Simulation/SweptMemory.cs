@@ -1,15 +1,15 @@
 namespace PsMigrate.Engine.Convergence;
 
 /// <summary>
-/// The memory that a sender goes through round and round, in cells that are written alike: what is known to be dirty in each, and since when
+/// The memory that a sender goes through round and round, in cells: what is known to be dirty in each, and since when
 /// it may be dirty without being known. Times in seconds, sizes in bytes of pages. Pure.
 /// </summary>
-sealed class SweptMemory
+sealed class SweptMemory : IPrecopyMemory
 {
     const int Cells = 256;
 
     readonly PrecopyScenario _scenario;
-    readonly CurveShape _curve;
+    readonly DirtiedCells _dirtied;
     readonly double _mostInCell;
     readonly Cell[] _cells = new Cell[Cells];
     int _at;
@@ -19,7 +19,7 @@ sealed class SweptMemory
     public SweptMemory(PrecopyScenario scenario, double now)
     {
         _scenario = scenario;
-        _curve = new CurveShape(scenario.Curve, scenario.Bound);
+        _dirtied = new DirtiedCells(scenario.Curve, scenario.Bound, Cells);
         _mostInCell = scenario.Curve.TotalBytes / (double)Cells;
         _lastSync = now;
         // What was never written takes no time; what is written before its turn goes in it.
@@ -29,6 +29,9 @@ sealed class SweptMemory
 
     /// <summary>What is known to be dirty and has not gone.</summary>
     public double Known { get; private set; }
+
+    // As far as it matters where nobody decides by it, what a look found.
+    double IPrecopyMemory.Dirtied => Known;
 
     /// <summary>Whether what goes is kept, to send differences of it later.</summary>
     public bool KeepsPages { get; set; }
@@ -41,7 +44,7 @@ sealed class SweptMemory
             ref var cell = ref _cells[_at];
             if (cell.Known > 0)
             {
-                if (!_isEntered) Enter(ref cell, now);
+                if (!_isEntered) Enter(now);
                 return (cell.Known, !cell.WasSent, cell.IsKept);
             }
             Leave(ref cell);
@@ -70,7 +73,7 @@ sealed class SweptMemory
         for (var i = 0; i < Cells; i++)
         {
             ref var cell = ref _cells[i];
-            var dirtied = Dirtied(now - cell.Since);
+            var dirtied = Dirtied(i, now);
             if (i == _at && _isEntered) (cell.Known, cell.Since) = (Math.Min(_mostInCell, cell.Known + dirtied), now);
             else if (cell.WasSent) cell.Known = Math.Max(cell.Known, dirtied);
             if (cell.Known < 1) cell.Known = 0;
@@ -83,14 +86,15 @@ sealed class SweptMemory
     public (double Again, double Left) Peek(double now)
     {
         double again = 0, left = 0;
-        foreach (ref var cell in _cells.AsSpan())
-            if (cell.WasSent) again += Dirtied(now - cell.Since);
-            else left += cell.Known;
+        for (var i = 0; i < Cells; i++)
+            if (_cells[i].WasSent) again += Dirtied(i, now);
+            else left += _cells[i].Known;
         return (again, left);
     }
 
-    void Enter(ref Cell cell, double now)
+    void Enter(double now)
     {
+        ref var cell = ref _cells[_at];
         _isEntered = true;
         if (!_scenario.Sender.LooksAgain)
         {
@@ -99,7 +103,7 @@ sealed class SweptMemory
         }
         if (cell.WasSent)
         {
-            var known = Math.Min(_mostInCell, Math.Max(cell.Known, Dirtied(now - cell.Since)));
+            var known = Math.Min(_mostInCell, Math.Max(cell.Known, Dirtied(_at, now)));
             Known += known - cell.Known;
             cell.Known = known;
         }
@@ -117,7 +121,8 @@ sealed class SweptMemory
         _at = (_at + 1) % Cells;
     }
 
-    double Dirtied(double seconds) => Math.Min(_mostInCell, _curve.Bytes(seconds * (1 - _scenario.Throttle)) / Cells);
+    /// <summary>Since it was clean. A guest that is slowed down does in a longer time what it would in a shorter one.</summary>
+    double Dirtied(int cell, double now) => _dirtied.Bytes(cell, _cells[cell].Since * (1 - _scenario.Throttle), now * (1 - _scenario.Throttle));
 
     struct Cell
     {

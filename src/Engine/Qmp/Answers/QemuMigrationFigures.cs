@@ -56,6 +56,19 @@ sealed record QemuRamInfo
     /// <summary>Sent in postcopy, bytes.</summary>
     public long PostcopyBytes { get; init; }
 
+    /// <summary>
+    /// Distinct pages that the guest dirtied between an earlier answer and this one, bytes, as far as looks at the log have found them: what was dirty
+    /// then and was not sent is no part of it.
+    /// </summary>
+    /// <param name="before">The earlier answer.</param>
+    /// <param name="differences">Pages that were sent as differences in between, which are not among the others.</param>
+    public long DirtiedSince(QemuRamInfo before, long differences)
+    {
+        var sent = (Normal + Duplicate - before.Normal - before.Duplicate + differences) * PageSize;
+        // Before it begins all is dirty.
+        return Math.Max(0, Remaining + sent - (before.Total > 0 ? before.Remaining : Total));
+    }
+
     /// <summary>Null where this is no object; never throws.</summary>
     public static QemuRamInfo? Parse(JsonElement from) => from.ValueKind != JsonValueKind.Object ? null : new()
     {

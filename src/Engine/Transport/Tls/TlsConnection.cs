@@ -50,6 +50,8 @@ sealed class TlsConnection : IConnection
 
     public long BytesReceived => _input.BytesReceived;
 
+    public LinkWaits Waits => _plain.Waits;
+
     public string Peer => _plain.Peer;
 
     public string? PeerSubject => Subject is null ? null : TlsTrust.Plain(((X509Certificate2)_tls.RemoteCertificate!).SubjectName.Name);

@@ -53,6 +53,31 @@ public sealed class PrecopyTests
 
     [QemuTheory]
     [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
+    public void How_far_it_is_comes_from_its_passes_and_there_is_no_number_while_it_would_not_end(string binary)
+    {
+        using var pair = new DrivenPair(binary);
+        var percents = new List<int>();
+        var migration = pair.Start();
+        Patience.Until(() => Look() is { RemainingTime: not null }, "an estimate");
+        Patience.Until(() => Look() is { PercentComplete: null, RemainingTime: null, State: MigrationStatus.Active, Current.Iteration: > 3 }, "none, for it would not end");
+        Patience.Until(() => Look().Levers.Any(lever => lever is { Kind: ForecastLeverKind.MaxDowntime or ForecastLeverKind.MaxBandwidth, Remaining: not null }), "what would help");
+        migration.SetLimits(new MigrationLimits(MaxDowntime: TimeSpan.FromSeconds(1000), MaxBandwidth: 0));
+        var result = DrivenPair.End(migration);
+        Assert.Equal(100, Look().PercentComplete);
+        Assert.Equal(percents.Order(), percents);
+        Assert.Equal((result.Downtime, (double?)null), (result.Cost!.Downtime, result.Cost.WriteRateDuring));
+        Assert.Contains("QEMU does not count", result.Cost.Unknown, StringComparison.Ordinal);
+
+        MigrationState Look()
+        {
+            var state = migration.GetState();
+            if (state.PercentComplete is { } percent) percents.Add(percent);
+            return state;
+        }
+    }
+
+    [QemuTheory]
+    [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
     public void A_guest_that_stands_arrives_standing(string binary)
     {
         using var pair = new DrivenPair(binary, isSlow: false);

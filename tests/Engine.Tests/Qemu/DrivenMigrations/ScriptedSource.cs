@@ -13,14 +13,15 @@ sealed class ScriptedSource : IDisposable
     static readonly string[] Known = ["events", "return-path", "xbzrle", "postcopy-ram", "multifd"];
 
     readonly Lock _gate = new();
+    readonly List<JsonObject> _settings = [];
     JsonObject _info = [];
     Engine.Qemu.QemuGuest? _guest;
 
     public ScriptedSource()
     {
         Fake.Answer("query-migrate-capabilities", () => new JsonArray(
-            [.. Known.Select(name => new JsonObject { ["capability"] = name, ["state"] = On.Contains(name) })]));
-        Fake.Answer("query-migrate-parameters", () => JsonNode.Parse("""{"downtime-limit":300,"max-bandwidth":134217728}"""));
+            [.. Known.Concat(Has).Select(name => new JsonObject { ["capability"] = name, ["state"] = On.Contains(name) })]));
+        Fake.Answer("query-migrate-parameters", () => JsonNode.Parse("""{"downtime-limit":300,"max-bandwidth":134217728,"cpu-throttle-initial":20,"cpu-throttle-increment":10,"max-cpu-throttle":99,"throttle-trigger-threshold":50}"""));
         Fake.Answer("query-migrate", () =>
         {
             lock (_gate) return _info.DeepClone();
@@ -29,6 +30,7 @@ sealed class ScriptedSource : IDisposable
             Fake.Server.Commands[command] = arguments =>
             {
                 Sent[command] = arguments.DeepClone().AsObject();
+                if (command == "migrate-set-parameters") lock (_gate) _settings.Add(Sent[command]);
                 return new JsonObject();
             };
         Fake.Answer("migrate", () =>
@@ -48,6 +50,12 @@ sealed class ScriptedSource : IDisposable
     public Dictionary<string, JsonObject> Sent { get; } = [];
 
     public string[] On { get; init; } = [];
+
+    /// <summary>Capabilities that it has beside the usual ones.</summary>
+    public string[] Has { get; init; } = [];
+
+    /// <summary>How much it slows the guest down from the next pass on, percent.</summary>
+    public int Throttle { get; set; }
 
     public string? Error { get; set; }
 
@@ -76,16 +84,20 @@ sealed class ScriptedSource : IDisposable
         Fake.Server.Emit("MIGRATION", new JsonObject { ["status"] = status });
     }
 
-    public void Pass(int syncs, long transferred, long normal, long xbzrle = 0)
+    /// <summary>The arguments of all calls of migrate-set-parameters, in their order.</summary>
+    public JsonObject[] Settings { get { lock (_gate) return [.. _settings]; } }
+
+    public void Pass(int syncs, long transferred, long normal, long xbzrle = 0, long remaining = 8192, double mbps = 8)
     {
         lock (_gate)
         {
             _info["status"] = "active";
+            if (Throttle > 0) _info["cpu-throttle-percentage"] = Throttle;
             if (xbzrle > 0) _info["xbzrle-cache"] = new JsonObject { ["pages"] = xbzrle };
             _info["ram"] = new JsonObject
             {
                 ["dirty-sync-count"] = syncs, ["transferred"] = transferred, ["normal"] = normal, ["page-size"] = 4096, ["total"] = 1 << 26,
-                ["remaining"] = 8192, ["mbps"] = 8, ["dirty-pages-rate"] = 5,
+                ["remaining"] = remaining, ["mbps"] = mbps, ["dirty-pages-rate"] = 5,
             };
         }
         Fake.Server.Emit("MIGRATION_PASS", new JsonObject { ["pass"] = syncs });

@@ -1,0 +1,51 @@
+using PsMigrate.Engine;
+
+namespace PsMigrate.Bench.Matrix;
+
+/// <summary>Forecasts of guests in memory, measured and made as Test-VmMigration does, against their migrations over tcp to another process.</summary>
+sealed class ForecastPart : IMatrixPart
+{
+    /// <summary>What it measures, and another part sums up too.</summary>
+    public static readonly OutcomeLines<ForecastOutcome> Lines = new("forecast", outcome => outcome.Scenario);
+
+    public string Name => "forecast";
+
+    public string Text => "guests in memory over tcp: forecast against actual";
+
+    public IEnumerable<Figure> Run(MatrixOptions options)
+    {
+        var known = Lines.Read();
+        var outcomes = new List<ForecastOutcome>();
+        var pair = new Lazy<MatrixPair>();
+        try
+        {
+            foreach (var scenario in options.Choose(Scenarios.Forecasts))
+            {
+                if (options.IsAnew || !known.TryGetValue(scenario.ToString(), out var outcome)) Lines.Add(outcome = Ask(pair.Value, scenario));
+                Measured.Show(outcome);
+                outcomes.Add(outcome);
+            }
+        }
+        finally
+        {
+            if (pair.IsValueCreated) pair.Value.Dispose();
+        }
+        return
+        [
+            .. new ForecastSummary("forecast, limit well below the link", hasTargets: true).Of([.. outcomes.Where(one => one.IsWellBelow)]),
+            .. new ForecastSummary("forecast, no such limit", hasTargets: false).Of([.. outcomes.Where(one => !one.IsWellBelow)]),
+        ];
+    }
+
+    static ForecastOutcome Ask(MatrixPair pair, Scenario scenario)
+    {
+        // Before the guest takes time of the machine.
+        var bandwidth = pair.Bandwidth;
+        using var loaded = new LoadedGuest(scenario);
+        var rate = Measured.Rate(loaded.Guest);
+        var forecast = MigrationForecasts.Make(loaded.Guest, pair.Uri, scenario.Parameters, rate, bandwidth);
+        var state = pair.Migrate(loaded, scenario.Parameters with { RecordTrace = true }, MatrixOptions.Limit);
+        var outcome = Measured.Compare(scenario, forecast, state, ConstantRateModel.Of(rate.Curve!, bandwidth, scenario.Parameters));
+        return state.Trace is { } trace ? SimulationPart.Replay(outcome, trace, scenario.Parameters) : outcome;
+    }
+}

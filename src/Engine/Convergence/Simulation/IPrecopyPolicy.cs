@@ -1,0 +1,55 @@
+namespace PsMigrate.Engine.Convergence;
+
+/// <summary>How a simulated precopy stands. Seconds, bytes and bytes/s.</summary>
+/// <param name="Now">Since the start.</param>
+/// <param name="Pass">Which pass, from 1: at the end of one, that one.</param>
+/// <param name="Pending">Bytes of pages left.</param>
+/// <param name="DirtyRate">Of the last pass that ended; null before that.</param>
+/// <param name="Bandwidth">What the link carries.</param>
+/// <param name="Threshold">What may be left at the switch-over.</param>
+/// <param name="Dirtied">Found dirty when the last pass ended.</param>
+/// <param name="Sent">Sent in all.</param>
+/// <param name="AwaitsMeans">Whether differences were begun, and have not shown yet what they bring.</param>
+readonly record struct PrecopyMoment(
+    double Now, int Pass, double Pending, double? DirtyRate, double Bandwidth, double Threshold, double Dirtied, double Sent, bool AwaitsMeans);
+
+/// <summary>What can't be put off in a simulated precopy.</summary>
+enum PrecopyOrder
+{
+    /// <summary>It goes on.</summary>
+    None,
+
+    /// <summary>The guest is stopped, whatever is left.</summary>
+    SwitchOver,
+
+    /// <summary>The guest goes over before its memory.</summary>
+    GoOver,
+
+    /// <summary>The guest stays.</summary>
+    Cancel,
+
+    /// <summary>Nothing will change any more: there is nothing left to be learnt.</summary>
+    GiveUp,
+}
+
+/// <summary>What counts in a simulated precopy, and who decides.</summary>
+interface IPrecopyPolicy
+{
+    /// <summary>How long the guest may stand.</summary>
+    TimeSpan MaxDowntime { get; }
+
+    /// <summary>What may be sent, bytes/s; 0 is no limit.</summary>
+    long MaxBandwidth { get; }
+
+    /// <summary>What is to be done at once.</summary>
+    PrecopyOrder Order { get; }
+
+    /// <summary>The first pass is about to begin.</summary>
+    void Begin(double now);
+
+    /// <summary>A pass has ended, and what is left is exact.</summary>
+    void AfterPass(in PrecopyMoment moment);
+
+    /// <summary>A window has ended.</summary>
+    void InWindow(in PrecopyMoment moment);
+}

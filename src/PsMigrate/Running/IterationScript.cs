@@ -1,0 +1,50 @@
+using System.Management.Automation;
+using PsMigrate.Engine;
+using PsMigrate.Engine.Model;
+
+namespace PsMigrate.Running;
+
+/// <summary>
+/// A script that is asked about each pass. It runs on the thread of the pipeline, in the session that it was written in and in a scope of its own, as
+/// <c>&amp; { }</c> does; what it writes to other streams than the output goes where it always goes. The migration goes on meanwhile.
+/// </summary>
+sealed class IterationScript(ScriptBlock script)
+{
+    const string Name = "-OnIteration";
+
+    /// <summary>
+    /// Asks, unless the time for an answer is over. What it throws is a failed answer; what is to end the pipeline, such as Ctrl+C, a break or an
+    /// exit, is thrown on.
+    /// </summary>
+    public void Ask(Migration migration, MigrationIteration iteration)
+    {
+        if (iteration.IsFinal || !migration.AwaitsAnswer(iteration)) return;
+        try
+        {
+            var answers = script.InvokeWithContext(null, [new PSVariable("_", iteration)], iteration, migration.GetState());
+            migration.Answer(iteration, [.. answers.Where(answer => answer is not null).Select(Read)]);
+        }
+        catch (MigrationException error)
+        {
+            migration.AnswerFailed(iteration, error.Message);
+        }
+#pragma warning disable CA1031 // Whatever a script throws, the guest is to get where it belongs.
+        catch (Exception error) when (error is not (PipelineStoppedException or FlowControlException))
+#pragma warning restore CA1031
+        {
+            migration.AnswerFailed(iteration, $"{Name} failed: {Reason(error)}");
+        }
+    }
+
+    // Its own words, without how PowerShell came to throw them.
+    static string Reason(Exception error) => (error as RuntimeException)?.ErrorRecord?.Exception?.Message ?? error.Message;
+
+    /// <summary>Throws MigrationException: what else a script lets slip shows that it did not do what was meant, and nothing of the answer counts.</summary>
+    static PolicyAction Read(PSObject answer) => answer.BaseObject switch
+    {
+        PolicyAction action => action,
+        string text => PolicyAction.Parse(text, Name),
+        var other => throw new MigrationException(MigrationErrorId.InvalidPolicy, MigrationSide.User,
+            $"{Name} answers with actions, such as 'SwitchOver' or 'Throttle to 50 %', and not with '{other}' ({other.GetType().Name})."),
+    };
+}
