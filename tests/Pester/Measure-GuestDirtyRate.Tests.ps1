@@ -157,7 +157,9 @@ Describe 'Measure-GuestDirtyRate' {
             $rate.Curve.Points.Count | Should -Be $(if ($guest.QemuVersion -lt [version]'8.2') { 2 } else { 6 })
             $rate.Curve.Points[-1].Interval | Should -Be $rate.Duration
             $rate.Curve.TotalBytes | Should -Be $guest.MemorySize
-            $rate.Curve.ZeroShare | Should -BeNullOrEmpty
+            # A machine that has booted nothing.
+            $rate.Curve.ZeroShare | Should -BeGreaterThan 0.9
+            $rate.Curve.ZeroShare | Should -BeLessOrEqual 1
         }
 
         It 'says what QEMU lacks' {
