@@ -58,15 +58,19 @@ public sealed class ScriptedFiguresTests
     public void Levers_count_from_what_the_user_allows()
     {
         using var qemu = new ScriptedSource();
-        var migration = qemu.Start(new MigrationParameters { MaxDowntime = TimeSpan.FromSeconds(1), Policy = Policy("Throttle to 0 %") with { Rules = [] } });
-        // Fits what the user allows, and not what the policy does.
-        for (var pass = 1; pass <= 5; pass++)
+        // Each pass leaves what fits the limit of the user, and not that of the policy.
+        ForecastPass[] passes = [.. new[] { 10, 1, 0.3, 0.1 }.Select((seconds, i) => new ForecastPass(i + 1, TimeSpan.FromSeconds(seconds), 3 * MiB, 3 * MiB))];
+        var migration = qemu.Start(new MigrationParameters
         {
-            qemu.Pass(pass, transferred: pass * 3 * MiB, normal: pass * 768, remaining: 3 * MiB, mbps: 80);
-            Patience.Until(() => migration.GetState().Current.Qemu.DirtySyncCount >= pass, $"pass {pass}");
-        }
+            MaxDowntime = TimeSpan.FromSeconds(1), Policy = Policy("Throttle to 0 %") with { Rules = [] },
+            Promise = new MigrationPromise { Verdict = ForecastVerdict.Converges, Passes = passes },
+        });
+        qemu.Pass(1, transferred: MiB, normal: 256, remaining: 64 * MiB, mbps: 80);
+        Patience.Until(() => migration.GetState().Current.Qemu.DirtySyncCount == 1, "the first pass");
         Assert.Equal(TimeSpan.FromSeconds(0.1), migration.GetState().Current.DowntimeLimit);
-        Assert.DoesNotContain(migration.GetState().Levers, lever => lever.Kind == ForecastLeverKind.MaxDowntime && lever.Value <= 1000);
+        Assert.Empty(migration.GetState().Levers);
+        migration.SetLimits(new MigrationLimits(MaxDowntime: TimeSpan.FromSeconds(0.2)));
+        Assert.InRange(Assert.Single(migration.GetState().Levers, lever => lever.Kind == ForecastLeverKind.MaxDowntime).Value, 300, 700);
         qemu.Report("failed");
         DrivenPair.End(migration);
     }
