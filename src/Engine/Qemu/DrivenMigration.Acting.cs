@@ -17,12 +17,16 @@ sealed partial class DrivenMigration
     {
         var status = info.Status ?? Status;
         bool isToEnd;
+        string? goneOver;
         lock (_lock)
         {
             isToEnd = (_isCancelRequested || _error is not null) && !_isCancelSent;
+            // It had heard of it.
+            goneOver = DrivenPhases.IsPostcopy(status) ? _goOverBecause : null;
             // Somebody else switched it.
             if (_isCancelRequested && !_isCancelSent && DrivenPhases.IsPostcopy(status)) Refuse(TooLate().Reason);
         }
+        if (goneOver is not null) HasGoneOver(goneOver);
         if (isToEnd && !DrivenPhases.IsPostcopy(status)) SendCancel();
         if (status == MigrationStatus.PreSwitchover && _completeRequested) Continue();
         if (status == MigrationStatus.Active) GoOverWhenDue();

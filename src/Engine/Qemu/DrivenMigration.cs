@@ -228,6 +228,11 @@ sealed partial class DrivenMigration : IMigrationRun
             lock (_lock) (_isPostcopyAsked, _goOverBecause) = (false, null);
             throw DrivenErrors.State(error.Message);
         }
+        HasGoneOver(why);
+    }
+
+    void HasGoneOver(string why)
+    {
         _hasAnsweredGoOver = true;
         lock (_lock) _goOverBecause = null;
         _journal.Decide(new MigrationDecision(_phases.Elapsed, "Mode", "precopy", "postcopy",

@@ -193,6 +193,21 @@ public sealed class PolicyTests
 
     [QemuTheory]
     [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
+    public void A_smaller_maximum_binds_QEMUs_own_throttle_also_where_nothing_has_it_act(string binary)
+    {
+        using var pair = new DrivenPair(binary);
+        var migration = pair.Start(pair.Parameters with { AutoConverge = true, ThrottleIncrement = 60 });
+        Poll.Until(() => migration.GetState().Current.ThrottlePercent >= 80, "QEMU's throttle");
+        migration.SetLimits(new MigrationLimits { ThrottleTrigger = 100 });
+        migration.SetLimits(new MigrationLimits { MaxThrottle = 15 });
+        Poll.Until(() => migration.GetState().Current.ThrottlePercent == 15, "less of it");
+        Poll.Until(() => ThrottleSettings(pair.Source).Contains("throttle-trigger-threshold=100 ", StringComparison.Ordinal), "the trigger that was asked for");
+        Assert.Equal(CancelOutcome.Cancelled, migration.Cancel().Outcome);
+        DrivenPair.AssertRunsOnlyAt(pair.Source, pair.Destination);
+    }
+
+    [QemuTheory]
+    [MemberData(nameof(QemuRows.Binaries), MemberType = typeof(QemuRows))]
     public void An_answer_slows_the_guest_down_where_that_was_permitted(string binary)
     {
         using var pair = new DrivenPair(binary);

@@ -86,7 +86,7 @@ public sealed class ScriptedFiguresTests
         qemu.Pass(1, transferred: MiB, normal: 256, mbps: 80);
         Patience.Until(() => migration.GetState().Bottleneck == MigrationBottleneck.BandwidthCapped, "the limit of the policy");
         Assert.Contains("by the policy", migration.GetState().Advice, StringComparison.Ordinal);
-        Assert.Empty(migration.GetState().Levers.Where(lever => lever.Kind == ForecastLeverKind.MaxBandwidth));
+        Assert.DoesNotContain(migration.GetState().Levers, lever => lever.Kind == ForecastLeverKind.MaxBandwidth);
         qemu.Report("postcopy-active");
         DrivenPair.Await(migration, MigrationStatus.PostcopyActive);
         Assert.Equal(MigrationBottleneck.BandwidthCapped, migration.GetState().Bottleneck);

@@ -46,6 +46,25 @@ public sealed class ScriptedTroubleTests : ScriptedPair
     }
 
     [Fact]
+    public void Going_over_whose_answer_is_lost_is_told_when_it_shows()
+    {
+        using var qemu = new ScriptedSource();
+        var migration = qemu.Start(new MigrationParameters { Postcopy = true });
+        qemu.Report("active");
+        DrivenPair.Await(migration, MigrationStatus.Active);
+        qemu.Fake.Answer("migrate-start-postcopy", () =>
+        {
+            qemu.Report("postcopy-active");
+            return Lost(qemu.Fake);
+        });
+        migration.SwitchToPostcopy();
+        Patience.Until(() => migration.GetState().Decisions.Any(one => one is { What: "Mode", To: "postcopy", IsWarning: true }), "the warning");
+        Assert.Equal(1, qemu.Fake.CountOf("migrate-start-postcopy"));
+        qemu.Report("failed");
+        DrivenPair.End(migration);
+    }
+
+    [Fact]
     public void Leave_to_go_on_that_is_lost_with_its_connection_is_given_again()
     {
         var migration = Start();
