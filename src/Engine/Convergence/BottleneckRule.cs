@@ -8,6 +8,9 @@ readonly record struct BottleneckInput(
     MigrationStatus Status, int Pass, double Bandwidth, long MaxBandwidth, double? DirtyRate, long Pending, long Threshold,
     TimeSpan? EstimatedDowntime, TimeSpan MaxDowntime, bool WaitsForDestination)
 {
+    /// <summary>Whether the limit is a policy's, below the user's.</summary>
+    public bool IsPolicysLimit { get; init; }
+
     /// <summary>What the sending thread does with its time; null where nobody measures it.</summary>
     public SenderLoad? Load { get; init; }
 
@@ -65,22 +68,24 @@ static class BottleneckRule
         if (!isCapped && input.Load is { } load && Slowest(input, load) is { } slowest) return slowest;
         if (input.Pass <= 1)
             return isCapped
-                ? (MigrationBottleneck.BandwidthCapped, $"The first pass is held at {Rate(input.MaxBandwidth)}: Set-Migration -MaxBandwidth.")
+                ? (MigrationBottleneck.BandwidthCapped, $"The first pass is held at {Rate(input.MaxBandwidth)}{Raise(input)}.")
                 : (MigrationBottleneck.FirstPass, "The first pass sends all memory once.");
         if (input.DirtyRate >= input.Bandwidth)
         {
             var rates = $"The guest dirties {Rate(input.DirtyRate.Value)}, the link carries {Rate(input.Bandwidth)}";
             return isCapped
-                ? (MigrationBottleneck.BandwidthCapped, $"{rates}, its limit: Set-Migration -MaxBandwidth above the dirty rate.")
+                ? (MigrationBottleneck.BandwidthCapped, $"{rates}, its limit{Raise(input)} above the dirty rate.")
                 : (MigrationBottleneck.DirtyRateExceedsBandwidth, $"{rates}: a quieter guest, a faster link, or a longer -MaxDowntime.");
         }
         if (input.Pending > input.Threshold && input.EstimatedDowntime is { } estimate && estimate > input.MaxDowntime)
             return (MigrationBottleneck.DowntimeBudgetTooSmall,
                 $"Switching over now would take {estimate.TotalMilliseconds:0} ms, {input.MaxDowntime.TotalMilliseconds:0} ms are allowed: Set-Migration -MaxDowntime.");
         return isCapped
-            ? (MigrationBottleneck.BandwidthCapped, $"Held at {Rate(input.MaxBandwidth)}: Set-Migration -MaxBandwidth.")
+            ? (MigrationBottleneck.BandwidthCapped, $"Held at {Rate(input.MaxBandwidth)}{Raise(input)}.")
             : (MigrationBottleneck.None, "");
     }
+
+    static string Raise(BottleneckInput input) => input.IsPolicysLimit ? " by the policy: Set-Migration -Policy, with a limit" : ": Set-Migration -MaxBandwidth";
 
     /// <summary>An end that holds the link up. Where the guest is done soon all the same, it is still what takes the time.</summary>
     static (MigrationBottleneck, string)? Slowest(BottleneckInput input, SenderLoad load) => load switch

@@ -7,8 +7,8 @@ namespace PsMigrate.Engine.Convergence;
 /// <param name="Passes">Where the migration is.</param>
 /// <param name="Elapsed">Since the start.</param>
 /// <param name="Sent">Over the link so far.</param>
-/// <param name="MaxDowntime">How long the guest may stand.</param>
-/// <param name="MaxBandwidth">The limit that binds; 0 where none does.</param>
+/// <param name="MaxDowntime">How long the guest may stand by the user; so is the threshold of the passes.</param>
+/// <param name="MaxBandwidth">The user's limit, where it binds; 0 where it does not.</param>
 /// <param name="MostBandwidth">The most that the link is known to carry; 0 where nobody knows.</param>
 /// <param name="CanGoOver">Whether the guest may go over before its memory.</param>
 readonly record struct LeverInput(
@@ -16,7 +16,7 @@ readonly record struct LeverInput(
 
 /// <summary>
 /// What would end a migration that runs, or end it sooner: each lever alone, tried on the passes that are to come (<see cref="PassesToCome"/>).
-/// Pure, and a few tens of microseconds.
+/// Pure. It takes tens of microseconds, and up to two milliseconds where no lever helps: nobody holds a lock meanwhile.
 /// </summary>
 static class LeverRule
 {
@@ -53,10 +53,12 @@ static class LeverRule
     static ForecastLever? MaxBandwidth(LeverInput input, PassesEnd? plain)
     {
         if (input.MaxBandwidth <= 0) return null;
+        // What goes already shows where less was thought.
+        var most = input.MostBandwidth > input.MaxBandwidth ? input.MostBandwidth : 0;
         foreach (var times in Bandwidths)
         {
             var limit = Math.Ceiling(input.MaxBandwidth * times / (1 << 20)) * (1 << 20);
-            if (input.MostBandwidth > 0 && limit > input.MostBandwidth) return null;
+            if (most > 0 && limit > most) return null;
             var share = limit / input.MaxBandwidth;
             // The downtime allowed holds more of a faster link.
             var faster = input.Passes with
@@ -66,7 +68,7 @@ static class LeverRule
             if (PassesToCome.Run(input.Curve, faster) is not { } end || !(end.Seconds < plain?.Seconds * Worthwhile || plain is null)) continue;
             // What doubles the speed is asked for where it would end anyway.
             if (plain is not null && times < 2) continue;
-            var unsure = input.MostBandwidth > 0 ? "" : ", if the link carries that";
+            var unsure = most > 0 ? "" : ", if the link carries that";
             return Lever(input, ForecastLeverKind.MaxBandwidth, limit, $"-MaxBandwidth {limit / (1 << 20):0}MB{unsure}", end, faster.Bandwidth);
         }
         return null;

@@ -22,13 +22,20 @@ sealed class PassCurve
     // Less than a page is none.
     const double LeastBytes = 4096;
 
-    readonly SortedList<int, Point> _points = [];
+    readonly SortedList<int, Point> _points;
+
+    public PassCurve() => _points = [];
+
+    PassCurve(PassCurve other) => (_points, WriteRate) = (new(other._points), other.WriteRate);
 
     /// <summary>What the guest writes, bytes of pages per second: no pass can leave more than is written while it lasts. Infinite where that is not known.</summary>
     public double WriteRate { get; set; } = double.PositiveInfinity;
 
     /// <summary>Whether anything is known.</summary>
     public bool IsEmpty => _points.Count == 0;
+
+    /// <summary>One to look at without the lock that this one is changed under.</summary>
+    public PassCurve Copy() => new(this);
 
     /// <summary>What is expected: takes the place of what was expected there before, and not of a pass.</summary>
     public void Expect(double seconds, double left)

@@ -59,6 +59,9 @@ public sealed record MigrationPromise
     /// <summary>Over the link; null where it does not end.</summary>
     public ForecastBytes? TransferredBytes { get; init; }
 
+    /// <summary>The most that the link carries, bytes/s, where somebody said so or it was probed; null else.</summary>
+    public double? LinkBandwidth { get; init; }
+
     /// <summary>Its passes: from them, and from how it goes, comes how long a migration still takes.</summary>
     public ForecastPass[] Passes { get; init; } = [];
 
@@ -147,6 +150,6 @@ public sealed record MigrationForecast
     public MigrationPromise Promise => new()
     {
         Verdict = Verdict, IsProbable = IsProbable, TotalTime = TotalTime, Downtime = Downtime, TransferredBytes = TransferredBytes,
-        DowntimeParts = DowntimeParts, Passes = Passes,
+        DowntimeParts = DowntimeParts, Passes = Passes, LinkBandwidth = BandwidthOrigin is BandwidthOrigin.Given or BandwidthOrigin.Probed ? Bandwidth : null,
     };
 }

@@ -78,7 +78,8 @@ static class CapabilityPlan
         if (Limits(asked)) yield return "dirty-limit";
     }
 
-    static bool Throttles(MigrationParameters asked) => DrivenPolicy.Has(asked, PolicyActionKind.AutoConverge);
+    /// <summary>Whether auto-converge decides by itself.</summary>
+    public static bool Throttles(MigrationParameters asked) => DrivenPolicy.Has(asked, PolicyActionKind.AutoConverge);
 
     static bool Limits(MigrationParameters asked) => DrivenPolicy.Has(asked, PolicyActionKind.DirtyLimit);
 

@@ -10,6 +10,8 @@ sealed partial class DrivenMigration
     bool _isCancelSent;
     bool _isContinueSent;
     bool _hasAnsweredGoOver;
+    // Why the guest is to go over, where QEMU was told and has not answered.
+    string? _goOverBecause;
 
     void Act(QemuMigrationInfo info)
     {
@@ -38,18 +40,14 @@ sealed partial class DrivenMigration
     bool IsContinueDue => _far is { IsHeld: true } && _runsAtSource && !_isContinueSent
         && Status is MigrationStatus.PostcopyDevice or MigrationStatus.PostcopyActive or MigrationStatus.PostcopyPaused;
 
-    /// <summary>By -Mode: at once, or after so many passes over memory.</summary>
+    /// <summary>By -Mode: at once, or after so many passes over memory; or because it was asked for, and nobody knows whether QEMU heard of it.</summary>
     void GoOverWhenDue()
     {
         string why;
         lock (_lock)
         {
-            if (_parameters.Mode == MigrationMode.Precopy || _hasAnsweredGoOver || _isCancelRequested || _error is not null) return;
-            // The first look at the log comes before the first pass.
-            if (_parameters.Mode == MigrationMode.Hybrid && _pass <= _parameters.PostcopyAfter) return;
-            why = _parameters.Mode == MigrationMode.Postcopy ? "-Mode Postcopy"
-                : $"-Mode Hybrid, after {_parameters.PostcopyAfter} {(_parameters.PostcopyAfter == 1 ? "pass" : "passes")}";
-            _isPostcopyAsked = true;
+            if (_isCancelRequested || _error is not null || (_goOverBecause ?? DueByMode()) is not { } due) return;
+            (why, _isPostcopyAsked) = (due, true);
         }
         try
         {
@@ -63,6 +61,16 @@ sealed partial class DrivenMigration
             Decide("Mode", "precopy", "refused", refusal.Message);
         }
     }
+
+    // The caller holds the lock.
+    string? DueByMode() => (_hasAnsweredGoOver, _parameters.Mode) switch
+    {
+        (true, _) or (_, MigrationMode.Precopy) => null,
+        (_, MigrationMode.Postcopy) => "-Mode Postcopy",
+        // The first look at the log comes before the first pass.
+        _ when _pass <= _parameters.PostcopyAfter => null,
+        _ => $"-Mode Hybrid, after {_parameters.PostcopyAfter} {(_parameters.PostcopyAfter == 1 ? "pass" : "passes")}",
+    };
 
     void SendCancel()
     {

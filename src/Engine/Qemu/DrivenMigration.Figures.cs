@@ -137,20 +137,19 @@ sealed partial class DrivenMigration
 
     public MigrationState GetState()
     {
+        MigrationState state;
+        LeverInput? due;
+        BottleneckInput held;
+        int pass;
         lock (_lock)
         {
             var (result, iterations) = (_journal.Result, _journal.Iterations);
             var current = result is null ? Snapshot(_pass) : iterations[^1];
             var threshold = SwitchoverRule.Threshold(current.Bandwidth, _parameters.SwitchoverBandwidth, LimitOf(_parameters));
-            var dirtyRate = _pass > 1 ? current.DirtyRate : (double?)null;
             var look = LookAtProgress(current, threshold);
             var progress = _progress.Look(look);
-            var levers = Levers(look, current);
-            var (bottleneck, advice) = BottleneckRule.Explain(new BottleneckInput(
-                _status, _pass, current.Bandwidth, _parameters.MaxBandwidth, dirtyRate, current.RemainingBytes, threshold, current.EstimatedDowntime,
-                _parameters.MaxDowntime, WaitsForDestination: _isCommitted && result is null)
-            { IsPausedOnPurpose = _isPausedOnPurpose, Levers = levers });
-            return new MigrationState
+            (due, held, pass) = (LeversDue(look, current), LookAtBottleneck(current, threshold), _pass);
+            state = new MigrationState
             {
                 Id = _id,
                 Name = _guest.Name,
@@ -164,9 +163,9 @@ sealed partial class DrivenMigration
                 Location = _location,
                 PercentComplete = progress.Percent,
                 RemainingTime = progress.Remaining,
-                Bottleneck = bottleneck,
-                Advice = advice,
-                Levers = levers,
+                Bottleneck = MigrationBottleneck.None,
+                Advice = "",
+                Levers = KnownLevers,
                 Current = current,
                 Iterations = iterations,
                 Phases = _phases.Snapshot(),
@@ -175,6 +174,9 @@ sealed partial class DrivenMigration
                 Result = result,
             };
         }
+        var levers = due is { } input ? Find(input, pass, state.Parameters) : state.Levers;
+        var (bottleneck, advice) = BottleneckRule.Explain(held with { Levers = levers });
+        return state with { Bottleneck = bottleneck, Advice = advice, Levers = levers };
     }
 
     void Publish(QemuMigrationInfo? end)

@@ -81,6 +81,7 @@ sealed partial class DrivenMigration
                 if (info.Status is { } status && MigrationTransitions.IsEnded(status)) return Settled(info);
                 Observe(info);
                 AskPolicy();
+                EndLowering();
                 Act(info);
             }
             _wake.WaitOne(IsContinueDue ? ShortPeriod : Period);

@@ -40,8 +40,10 @@ sealed partial class DrivenMigration
     }
 
     /// <summary>How long the guest may stand still by the policy; never longer than the user allows. The caller holds the lock.</summary>
-    TimeSpan LimitOf(MigrationParameters parameters) =>
-        _policyDowntime is { } own && own < parameters.MaxDowntime && !_mayUseMaxDowntime ? own : parameters.MaxDowntime;
+    TimeSpan LimitOf(MigrationParameters parameters) => LimitOf(parameters, _policyDowntime);
+
+    TimeSpan LimitOf(MigrationParameters parameters, TimeSpan? byPolicy) =>
+        byPolicy is { } own && own < parameters.MaxDowntime && !_mayUseMaxDowntime ? own : parameters.MaxDowntime;
 
     /// <summary>What may be sent, bytes/s; 0 is no limit. The caller holds the lock.</summary>
     long BandwidthOf(MigrationParameters parameters) => _policyBandwidth is not { } own ? parameters.MaxBandwidth
@@ -156,7 +158,7 @@ sealed partial class DrivenMigration
         {
             SwitchToPostcopy(because);
         }
-        catch (MigrationException refusal)
+        catch (MigrationException refusal) when (refusal.Id == MigrationErrorId.InvalidState)
         {
             Decide("Mode", "precopy", "refused", refusal.Message);
         }
@@ -194,20 +196,6 @@ sealed partial class DrivenMigration
                 Decide("Settings of QEMU", "by the policy", "refused", refusal.Message);
             }
             (_downtimeSent, _bandwidthSent, _throttleSent, _hasThrottled) = (downtime, bandwidth, throttle, _hasThrottled || throttle > 0);
-        }
-    }
-
-    /// <summary>Auto-converge of whoever comes next goes by the values that were there.</summary>
-    void RestoreThrottle()
-    {
-        if (!_steers || _qmp.IsClosed) return;
-        try
-        {
-            _qmp.Execute("migrate-set-parameters", ThrottleSteering.Restore(_present!.Parameters), AnswerTimeout);
-        }
-        catch (MigrationException error)
-        {
-            Decide("Auto-converge at the source", "set for this migration", "left as it is", error.Message);
         }
     }
 

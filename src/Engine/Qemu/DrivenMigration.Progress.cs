@@ -27,16 +27,33 @@ sealed partial class DrivenMigration
         EndsBy = _parameters.OnTimeout == TimeoutAction.Cancel ? null : _parameters.Timeout,
     };
 
-    /// <summary>Not more often than each pass.</summary>
-    ForecastLever[] Levers(ProgressInput look, MigrationIteration current)
+    /// <summary>What levers are looked for in, not more often than each pass; null where they are known.</summary>
+    LeverInput? LeversDue(ProgressInput look, MigrationIteration current)
     {
-        if (_status != MigrationStatus.Active || _pass == 0) return [];
-        if (_levers is { } known && known.Pass == _pass && known.For == _parameters) return known.Found;
-        var found = LeverRule.Find(new LeverInput(
-            _progress.Curve, _progress.Passes(look), look.Elapsed, current.TransferredBytes, _parameters.MaxDowntime,
-            BottleneckRule.IsCapped(current.Bandwidth, _parameters.MaxBandwidth) ? _parameters.MaxBandwidth : 0, MostBandwidth: 0,
-            CanGoOver: _parameters.Postcopy));
-        _levers = (_pass, _parameters, found);
+        if (_status != MigrationStatus.Active || _pass == 0 || (_levers is { } known && known.Pass == _pass && known.For == _parameters)) return null;
+        var limit = _parameters.MaxBandwidth;
+        // By what the user allows, for that is what levers change; a policy's limit rises by itself.
+        var allowed = look with { Threshold = SwitchoverRule.Threshold(current.Bandwidth, _parameters.SwitchoverBandwidth, _parameters.MaxDowntime) };
+        return new LeverInput(
+            _progress.Curve.Copy(), _progress.Passes(allowed), look.Elapsed, current.TransferredBytes, _parameters.MaxDowntime,
+            BottleneckRule.IsCapped(current.Bandwidth, limit) ? limit : 0, _parameters.Promise?.LinkBandwidth ?? 0, CanGoOver: _parameters.Postcopy);
+    }
+
+    ForecastLever[] KnownLevers => _status == MigrationStatus.Active && _pass > 0 ? _levers?.Found ?? [] : [];
+
+    BottleneckInput LookAtBottleneck(MigrationIteration current, long threshold) => new(
+        _status, _pass, current.Bandwidth, DrivenPhases.IsPostcopy(_status) ? _parameters.MaxPostcopyBandwidth : BandwidthOf(_parameters),
+        _pass > 1 ? current.DirtyRate : null, current.RemainingBytes, threshold, current.EstimatedDowntime, _parameters.MaxDowntime,
+        WaitsForDestination: _isCommitted && _journal.Result is null)
+    {
+        IsPausedOnPurpose = _isPausedOnPurpose, IsPolicysLimit = BandwidthOf(_parameters) != _parameters.MaxBandwidth,
+    };
+
+    /// <summary>Without the lock, which the thread needs to give the destination leave.</summary>
+    ForecastLever[] Find(LeverInput input, int pass, MigrationParameters parameters)
+    {
+        var found = LeverRule.Find(input);
+        lock (_lock) _levers = (pass, parameters, found);
         return found;
     }
 }

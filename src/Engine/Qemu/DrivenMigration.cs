@@ -163,26 +163,32 @@ sealed partial class DrivenMigration : IMigrationRun
     void ChangeLimits(MigrationLimits limits)
     {
         MigrationParameters before, changed;
+        TimeSpan? own;
         long downtime, bandwidth;
         lock (_lock)
         {
             if (Result is not null) throw DrivenErrors.State($"The migration has ended: {_status}.");
             (before, changed) = (_parameters, limits.ApplyTo(_parameters));
-            DrivenPolicy.CheckChange(before, changed, _guest.Name);
-            if (!ReferenceEquals(before.Policy, changed.Policy)) _policyDowntime = changed.ObserveOnly ? null : PolicyEngine.LimitAtBegin(changed);
-            (downtime, bandwidth) = (EndSettings.Milliseconds(LimitOf(changed)), BandwidthOf(changed));
+            DrivenPolicy.CheckChange(before, changed, _hasSettings ? _steers : DrivenPolicy.Steers(before), _guest.Name);
+            own = OwnLimit();
+            (downtime, bandwidth) = (EndSettings.Milliseconds(LimitOf(changed, own)), BandwidthOf(changed));
         }
         var arguments = CapabilityPlan.Throttle(limits, changed, _present?.Parameters);
         if (limits.MaxDowntime is not null) arguments["downtime-limit"] = downtime;
         if (limits.MaxBandwidth is not null) arguments["max-bandwidth"] = bandwidth;
         if (limits.MaxPostcopyBandwidth is { } postcopy) arguments["max-postcopy-bandwidth"] = postcopy;
         if (limits.XbzrleCacheSize is { } cache) arguments["xbzrle-cache-size"] = cache == 0 ? MigrationParameters.DefaultXbzrleCacheSize : cache;
+        var triggerAfter = LowerThrottle(limits, changed, arguments);
         // Before the preparation sends the settings it has only to know these.
         if (arguments.Count > 0 && _hasSettings) Set(arguments);
-        lock (_lock) _parameters = changed;
+        // What the policy said while QEMU answered counts, unless it is another one.
+        lock (_lock) (_policyDowntime, _parameters) = (OwnLimit(), changed);
         (_downtimeSent, _bandwidthSent) = (limits.MaxDowntime is null ? _downtimeSent : downtime, limits.MaxBandwidth is null ? _bandwidthSent : bandwidth);
+        LowersThrottle(triggerAfter);
         foreach (var change in PolicyTrail.Changes(before, changed, _phases.Elapsed)) _journal.Decide(change);
         _wake.Set();
+
+        TimeSpan? OwnLimit() => ReferenceEquals(before.Policy, changed.Policy) ? _policyDowntime : changed.ObserveOnly ? null : PolicyEngine.LimitAtBegin(changed);
     }
 
     public void SwitchToPostcopy() => SwitchToPostcopy("Switch-Migration was called");
@@ -198,10 +204,19 @@ sealed partial class DrivenMigration : IMigrationRun
             if (_error is not null) throw DrivenErrors.State("The migration is being given up, and can't go over to postcopy any more.");
             _isPostcopyAsked = true;
         }
-        GoOver(because);
+        try
+        {
+            GoOver(because);
+        }
+        catch (MigrationException error) when (error.Id != MigrationErrorId.InvalidState)
+        {
+            // QEMU may have taken it, so that nothing can be taken back: the thread says it again until there is an answer.
+            lock (_lock) _goOverBecause = because;
+            _wake.Set();
+        }
     }
 
-    /// <summary>migrate-start-postcopy. The caller has checked that it may be, and said so to those who would cancel. Throws InvalidState.</summary>
+    /// <summary>migrate-start-postcopy. The caller has checked that it may be, and said so to those who would cancel. Throws InvalidState, and what QMP throws.</summary>
     void GoOver(string why)
     {
         try
@@ -210,10 +225,11 @@ sealed partial class DrivenMigration : IMigrationRun
         }
         catch (MigrationException error) when (error.Id == MigrationErrorId.QemuRefused)
         {
-            lock (_lock) _isPostcopyAsked = false;
+            lock (_lock) (_isPostcopyAsked, _goOverBecause) = (false, null);
             throw DrivenErrors.State(error.Message);
         }
         _hasAnsweredGoOver = true;
+        lock (_lock) _goOverBecause = null;
         _journal.Decide(new MigrationDecision(_phases.Elapsed, "Mode", "precopy", "postcopy",
             $"{why}: the guest goes over before its memory. When one of the two QEMUs ends before all of it is there, be it the one here or the one at the destination, the guest is lost.")
         { IsWarning = true });

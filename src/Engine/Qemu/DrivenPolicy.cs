@@ -49,13 +49,17 @@ static class DrivenPolicy
     }
 
     /// <summary>Throws UnsupportedByGuest for a policy that can't take the place of another one while a migration runs.</summary>
-    public static void CheckChange(MigrationParameters before, MigrationParameters after, string guest)
+    /// <param name="before">What it goes by.</param>
+    /// <param name="after">What it is to go by.</param>
+    /// <param name="steers">Whether auto-converge was switched on for values from here.</param>
+    /// <param name="guest">The name of the guest.</param>
+    public static void CheckChange(MigrationParameters before, MigrationParameters after, bool steers, string guest)
     {
         Check(after, guest);
         foreach (var kind in new[] { PolicyActionKind.AutoConverge, PolicyActionKind.DirtyLimit })
             if (Has(before, kind) != Has(after, kind))
                 throw Unsupported(guest, $"{kind} is switched on or off before a migration begins, and not while it runs.");
-        if (Steers(after) && !Steers(before) && after.EffectivePolicy?.Has(PolicyActionKind.Throttle) == true)
+        if (Steers(after) && !steers && after.EffectivePolicy?.Has(PolicyActionKind.Throttle) == true)
             throw Unsupported(guest, "that it can be throttled has to be said before a migration begins: by a policy with Throttle.");
     }
 

@@ -113,15 +113,17 @@ sealed partial class OutgoingMigration
 
     public MigrationState GetState()
     {
+        MigrationState state;
+        DueLevers? due;
+        BottleneckInput held;
         lock (_lock)
         {
             var threshold = Threshold();
             var (result, iterations) = (_journal.Result, _journal.Iterations);
             var look = LookAtProgress(threshold);
             var progress = _progress.Look(look);
-            var levers = Levers(look);
-            var (bottleneck, advice) = Explain(threshold, levers);
-            return new MigrationState
+            (due, held) = (LeversDue(look), LookAtBottleneck(threshold));
+            state = new MigrationState
             {
                 Id = Id,
                 Name = _guest.Name,
@@ -133,9 +135,9 @@ sealed partial class OutgoingMigration
                 Location = _location,
                 PercentComplete = progress.Percent,
                 RemainingTime = progress.Remaining,
-                Bottleneck = bottleneck,
-                Advice = advice,
-                Levers = levers,
+                Bottleneck = MigrationBottleneck.None,
+                Advice = "",
+                Levers = KnownLevers,
                 Current = result is null ? Snapshot() : iterations[^1],
                 Iterations = iterations,
                 Phases = _phases.Snapshot(),
@@ -144,6 +146,9 @@ sealed partial class OutgoingMigration
                 Result = result,
             };
         }
+        var levers = due is { } those ? Find(those) : state.Levers;
+        var (bottleneck, advice) = BottleneckRule.Explain(held with { Levers = levers });
+        return state with { Bottleneck = bottleneck, Advice = advice, Levers = levers };
     }
 
     /// <summary>The last word: state, result, final iteration; then whoever waits is woken.</summary>

@@ -11,7 +11,7 @@ sealed partial class OutgoingMigration
     // Some microseconds for each GiB that is looked through.
     static readonly TimeSpan PeekPeriod = TimeSpan.FromMilliseconds(10);
 
-    // Finding them takes up to two milliseconds, with the lock that the sending thread needs too.
+    // Finding them takes up to two milliseconds of whoever asks.
     static readonly TimeSpan LeverPeriod = TimeSpan.FromSeconds(0.25);
     static readonly TimeSpan LeverPeriodInPass = TimeSpan.FromSeconds(1);
 
@@ -19,6 +19,8 @@ sealed partial class OutgoingMigration
     readonly ProgressEstimate _progress;
     (long At, long Again, long Left)? _peek;
     (long At, int Pass, MigrationParameters For, ForecastLever[] Found)? _levers;
+    // From before the guest is stopped: whoever has the lock then makes it stand longer.
+    volatile bool _isToStop;
     bool _wasPausedOnPurpose;
     double? _againShare;
 
@@ -70,32 +72,51 @@ sealed partial class OutgoingMigration
     /// <summary>What went and was written since, and what is still to go. The log is looked at and not taken.</summary>
     (long Again, long Left)? PeekIntoFirstPass()
     {
+        if (_isToStop) return _peek is { } last ? (last.Again, last.Left) : null;
         if (_peek is { } known && Since(known.At) < PeekPeriod * (_guest.MemorySize / (double)(1 << 30))) return (known.Again, known.Left);
         var (again, left) = _ram.Peek();
         _peek = (Stopwatch.GetTimestamp(), again, left);
         return (again, left);
     }
 
-    /// <summary>Not more often than each pass or four times a second, or each second of a long pass.</summary>
-    ForecastLever[] Levers(ProgressInput look)
+    /// <summary>What levers are looked for in, not more often than each pass or four times a second, or each second of a long pass; null where they are known.</summary>
+    DueLevers? LeversDue(ProgressInput look)
     {
-        if (_status != MigrationStatus.Active || _pass == 0) return [];
-        if (_levers is { } known && known.For == _parameters && Since(known.At) < (known.Pass == _pass ? LeverPeriodInPass : LeverPeriod)) return known.Found;
-        var limit = BandwidthLimit;
-        var found = LeverRule.Find(new LeverInput(
-            _progress.Curve, _progress.Passes(look), look.Elapsed, SentBytes, DowntimeLimit, BottleneckRule.IsCapped(_window.Bandwidth, limit) ? limit : 0,
-            MostBandwidth: 0, CanGoOver: _isAdvised && !_parameters.Verify));
-        _levers = (Stopwatch.GetTimestamp(), _pass, _parameters, found);
-        return found;
+        if (_isToStop || _status != MigrationStatus.Active || _pass == 0) return null;
+        if (_levers is { } known && known.For == _parameters && Since(known.At) < (known.Pass == _pass ? LeverPeriodInPass : LeverPeriod)) return null;
+        var (limit, bandwidth) = (_parameters.MaxBandwidth, _window.Bandwidth);
+        // By what the user allows, for that is what levers change; a policy's limit rises by itself.
+        var allowed = look with
+        {
+            Threshold = SwitchoverRule.Threshold(Carried, _parameters.SwitchoverBandwidth, _parameters.MaxDowntime),
+            MaxDowntime = look.MaxDowntime > TimeSpan.Zero ? _parameters.MaxDowntime : TimeSpan.Zero,
+        };
+        var input = new LeverInput(
+            _progress.Curve.Copy(), _progress.Passes(allowed), look.Elapsed, SentBytes, _parameters.MaxDowntime, BottleneckRule.IsCapped(bandwidth, limit) ? limit : 0,
+            _parameters.Promise?.LinkBandwidth ?? 0, CanGoOver: _isAdvised && !_parameters.Verify);
+        return new(input, _pass, _parameters);
     }
 
-    (MigrationBottleneck, string) Explain(long threshold, ForecastLever[] levers) => BottleneckRule.Explain(new BottleneckInput(
+    /// <summary>Those that are known; none of a migration that does not send pass after pass.</summary>
+    ForecastLever[] KnownLevers => _status == MigrationStatus.Active && _pass > 0 ? _levers?.Found ?? [] : [];
+
+    BottleneckInput LookAtBottleneck(long threshold) => new(
         _status, _pass, _window.Bandwidth, _isPostcopy ? _parameters.MaxPostcopyBandwidth : BandwidthLimit, _dirtyRate, _ram.PendingEstimate, threshold, _estimate,
         _parameters.MaxDowntime, _waitsForDestination && _status == MigrationStatus.Device)
     {
         // Channels have threads of their own.
         Load = _channels is null && _connection is { } connection ? _load.Load(connection) : null,
         IsPausedOnPurpose = _wasPausedOnPurpose,
-        Levers = levers,
-    });
+        IsPolicysLimit = BandwidthLimit != _parameters.MaxBandwidth,
+    };
+
+    /// <summary>Without the lock, which the sending thread needs while the guest stands.</summary>
+    ForecastLever[] Find(DueLevers due)
+    {
+        var found = LeverRule.Find(due.Input);
+        lock (_lock) _levers = (Stopwatch.GetTimestamp(), due.Pass, due.For, found);
+        return found;
+    }
+
+    readonly record struct DueLevers(LeverInput Input, int Pass, MigrationParameters For);
 }

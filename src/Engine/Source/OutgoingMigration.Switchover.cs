@@ -59,6 +59,7 @@ sealed partial class OutgoingMigration
     /// <summary>5.3.1, and what the other end is told of it, however the guest goes over.</summary>
     void StopGuest()
     {
+        _isToStop = true;
         _downtime.Start();
         _guestRan = _phases.Run(MigrationPhase.StopGuest, this, static self => self._guest.StopForSwitchover());
         EndCost();

@@ -45,7 +45,8 @@ public sealed class SetMigrationCommand : MigrationActionCmdlet
     public MigrationPolicy? Policy { get; set; }
 
     /// <summary>But not more than so much.</summary>
-    [Parameter(HelpMessage = "How much the vCPUs may be slowed down at most, up to 99 percent; 0 is not at all. Further than that they are let go at once.")]
+    [Parameter(HelpMessage = "How much the vCPUs may be slowed down at most, up to 99 percent; 0 is not at all. Further than that they are let go "
+        + "at once, those of a QEMU after two passes.")]
     [Alias("max-cpu-throttle")]
     public int? MaxThrottle { get; set; }
 

@@ -33,6 +33,9 @@ public sealed class LeverRuleTests
         Assert.True(lever.Remaining > TimeSpan.Zero && lever.TotalTime == TimeSpan.FromSeconds(7) + lever.Remaining);
         Assert.Null(Find(Stuck() with { MostBandwidth = 55 * MB }, ForecastLeverKind.MaxBandwidth));
         Assert.Null(Find(Stuck() with { MaxBandwidth = 0 }, ForecastLeverKind.MaxBandwidth));
+        Assert.DoesNotContain("if the link", Find(Stuck() with { MostBandwidth = 500 * MB }, ForecastLeverKind.MaxBandwidth)!.Setting, StringComparison.Ordinal);
+        // It carries more than that as it is.
+        Assert.Equal(lever, Find(Stuck() with { MostBandwidth = 45 * MB }, ForecastLeverKind.MaxBandwidth));
     }
 
     [Fact]

@@ -8,6 +8,18 @@ public sealed class PassCurveTests
     const double MB = 1 << 20;
 
     [Fact]
+    public void A_copy_stays_as_it_is()
+    {
+        var curve = new PassCurve { WriteRate = 1e8 };
+        curve.Expect(1, 50e6);
+        var copy = curve.Copy();
+        curve.Add(1, 10e6);
+        curve.Add(10, 20e6);
+        curve.WriteRate = 1e6;
+        Assert.Equal((50e6, 1e6), (copy.Left(1), curve.Left(1)));
+    }
+
+    [Fact]
     public void Nothing_known_leaves_nothing()
     {
         var curve = new PassCurve();

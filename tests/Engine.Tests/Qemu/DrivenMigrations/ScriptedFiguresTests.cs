@@ -49,6 +49,52 @@ public sealed class ScriptedFiguresTests
         Assert.Equal(MigrationErrorId.Timeout, DrivenPair.End(migration).Error!.Id);
     }
 
+    const long MiB = 1 << 20;
+
+    static MigrationPolicy Policy(string then, PolicyMoment at = PolicyMoment.PassEnd) =>
+        new() { Name = "own", StartDowntime = 0.1, Rules = [new PolicyRule { Then = PolicyAction.Parse(then), At = at, Once = true }] };
+
+    [Fact]
+    public void Levers_count_from_what_the_user_allows()
+    {
+        using var qemu = new ScriptedSource();
+        // Each pass leaves what fits the limit of the user, and not that of the policy.
+        ForecastPass[] passes = [.. new[] { 10, 1, 0.3, 0.1 }.Select((seconds, i) => new ForecastPass(i + 1, TimeSpan.FromSeconds(seconds), 3 * MiB, 3 * MiB))];
+        var migration = qemu.Start(new MigrationParameters
+        {
+            MaxDowntime = TimeSpan.FromSeconds(1), Policy = Policy("Throttle to 0 %") with { Rules = [] },
+            Promise = new MigrationPromise { Verdict = ForecastVerdict.Converges, Passes = passes },
+        });
+        qemu.Pass(1, transferred: MiB, normal: 256, remaining: 64 * MiB, mbps: 80);
+        Patience.Until(() => migration.GetState().Current.Qemu.DirtySyncCount == 1, "the first pass");
+        Assert.Equal(TimeSpan.FromSeconds(0.1), migration.GetState().Current.DowntimeLimit);
+        Assert.Empty(migration.GetState().Levers);
+        migration.SetLimits(new MigrationLimits(MaxDowntime: TimeSpan.FromSeconds(0.2)));
+        Assert.InRange(Assert.Single(migration.GetState().Levers, lever => lever.Kind == ForecastLeverKind.MaxDowntime).Value, 300, 700);
+        qemu.Report("failed");
+        DrivenPair.End(migration);
+    }
+
+    [Fact]
+    public void What_holds_it_up_is_the_limit_that_counts()
+    {
+        using var qemu = new ScriptedSource();
+        var migration = qemu.Start(new MigrationParameters
+        {
+            MaxBandwidth = 100 * MiB, MaxPostcopyBandwidth = 10 * MiB, Postcopy = true, Policy = Policy("Bandwidth to 10 MB/s", PolicyMoment.AnyTime),
+        });
+        qemu.Pass(1, transferred: MiB, normal: 256, mbps: 80);
+        Patience.Until(() => migration.GetState().Bottleneck == MigrationBottleneck.BandwidthCapped, "the limit of the policy");
+        Assert.Contains("by the policy", migration.GetState().Advice, StringComparison.Ordinal);
+        Assert.Empty(migration.GetState().Levers.Where(lever => lever.Kind == ForecastLeverKind.MaxBandwidth));
+        qemu.Report("postcopy-active");
+        DrivenPair.Await(migration, MigrationStatus.PostcopyActive);
+        Assert.Equal(MigrationBottleneck.BandwidthCapped, migration.GetState().Bottleneck);
+        Assert.Contains("-MaxPostcopyBandwidth", migration.GetState().Advice, StringComparison.Ordinal);
+        qemu.Report("failed");
+        DrivenPair.End(migration);
+    }
+
     [Fact]
     public void A_copy_can_not_be_kept_here()
     {

@@ -203,6 +203,49 @@ public sealed class ScriptedPolicyTests
         DrivenPair.End(migration);
     }
 
+    [Fact]
+    public void A_migration_that_can_be_throttled_stays_so_whatever_policy_it_goes_by()
+    {
+        using var qemu = new ScriptedSource { Has = ["auto-converge"] };
+        var migration = qemu.Start(Ramp with { Policy = Slow });
+        migration.SetLimits(new MigrationLimits { Policy = MigrationPolicy.Find("Qemu") });
+        migration.SetLimits(new MigrationLimits { Policy = Slow });
+        for (var pass = 1; pass <= 3; pass++) Stall(qemu, migration, pass);
+        Patience.Until(() => Throttle(qemu) == "50 99 50 1", "the rule");
+        qemu.Report("failed");
+        DrivenPair.End(migration);
+    }
+
+    [Fact]
+    public void A_policy_with_Throttle_is_refused_where_auto_converge_is_off_whatever_is_allowed_since()
+    {
+        using var qemu = new ScriptedSource { Has = ["auto-converge"] };
+        var migration = qemu.Start(Ramp with { Policy = null, MaxThrottle = 0, OnIterationTimeout = TimeSpan.FromMinutes(10) });
+        migration.SetLimits(new MigrationLimits { MaxThrottle = 60 });
+        var refusal = Assert.Throws<MigrationException>(() => migration.SetLimits(new MigrationLimits { Policy = Slow }));
+        Assert.Equal(MigrationErrorId.UnsupportedByGuest, refusal.Id);
+        qemu.Report("failed");
+        DrivenPair.End(migration);
+    }
+
+    [Fact]
+    public void A_limit_that_QEMU_refuses_is_that_of_no_policy()
+    {
+        using var qemu = new ScriptedSource();
+        var migration = qemu.Start(Ramp with { Policy = MigrationPolicy.Find("Qemu") });
+        Stall(qemu, migration, 1);
+        qemu.Fake.Answer("migrate-set-parameters", () => throw new QmpRefusal("Not today."));
+        Assert.Throws<MigrationException>(() => migration.SetLimits(new MigrationLimits(MaxDowntime: TimeSpan.FromSeconds(2)) { Policy = MigrationPolicy.Find("DowntimeRamp") }));
+        Assert.Equal(TimeSpan.FromSeconds(1), migration.GetState().Current.DowntimeLimit);
+        qemu.Report("failed");
+        DrivenPair.End(migration);
+    }
+
+    static readonly MigrationPolicy Slow = new()
+    {
+        Name = "slow", Rules = [new PolicyRule { Then = PolicyAction.Parse("Throttle to 50 %"), When = [PolicyCondition.Parse("Pass >= 2")] }],
+    };
+
     static string Throttle(ScriptedSource qemu) => string.Join(
         " ", new[] { "cpu-throttle-initial", "cpu-throttle-increment", "max-cpu-throttle", "throttle-trigger-threshold" }.Select(name => Last(qemu, name)));
 

@@ -23,6 +23,28 @@ public sealed class ScriptedTroubleTests : ScriptedPair
         Assert.Equal((MigrationStatus.Cancelled, GuestLocation.Source), Outcome(migration));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Going_over_that_is_lost_with_its_connection_is_asked_for_again(bool isAllowed)
+    {
+        using var qemu = new ScriptedSource();
+        var policy = new MigrationPolicy { Name = "over", Rules = [new PolicyRule { Then = PolicyAction.Parse("SwitchToPostcopy"), When = [PolicyCondition.Parse("Pass >= 2")], Once = true }] };
+        qemu.Fake.Answer("migrate-start-postcopy", () => qemu.Fake.CountOf("migrate-start-postcopy") == 1 ? Lost(qemu.Fake)
+            : isAllowed ? new JsonObject() : throw new QmpRefusal("Not today."));
+        var migration = qemu.Start(new MigrationParameters { Policy = policy, Postcopy = true });
+        for (var pass = 1; pass <= 3; pass++)
+        {
+            qemu.Pass(pass, transferred: pass << 24, normal: pass << 12, remaining: 1 << 24);
+            Patience.Until(() => migration.GetState().Current.Qemu.DirtySyncCount >= pass, $"pass {pass}");
+        }
+        Patience.Until(() => migration.GetState().Decisions.Any(one => one.What == "Mode" && one.To == (isAllowed ? "postcopy" : "refused")), "the answer");
+        Assert.Equal(2, qemu.Fake.CountOf("migrate-start-postcopy"));
+        Assert.Equal(isAllowed ? CancelOutcome.TooLate : CancelOutcome.Cancelled, migration.Cancel().Outcome);
+        if (isAllowed) qemu.Report("failed");
+        DrivenPair.End(migration);
+    }
+
     [Fact]
     public void Leave_to_go_on_that_is_lost_with_its_connection_is_given_again()
     {
