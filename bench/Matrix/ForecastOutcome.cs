@@ -11,8 +11,6 @@ sealed record PromisedTime(double Value, double Least, double? Most)
     public static PromisedTime? Of(ForecastTime? time) =>
         time is null ? null : new(time.Value.TotalSeconds, time.Least.TotalSeconds, time.Most?.TotalSeconds);
 
-    public double ErrorOf(double actual) => Errors.Of(Value, actual);
-
     public bool Holds(double actual) => actual >= Least && !(actual > Most);
 
     /// <summary>By its value; null where it has no end.</summary>
@@ -103,8 +101,11 @@ sealed record ForecastOutcome
     /// <summary>Whether the verdict was right.</summary>
     public bool IsRight => Promised == ForecastVerdict.Converges == Ended;
 
-    /// <summary>Whether there is anything to compare.</summary>
-    public bool IsComparable => Ended && PromisedTotal is not null;
+    /// <summary>Of one that ended: how far the promise was from what it took.</summary>
+    public double TotalError => Errors.Of(PromisedTotal?.Value, Total);
+
+    /// <summary>The same of the downtime.</summary>
+    public double DowntimeError => Errors.Of(PromisedDowntime?.Value, Downtime);
 
     /// <summary>Whether what had gone was written again and had to go once more, before the guest was stopped.</summary>
     public bool IsDirtiedAgain => Load != GuestLoad.Idle && Passes > 2;

@@ -6,7 +6,7 @@ namespace PsMigrate.Bench.Matrix;
 sealed class ForecastPart : IMatrixPart
 {
     /// <summary>What it measures, and another part sums up too.</summary>
-    public static readonly OutcomeLines<ForecastOutcome> Lines = new("forecast", outcome => outcome.Scenario);
+    public static readonly OutcomeLines<ForecastOutcome> Lines = new("forecast", revision: 2, outcome => outcome.Scenario);
 
     public string Name => "forecast";
 
@@ -14,14 +14,14 @@ sealed class ForecastPart : IMatrixPart
 
     public IEnumerable<Figure> Run(MatrixOptions options)
     {
-        var known = Lines.Read();
         var outcomes = new List<ForecastOutcome>();
         var pair = new Lazy<MatrixPair>();
         try
         {
             foreach (var scenario in options.Choose(Scenarios.Forecasts))
             {
-                if (options.IsAnew || !known.TryGetValue(scenario.ToString(), out var outcome)) Lines.Add(outcome = Ask(pair.Value, scenario));
+                var outcome = options.IsAnew ? null : Lines.Find(scenario.ToString(), scenario.Parameters);
+                if (outcome is null) Lines.Add(outcome = Ask(pair.Value, scenario), scenario.Parameters);
                 Measured.Show(outcome);
                 outcomes.Add(outcome);
             }
@@ -32,8 +32,8 @@ sealed class ForecastPart : IMatrixPart
         }
         return
         [
-            .. new ForecastSummary("forecast, limit well below the link", hasTargets: true).Of([.. outcomes.Where(one => one.IsWellBelow)]),
-            .. new ForecastSummary("forecast, no such limit", hasTargets: false).Of([.. outcomes.Where(one => !one.IsWellBelow)]),
+            .. new ForecastSummary("forecast, limit well below the link", Lines.Period, hasTargets: true).Of([.. outcomes.Where(one => one.IsWellBelow)]),
+            .. new ForecastSummary("forecast, no such limit", Lines.Period, hasTargets: false).Of([.. outcomes.Where(one => !one.IsWellBelow)]),
         ];
     }
 

@@ -33,8 +33,14 @@ sealed record PolicyOutcome
     /// <summary>Bytes of pages that it wrote per second before.</summary>
     public required double WroteBefore { get; init; }
 
-    /// <summary>And while it was migrated and had not been stopped.</summary>
+    /// <summary>And while it was migrated and had not been stopped, nor gone over.</summary>
     public required double WroteDuring { get; init; }
+
+    /// <summary>For how long that was.</summary>
+    public required double RanHere { get; init; }
+
+    /// <summary>How long its vCPUs waited for pages after it went over, the one that was longest.</summary>
+    public required double Blocked { get; init; }
 
     /// <summary>What the policy did, each kind of decision once.</summary>
     public string[] Did { get; init; } = [];
@@ -45,8 +51,14 @@ sealed record PolicyOutcome
     /// <summary>By which it is known.</summary>
     public static string NameOf(PolicyOutcome outcome) => $"{outcome.Scenario} | {outcome.Policy}";
 
-    /// <summary>Whether it stood no longer than allowed; of one that did not end, it did not stand.</summary>
-    public bool KeptItsLimit => !Ended || Downtime <= MaxDowntime;
+    /// <summary>Whether it ended, and stood no longer than allowed.</summary>
+    public bool KeptItsLimit => Ended && Downtime <= MaxDowntime;
+
+    /// <summary>How long it was held back, by a brake or for want of a page.</summary>
+    public double Held => Throttled + Blocked;
+
+    /// <summary>How many seconds' worth of what it wrote before it did not write, but for the time that it stood.</summary>
+    public double LostWrites => (Slowdown * RanHere) + Blocked;
 
     /// <summary>Which share of its time it was held back.</summary>
     public double ThrottledShare => Total > 0 ? Math.Min(1, Throttled / Total) : 0;

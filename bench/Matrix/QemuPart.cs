@@ -10,7 +10,7 @@ sealed class QemuPart : IMatrixPart
     const int Rounds = 2;
     static readonly Scenario Plain = new(512, GuestLoad.Idle, 400, 0, 0, 300);
 
-    readonly OutcomeLines<ForecastOutcome> _lines = new("qemu", outcome => outcome.Scenario);
+    readonly OutcomeLines<ForecastOutcome> _lines = new("qemu", revision: 2, outcome => outcome.Scenario);
     double? _bandwidth;
 
     public string Name => "qemu";
@@ -19,18 +19,18 @@ sealed class QemuPart : IMatrixPart
 
     public IEnumerable<Figure> Run(MatrixOptions options)
     {
-        var known = _lines.Read();
         var outcomes = new List<ForecastOutcome>();
         foreach (var scenario in options.Choose(Scenarios.Qemus))
         {
-            if (options.IsAnew || !known.TryGetValue(scenario.ToString(), out var outcome)) _lines.Add(outcome = Ask(scenario));
+            var outcome = options.IsAnew ? null : _lines.Find(scenario.ToString(), scenario.Parameters);
+            if (outcome is null) _lines.Add(outcome = Ask(scenario), scenario.Parameters);
             Measured.Show(outcome);
             outcomes.Add(outcome);
         }
         return
         [
-            .. new ForecastSummary("QEMU under TCG, limit well below the link", hasTargets: true).Of([.. outcomes.Where(one => one.IsWellBelow)]),
-            .. new ForecastSummary("QEMU under TCG, no such limit", hasTargets: false).Of([.. outcomes.Where(one => !one.IsWellBelow)]),
+            .. new ForecastSummary("QEMU under TCG, limit well below the link", _lines.Period, hasTargets: true).Of([.. outcomes.Where(one => one.IsWellBelow)]),
+            .. new ForecastSummary("QEMU under TCG, no such limit", _lines.Period, hasTargets: false).Of([.. outcomes.Where(one => !one.IsWellBelow)]),
         ];
     }
 

@@ -22,6 +22,9 @@ sealed record Scenario(int Memory, GuestLoad Load, int WorkingSet, int Rate, int
         MaxBandwidth = Cap * Mebibyte, MaxDowntime = TimeSpan.FromMilliseconds(Downtime), Policy = MigrationPolicy.Find("Qemu"),
     };
 
+    /// <summary>The same with leave to slow the guest down as far as any policy does, under which policies are compared.</summary>
+    public MigrationParameters WithLeave => Parameters with { MaxThrottle = 99 };
+
     /// <summary>The guest; what its program can't do by itself, <see cref="LoadDriver"/> does.</summary>
     public GuestOptions Guest(string name) => new()
     {

@@ -30,7 +30,10 @@ public static class MigrationForecasts
         using var cancelled = cancel.Register(connection.Abort);
         try
         {
-            return new BandwidthProbe(connection, receiver.ToString()).Run(duration);
+            var rate = new BandwidthProbe(connection, receiver.ToString()).Run(duration);
+            // A link that was cut here is no slow one.
+            cancel.ThrowIfCancellationRequested();
+            return rate;
         }
         catch (MigrationException)
         {
@@ -63,7 +66,7 @@ public static class MigrationForecasts
         return Forecaster.Forecast(new ForecastRequest
         {
             Name = guest.Name, HostName = guest.Host, Destination = destination.ToString(), Curve = measured.Curve ?? throw MigrationException.Invalid($"Of guest {guest.Name} no curve was measured."), Duration = measured.Duration,
-            Bandwidth = known, Parameters = parameters, Sender = isOurs ? SenderModel.Ours : SenderModel.Qemu,
+            Bandwidth = known, Parameters = parameters, Sender = isOurs ? SenderModel.Ours : SenderModel.Qemu, IsDriven = !isOurs,
             IsAdaptive = isAdaptive, SparseShare = isAdaptive ? SparseShare((MemoryGuest)guest) : 1, AllowsPostcopy = HasWayBack(destination),
         });
     }

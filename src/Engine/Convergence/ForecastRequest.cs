@@ -37,6 +37,9 @@ sealed record ForecastRequest
     /// <summary>Who sends.</summary>
     public SenderModel Sender { get; init; } = SenderModel.Ours;
 
+    /// <summary>Whether a QEMU sends, which has no policy where none is given.</summary>
+    public bool IsDriven { get; init; }
+
     /// <summary>Whether the other end takes pages as a few bytes without being asked (a PsMigrate receiver).</summary>
     public bool IsAdaptive { get; init; }
 

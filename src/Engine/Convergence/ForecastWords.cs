@@ -26,6 +26,7 @@ static class ForecastWords
     {
         var culture = CultureInfo.InvariantCulture;
         yield return string.Create(culture, $"The guest goes on as it did while it was measured, for {request.Duration.TotalSeconds:0.##} s; what it dirties in longer passes follows from how the curve bends.");
+        yield return $"It goes by QEMU's rule: it switches over when what is left fits -MaxDowntime.{Policy(request)}";
         yield return $"The link carries {Rate(request.Bandwidth.Value)}, {request.Bandwidth.Text}, and nobody else uses it.";
         yield return Where(request.Curve.Places);
         var curve = request.Curve;
@@ -33,8 +34,23 @@ static class ForecastWords
             + (curve.ZeroShare is { } zero ? string.Create(culture, $", {100 * zero:0} % of that zeros.") : "; how much of that is zeros was not looked at.");
         if (asked.Differences != DifferencesUse.Never && asked.Shares.Again < asked.Shares.Fresh)
             yield return string.Create(culture, $"A page that goes again as what changed in it takes {100 * asked.Shares.Again:0.#} % of its size.");
+        if (request.Parameters is { Xbzrle: true, Channels: 0 } && curve.DeltaShare is null)
+            yield return "How much pages differ from what they were is not known: with -Xbzrle, too, they are taken as whole.";
+        if (request.Parameters.Compression != MigrationCompression.None && curve.CompressedShare is null)
+            yield return "How well pages compress is not known: with -Compression, too, they are taken as whole.";
         if (asked.Shares.Fresh < 1) yield return string.Create(culture, $"Pages that are not zero take {100 * asked.Shares.Fresh:0.#} % of their size on the link.");
         if (asked.MaxBandwidth > 0) yield return "The limit holds while the guest runs; the last pages go as fast as the link carries them.";
+    }
+
+    /// <summary>What the policy of the migration may do, and the forecast does not.</summary>
+    static string Policy(ForecastRequest request)
+    {
+        var parameters = request.Parameters;
+        if (parameters.ObserveOnly || (request.IsDriven ? parameters.EffectivePolicy : parameters.OwnPolicy) is not { } policy) return "";
+        if (!policy.Has(PolicyActionKind.Adaptive)) return $" The policy {policy.Name} may do more.";
+        var (slows, goes) = (parameters.AutoConverge || parameters.MaxThrottle > 0, parameters.Postcopy);
+        if (!slows && !goes) return $" The policy {policy.Name} does no more without leave: with -MaxThrottle or -Postcopy it may.";
+        return $" The policy {policy.Name} may do more: {(slows ? "slow the guest down" : "")}{(slows && goes ? " or " : "")}{(goes ? "let it go over before its memory" : "")}.";
     }
 
     static string Where(DirtyPlaces? places) => places switch

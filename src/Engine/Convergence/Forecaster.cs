@@ -75,7 +75,7 @@ static class Forecaster
         (long)(all.Where(one => one.Converged).Min(one => one.Bytes) * (1 - TimeSpread)),
         all.All(one => one.Converged) ? (long)(all.Max(one => one.Bytes) * (1 + TimeSpread)) : null);
 
-    /// <summary>Never wider than twice the value, which moves up where the bounds lie far apart.</summary>
+    /// <summary>The value is that of the simulation, however far apart the bounds lie around it.</summary>
     static ForecastTime Downtime(SimulatedPrecopy plain, SimulatedPrecopy[] all, PrecopyScenario asked)
     {
         var converged = all.Where(one => one.Converged).ToArray();
@@ -86,11 +86,12 @@ static class Forecaster
         var allowed = Longer(asked.MaxDowntime, plain.Downtime + TimeSpan.FromSeconds(asked.Sender.MostOverhead));
         if (most > allowed) most = allowed;
         if (least > most) least = plain.Downtime;
-        var value = Longer(Longer(plain.Downtime, (most - least) / 2), least);
-        return new ForecastTime(value < most ? value : (least + most) / 2, least, most);
+        return new ForecastTime(Shorter(Longer(plain.Downtime, least), most), least, most);
     }
 
     static TimeSpan Longer(TimeSpan one, TimeSpan other) => one > other ? one : other;
+
+    static TimeSpan Shorter(TimeSpan one, TimeSpan other) => one < other ? one : other;
 
     static TimeSpan Slowest(SimulatedPrecopy run, PrecopyScenario asked)
     {

@@ -15,9 +15,12 @@ sealed partial class IncomingMigration
         var limit = _policy.Probes.TryBegin();
         try
         {
+            // Before the answer, which may already wait for the link.
+            using var late = limit is { } time ? EngineThread.After(time, Cut) : null;
+            // From here on that is the limit, and not how long it may take to say who comes.
+            if (limit is not null) _silence.Expect(null);
             _link.Send(ReturnPathMessage.Outcome(HandoverLedger.Instance, (byte)(limit is null ? HandoverOutcome.Unknown : HandoverOutcome.Running)));
-            if (limit is not { } time) return;
-            using var late = EngineThread.After(time, Cut);
+            if (limit is null) return;
             while (TakeProbe(_link.Reader)) { }
             _isThrough = true;
         }

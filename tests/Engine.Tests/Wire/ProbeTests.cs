@@ -42,7 +42,6 @@ public sealed class ProbeTests
     [Theory]
     [InlineData(Handshake.ExtensionPing, MigrationErrorId.NoReceiver)]
     [InlineData(1U, MigrationErrorId.NoReceiver)]
-    [InlineData(0x50534D85U, MigrationErrorId.ProbeRefused)]
     public void Another_peer_is_sent_the_header_and_a_ping_and_nothing_else(uint pong, MigrationErrorId expected)
     {
         var (source, destination) = LocalLink.Create("other");
@@ -53,6 +52,78 @@ public sealed class ProbeTests
         Joining.Greet(new WireWriter(greeting));
         var seen = new WireReader(destination.Input, MigrationSide.Source);
         Assert.Equal(greeting.Written.ToArray(), seen.Bytes((int)source.BytesSent));
+    }
+
+    [Fact]
+    public void An_older_receiver_is_asked_a_question_which_leaves_nothing_there()
+    {
+        var (source, destination) = LocalLink.Create("other");
+        var answers = new WireWriter(destination.Output);
+        ReturnPathMessage.Pong(0x50534D85).Send(answers);
+        ReturnPathMessage.Outcome(Guid.NewGuid(), (byte)HandoverOutcome.Unknown).Send(answers);
+        Failing.With(MigrationErrorId.ProbeRefused, () => new BandwidthProbe(source, "there").Run(Short));
+        source.Dispose();
+        var seen = new WireReader(destination.Input, MigrationSide.Source).Bytes((int)source.BytesSent);
+        var incoming = Incoming.Run(seen, Policy()).Migration;
+        Assert.True(incoming.IsQuestion);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(3)]
+    public void One_that_is_cut_goes_by_what_was_acknowledged(int acknowledged)
+    {
+        var (source, destination) = LocalLink.Create("other");
+        var answers = new WireWriter(destination.Output);
+        ReturnPathMessage.Pong(Handshake.Answer(Handshake.ExtensionPing)).Send(answers);
+        ReturnPathMessage.Outcome(Guid.NewGuid(), (byte)HandoverOutcome.Running).Send(answers);
+        var greeting = new BytesWriter();
+        Joining.Greet(new WireWriter(greeting));
+        Joining.Send(new WireWriter(greeting), Guid.Empty, JoinPurpose.Probe);
+        using var cut = EngineThread.After(TimeSpan.Zero, () =>
+        {
+            var reader = new WireReader(destination.Input, MigrationSide.Source);
+            reader.Bytes(greeting.Written.Length);
+            for (var taken = 0; taken < acknowledged; taken++)
+            {
+                for (uint length; (length = reader.UInt32()) > 0;) reader.Bytes((int)length);
+                ReturnPathMessage.Pong(Handshake.FirstPing).Send(answers);
+            }
+            destination.Dispose();
+        });
+        double Run() => new BandwidthProbe(source, "there").Run(TimeSpan.FromSeconds(20));
+        if (acknowledged == 0) Failing.With(MigrationErrorId.ProbeRefused, () => Run());
+        else Assert.True(Run() > 0);
+        source.Dispose();
+    }
+
+    [Fact]
+    public void One_may_take_longer_than_a_first_word()
+    {
+        var options = new ReceiverOptions { HostName = TestGuests.UniqueName("there"), FirstWordTimeout = TimeSpan.FromMilliseconds(300) };
+        using var receiver = MigrationReceiver.Start(options);
+        Assert.True(MigrationForecasts.ProbeBandwidth(receiver.Uri, TimeSpan.FromSeconds(1)) > 0);
+        Assert.Equal(0, receiver.GetState().FailedCount);
+    }
+
+    [Fact]
+    public void Batches_suit_the_link_and_its_warm_up_does_not_count()
+    {
+        var rate = new ProbeRate(4096, TimeSpan.FromMilliseconds(200));
+        Assert.False(rate.IsKnown);
+        rate.Begin(TimeSpan.Zero);
+        // 8 KiB/s: the batch stays as it is, and the first one is the warm-up of it all.
+        rate.Acknowledged(rate.Batch, TimeSpan.FromSeconds(0.5));
+        Assert.Equal(4096, rate.Batch);
+        Assert.Equal(8192, rate.Value, 0);
+        rate = new ProbeRate(4096, TimeSpan.FromMilliseconds(200));
+        rate.Begin(TimeSpan.Zero);
+        var now = 0.0;
+        for (; now < 0.2; now += 0.01) rate.Acknowledged(rate.Batch, TimeSpan.FromSeconds(now));
+        Assert.Equal(256 << 20, rate.Batch);
+        for (var i = 0; i < 10; i++) rate.Acknowledged(100 << 20, TimeSpan.FromSeconds(now += 0.1));
+        Assert.InRange(rate.Value / (1 << 20), 900, 1100);
     }
 
     [Theory]
