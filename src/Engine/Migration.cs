@@ -167,6 +167,7 @@ public sealed class Migration
 
     /// <summary>
     /// Whether an answer to this pass would still be in time; only with <see cref="MigrationParameters.OnIterationTimeout"/>, and not of the last one.
+    /// Where it would, passes before it are not awaited any more.
     /// </summary>
     public bool AwaitsAnswer(MigrationIteration iteration) => _run.AwaitsAnswer(iteration);
 

@@ -1,3 +1,4 @@
+using PsMigrate.Engine.Convergence;
 using PsMigrate.Engine.Model;
 
 namespace PsMigrate.Engine;
@@ -9,6 +10,7 @@ sealed partial class RetryingRun
     readonly List<MigrationDecision> _decisions = [];
     TimeSpan _offset;
     int _decisionsTaken;
+    int? _percent;
 
     public MigrationStatus Status
     {
@@ -30,6 +32,7 @@ sealed partial class RetryingRun
             {
                 State = status,
                 Timestamp = WallClock.Now,
+                PercentComplete = Percent(state.PercentComplete),
                 Current = result is null
                     ? AsOne(state.Current) with { State = status, IsFinal = false, Result = null, TotalTime = _clock.Elapsed }
                     : iterations[^1],
@@ -52,7 +55,6 @@ sealed partial class RetryingRun
     MigrationState Waiting(MigrationState state) => state with
     {
         Phase = MigrationPhase.Connect,
-        PercentComplete = null,
         RemainingTime = null,
         Levers = [],
         Bottleneck = MigrationBottleneck.Starting,
@@ -92,14 +94,29 @@ sealed partial class RetryingRun
         TakeDecisions(_attempt.GetState());
     }
 
+    /// <summary>An attempt begins from nothing; what was once told does not go back.</summary>
+    int? Percent(int? ofAttempt)
+    {
+        if (ofAttempt > (_percent ?? 0)) _percent = ofAttempt;
+        return _percent ?? ofAttempt;
+    }
+
     /// <summary>What the attempt has decided since the last look. The row only grows, for those who read it as it does.</summary>
     void TakeDecisions(MigrationState state)
     {
         for (; _decisionsTaken < state.Decisions.Length; _decisionsTaken++)
         {
             var decision = state.Decisions[_decisionsTaken];
-            _decisions.Add(decision with { Time = decision.Time + _offset });
+            // Those changes are told by the clock of all attempts, as the user gave them.
+            if (!PolicyTrail.IsChange(decision)) _decisions.Add(decision with { Time = decision.Time + _offset });
         }
+    }
+
+    void Change(MigrationParameters parameters)
+    {
+        TakeDecisions(_attempt.GetState());
+        _decisions.AddRange(PolicyTrail.Changes(_parameters, parameters, _clock.Elapsed));
+        _parameters = parameters;
     }
 
     void Decide(string what, string from, string to, string reason, bool isWarning) =>

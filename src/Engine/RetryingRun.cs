@@ -96,18 +96,17 @@ sealed partial class RetryingRun : IMigrationRun
     public void SetLimits(MigrationLimits limits)
     {
         IMigrationRun? attempt;
+        TimeSpan offset;
         lock (_lock)
         {
             if (Result is { } result) throw Refused($"The migration has ended: {result.State}.");
             limits.ApplyTo(_parameters);
             // In a pause the next attempt gets them.
-            attempt = _isPausing ? null : _attempt;
-            // Else the attempt tells it.
-            if (attempt is null) _decisions.AddRange(PolicyTrail.Changes(_parameters, limits.ApplyTo(_parameters), _clock.Elapsed));
+            (attempt, offset) = (_isPausing ? null : _attempt, _offset);
         }
-        // Of its own clock, which began with it.
-        attempt?.SetLimits(limits.Timeout is { } limit ? limits with { Timeout = Left(limit) } : limits);
-        lock (_lock) _parameters = limits.ApplyTo(_parameters);
+        // By its own clock, which began with it.
+        attempt?.SetLimits(limits.Timeout is { } limit ? limits with { Timeout = AtLeast(limit - offset) } : limits);
+        lock (_lock) Change(limits.ApplyTo(_parameters));
     }
 
     public bool AwaitsAnswer(MigrationIteration iteration) => OfPresent(iteration)?.AwaitsAnswer(iteration) == true;
@@ -281,11 +280,10 @@ sealed partial class RetryingRun : IMigrationRun
         && error.Id != MigrationErrorId.Timeout && (error.Side != MigrationSide.User || error.Id == MigrationErrorId.GuestBusy);
 
     /// <summary>What is left of a time that counts from the start of the first attempt.</summary>
-    TimeSpan Left(TimeSpan limit)
-    {
-        var left = limit - _clock.Elapsed;
-        return left > TimeSpan.FromMilliseconds(1) ? left : TimeSpan.FromMilliseconds(1);
-    }
+    TimeSpan Left(TimeSpan limit) => AtLeast(limit - _clock.Elapsed);
+
+    // None is allowed no time.
+    static TimeSpan AtLeast(TimeSpan left) => left > TimeSpan.FromMilliseconds(1) ? left : TimeSpan.FromMilliseconds(1);
 
     static MigrationException Refused(string message) => new(MigrationErrorId.InvalidState, MigrationSide.User, message);
 }

@@ -43,8 +43,9 @@ Describe 'Start-VmMigration -OnIteration' {
                 if ($iteration.Iteration -ge 3) { 'DowntimeLimit to 1 ms', 'Cancel' }
             } -WarningAction SilentlyContinue)
         $passes[-1].State | Should -Be 'Cancelled'
-        $seen.Count | Should -BeGreaterOrEqual 3
-        @($seen.Iteration.Iteration)[0, 1, 2] | Should -Be @(1, 2, 3)
+        $seen.Count | Should -BeGreaterOrEqual 1
+        # Where the machine is busy one can be left out; the last has 3 or more.
+        for ($at = 1; $at -lt $seen.Count; $at++) { $seen[$at].Iteration.Iteration | Should -BeGreaterThan $seen[$at - 1].Iteration.Iteration }
         $seen | Where-Object { $_.Thread -ne $here -or -not $_.Same } | Should -BeNullOrEmpty
         $seen.Iteration | Where-Object IsFinal | Should -BeNullOrEmpty
         $seen[0].State | Should -BeOfType 'PsMigrate.Engine.Model.MigrationState'
@@ -55,13 +56,15 @@ Describe 'Start-VmMigration -OnIteration' {
     It 'knows the pass as $_ and $args[0]' {
         $seen = [System.Collections.Generic.List[object]]::new()
         $null = Start-VmMigration $name @endless -OnIteration { $seen.Add($_.Iteration); $seen.Add($args[0].Iteration); 'Cancel' } -WarningAction SilentlyContinue
-        $seen[0] | Should -Be 1
-        $seen[1] | Should -Be 1
+        $seen[0] | Should -BeGreaterOrEqual 1
+        $seen[1] | Should -Be $seen[0]
     }
 
     It 'answers in the words of policies or with their actions, and each decision is told' {
+        $calls = [System.Collections.Generic.List[int]]::new()
         $last = Start-VmMigration $name @link -MaxDowntime 700ms -Policy (New-MigrationPolicy low -StartDowntime 0.01) -Verify -OnIteration {
-            if ($_.Iteration -eq 2) {
+            $calls.Add($_.Iteration)
+            if ($calls.Count -eq 2) {
                 'Bandwidth to 6 MB/s'
                 [PsMigrate.Engine.Model.PolicyAction]::Parse('Throttle to 30 %')
                 'DowntimeLimit to 700 ms'
@@ -71,7 +74,7 @@ Describe 'Start-VmMigration -OnIteration' {
         $decided = Get-Answered $name
         $decided.What | Should -Be @('Bandwidth', 'Throttle', 'DowntimeLimit')
         $decided.To | Should -Be @('6 MB/s', '30 %', '700 ms')
-        $decided[0].Reason | Should -Be 'The answer to pass 2.'
+        $decided[0].Reason | Should -Be "The answer to pass $($calls[1])."
         ((Get-MigrationState -Name $name)[-1].Decisions | Where-Object What -EQ DowntimeLimit).Policy | Should -Be @('low', 'OnIteration')
     }
 
@@ -84,8 +87,10 @@ Describe 'Start-VmMigration -OnIteration' {
     }
 
     It 'can do no more than is allowed' {
+        $calls = [System.Collections.Generic.List[int]]::new()
         $null = Start-VmMigration $name @endless -MaxThrottle 40 -OnIteration {
-            switch ($_.Iteration) {
+            $calls.Add($_.Iteration)
+            switch ($calls.Count) {
                 1 { 'Throttle to 90 %' }
                 2 { 'DowntimeLimit to 10 s', 'Bandwidth to 1 GB/s', 'SwitchToPostcopy', 'AutoConverge' }
                 default { 'Cancel' }
@@ -107,9 +112,11 @@ Describe 'Start-VmMigration -OnIteration' {
     }
 
     It 'is observed only with -ObserveOnly' {
+        $calls = [System.Collections.Generic.List[int]]::new()
         $null = Start-VmMigration $name @endless -ObserveOnly -OnIteration {
-            if ($_.Iteration -eq 1) { 'Throttle to 50 %', 'Cancel' }
-            if ($_.Iteration -eq 4) { $null = Stop-Migration $name }
+            $calls.Add($_.Iteration)
+            if ($calls.Count -eq 1) { 'Throttle to 50 %', 'Cancel' }
+            if ($calls.Count -eq 4) { $null = Stop-Migration $name }
         } -WarningAction SilentlyContinue
         $state = (Get-MigrationState -Name $name)[-1]
         $decided = Get-Answered $name
@@ -156,11 +163,30 @@ Describe 'Start-VmMigration -OnIteration' {
         (Get-Answered $name).What | Should -Not -Contain 'Cancel'
     }
 
+    It 'has its answers heeded where it is slower than passes' {
+        $calls = [System.Collections.Generic.List[int]]::new()
+        $null = Start-VmMigration $name @endless -OnIteration {
+            $calls.Add($_.Iteration)
+            # Two further passes end meanwhile.
+            $until = $_.Iteration + 3
+            $null = Wait-Until { (Get-MigrationState -Name $name)[-1].Current.Iteration -ge $until }
+            if ($calls.Count -ge 4) { 'Cancel' } else { "Throttle to $($calls.Count) %" }
+        } -WarningAction SilentlyContinue
+        for ($at = 1; $at -lt $calls.Count; $at++) { $calls[$at] - $calls[$at - 1] | Should -BeGreaterOrEqual 2 }
+        $decided = Get-Answered $name
+        ($decided | Where-Object What -EQ Throttle).To | Should -Be @('1 %', '2 %', '3 %')
+        $left = @($decided | Where-Object To -EQ 'left out')
+        $left.Count | Should -Be 1
+        $left[0].IsWarning | Should -BeFalse
+    }
+
     It 'acts after the policy, on the same levers' {
         $endless.Policy = New-MigrationPolicy slow @{ Then = 'Throttle to 20 %'; Once = $true }
+        $calls = [System.Collections.Generic.List[int]]::new()
         $null = Start-VmMigration $name @endless -OnIteration {
-            if ($_.Iteration -eq 2) { 'Throttle by 15 %' }
-            if ($_.Iteration -ge 3) { 'Cancel' }
+            $calls.Add($_.Iteration)
+            if ($calls.Count -eq 2) { 'Throttle by 15 %' }
+            if ($calls.Count -ge 3) { 'Cancel' }
         } -WarningAction SilentlyContinue
         $throttles = @((Get-MigrationState -Name $name)[-1].Decisions | Where-Object What -EQ Throttle)
         $throttles.To | Should -Be @('20 %', '35 %')

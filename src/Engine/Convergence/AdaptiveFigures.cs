@@ -9,12 +9,29 @@ namespace PsMigrate.Engine.Convergence;
 /// <param name="Bandwidth">What the link carries.</param>
 /// <param name="Dirtied">Distinct pages dirtied in it.</param>
 /// <param name="Rates">What each vCPU wrote in it, however often the same page; empty where that is not known.</param>
+/// <param name="Throttles">How much each vCPU was held back in it, by whomever, percent on average.</param>
 /// <param name="AwaitsMeans">Whether means were begun that have not shown yet what they bring: they cost the guest nothing.</param>
 readonly record struct AdaptivePass(
-    int Number, double Elapsed, double Seconds, long Pending, long Fits, double Bandwidth, long Dirtied, double[] Rates, bool AwaitsMeans)
+    int Number, double Elapsed, double Seconds, long Pending, long Fits, double Bandwidth, long Dirtied, double[] Rates, double[] Throttles, bool AwaitsMeans)
 {
+    // Averages of times are not exact.
+    const double Tolerance = 0.5;
+
     /// <summary>What has to go before what is left fits, if the guest wrote nothing meanwhile.</summary>
     public double Excess => Math.Max(0, Pending - Fits);
+
+    /// <summary>Of the vCPU that was held back most, percent.</summary>
+    public double MostHeld => Throttles.Length == 0 ? 0 : Throttles.Max();
+
+    /// <summary>What each vCPU would have written if nothing had held it back; of a count that is not that of the vCPUs, what was dirtied as that of one.</summary>
+    public double[] Freely(int count) => count > 0 && Rates.Length == count && Throttles.Length == count
+        ? [.. Rates.Zip(Throttles, (rate, throttle) => rate * 100 / (100 - throttle))]
+        : [Dirtied / Seconds * 100 / (100 - MostHeld)];
+
+    /// <summary>Whether the brake was in force as it was planned: a script or a limit of the user's can have taken its place.</summary>
+    public bool Had(AdaptiveBrake brake) => brake.Throttles.Length == Throttles.Length
+        ? brake.Throttles.Zip(Throttles).All(one => Math.Abs(one.First - one.Second) < Tolerance)
+        : Throttles.All(one => Math.Abs(one - brake.Most) < Tolerance);
 }
 
 /// <summary>What the user permits <see cref="AdaptiveRule"/>, and what the guest can do.</summary>
@@ -47,9 +64,6 @@ sealed record AdaptiveBrake(int[] Throttles, double Slice, double Aim, double Se
 
     /// <summary>Of the vCPU that is slowed down most, percent.</summary>
     public int Most => Throttles.Max();
-
-    /// <summary>How long that one runs and sleeps in turn, seconds.</summary>
-    public double Cycle => Slice * 100 / (100 - Most);
 }
 
 /// <summary>What <see cref="AdaptiveRule"/> remembers from one pass to the next. Immutable.</summary>

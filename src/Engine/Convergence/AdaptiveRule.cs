@@ -47,8 +47,9 @@ static class AdaptiveRule
         {
             Left = (pass.Pending, state.Left.Last), Dirtying = DirtyingModel.Of(pass), Slow = isSlow ? state.Slow + 1 : 0,
         };
+        if (pass.Excess <= 0) return (seen, Fits(pass));
         // Its end comes by itself, or it is too early to say.
-        if (pass.Excess <= 0 || !isKnown || pass.AwaitsMeans || pass.Number <= state.RestsUntil) return (seen, AdaptiveChoice.GoOn);
+        if (!isKnown || pass.AwaitsMeans || pass.Number <= state.RestsUntil) return (seen, AdaptiveChoice.GoOn);
         var isLate = double.IsFinite(seconds) && pass.Elapsed + seconds > bounds.Deadline;
         return isSlow || isLate ? Help(seen, pass, seconds, isLate, bounds) : (seen, AdaptiveChoice.GoOn);
     }
@@ -81,8 +82,9 @@ static class AdaptiveRule
     static (AdaptiveState, AdaptiveChoice) Braked(AdaptiveState state, AdaptiveBrake brake, in AdaptivePass pass, in AdaptiveBounds bounds)
     {
         if (bounds.MaxThrottle == 0) return Release(state, pass, "The guest may not be slowed down any more.", failed: false);
-        if (pass.Excess <= 0) return (state, new AdaptiveChoice(AdaptiveAct.SwitchOver, $"The {Megabytes(pass.Pending)} that are left fit what the guest may stand still for."));
-        var dirtying = pass.Seconds < FewestCycles * brake.Cycle ? state.Dirtying! : state.Dirtying!.With(Freely(pass, brake));
+        if (pass.Excess <= 0) return (state, Fits(pass));
+        var cycle = brake.Slice * 100 / (100 - pass.MostHeld);
+        var dirtying = pass.Seconds < FewestCycles * cycle ? state.Dirtying! : state.Dirtying!.With(pass.Freely(state.Dirtying.Rates.Length));
         var time = pass.Excess / pass.Bandwidth;
         if (dirtying.Distinct(dirtying.Rate * time) < Calm * pass.Excess)
             return Release(state, pass, "The guest writes less by now: it comes to its end by itself.", failed: false);
@@ -90,17 +92,16 @@ static class AdaptiveRule
         var seen = state with
         {
             Dirtying = dirtying, Vain = isVain ? state.Vain + 1 : 0, Least = Math.Min(state.Least, pass.Excess),
-            Margin = Math.Clamp(state.Margin * pass.Dirtied / Math.Max(1, brake.Dirtied), AdaptiveState.FirstMargin, MostMargin),
+            // What another brake let it dirty says nothing of this one.
+            Margin = !pass.Had(brake) ? state.Margin
+                : Math.Clamp(state.Margin * pass.Dirtied / Math.Max(1, brake.Dirtied), AdaptiveState.FirstMargin, MostMargin),
         };
         return seen.Vain >= MostVain ? InVain(seen, pass, bounds) : Correct(seen, pass, bounds);
     }
 
-    /// <summary>What each vCPU would write if it were not held back.</summary>
-    static double[] Freely(in AdaptivePass pass, AdaptiveBrake brake)
-    {
-        if (pass.Rates.Length != brake.Throttles.Length) return [pass.Dirtied / pass.Seconds * 100 / (100 - brake.Most)];
-        return [.. pass.Rates.Zip(brake.Throttles, (rate, throttle) => rate * 100 / (100 - throttle))];
-    }
+    /// <summary>By the user's limit; the one in force may be lower.</summary>
+    static AdaptiveChoice Fits(in AdaptivePass pass) =>
+        new(AdaptiveAct.SwitchOver, $"The {Megabytes(pass.Pending)} that are left fit what the guest may stand still for.");
 
     static (AdaptiveState, AdaptiveChoice) Correct(AdaptiveState state, in AdaptivePass pass, in AdaptiveBounds bounds)
     {

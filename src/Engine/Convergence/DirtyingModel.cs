@@ -17,8 +17,8 @@ sealed record DirtyingModel(double[] Rates, double Set)
     public static DirtyingModel Of(in AdaptivePass pass)
     {
         if (pass.Seconds <= 0) return new DirtyingModel([0], double.PositiveInfinity);
-        var rates = pass.Rates.Any(rate => rate > 0) ? pass.Rates : [pass.Dirtied / pass.Seconds];
-        return new DirtyingModel(rates, SetOf(rates.Sum() * pass.Seconds, pass.Dirtied));
+        if (!pass.Rates.Any(rate => rate > 0)) return new DirtyingModel(pass.Freely(0), double.PositiveInfinity);
+        return new DirtyingModel(pass.Freely(pass.Rates.Length), SetOf(pass.Rates.Sum() * pass.Seconds, pass.Dirtied));
     }
 
     /// <summary>The same guest, whose vCPUs write otherwise by now.</summary>

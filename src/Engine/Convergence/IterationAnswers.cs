@@ -6,11 +6,15 @@ namespace PsMigrate.Engine.Convergence;
 /// <param name="Iteration">To which pass.</param>
 /// <param name="Actions">In their order; empty where nothing is to be done.</param>
 /// <param name="Failure">Why there is no answer; null where there is one.</param>
-sealed record IterationAnswer(int Iteration, PolicyAction[] Actions, MigrationException? Failure);
+sealed record IterationAnswer(int Iteration, PolicyAction[] Actions, MigrationException? Failure)
+{
+    /// <summary>Whether whoever is asked was not, since a later pass had ended by then.</summary>
+    public bool IsPassedOver { get; init; }
+}
 
 /// <summary>
-/// Somebody outside is asked about each pass, and nobody waits for the answer: one that is not there in time counts for nothing. What goes wrong in
-/// a row is told once. Knows no clock. Thread-safe.
+/// Somebody outside is asked about each pass, and nobody waits for the answer: one that is not there in time counts for nothing. Whoever needs
+/// longer than passes take leaves some out. What goes wrong in a row is told once, and that passes are left out once. Knows no clock. Thread-safe.
 /// </summary>
 sealed class IterationAnswers
 {
@@ -21,6 +25,7 @@ sealed class IterationAnswers
     readonly List<(int Iteration, TimeSpan Due)> _open = [];
     readonly List<IterationAnswer> _ready = [];
     MigrationException? _told;
+    bool _hasToldPassedOver;
 
     /// <summary>A pass has ended, and the answer has to be there by then. To be called before anybody sees the pass.</summary>
     public void Ask(int iteration, TimeSpan due)
@@ -32,10 +37,16 @@ sealed class IterationAnswers
         }
     }
 
-    /// <summary>Whether an answer would be in time.</summary>
+    /// <summary>Whether an answer would be in time. Whoever is to give it gives none to passes before this one any more, and they are not missed.</summary>
     public bool Awaits(int iteration, TimeSpan now)
     {
-        lock (_lock) return _open.Exists(one => one.Iteration == iteration && one.Due > now);
+        lock (_lock)
+        {
+            Expire(now);
+            var at = _open.FindIndex(one => one.Iteration == iteration);
+            if (at > 0) PassOver(at);
+            return at >= 0;
+        }
     }
 
     /// <summary>An answer. False when it came too late, or nobody asked.</summary>
@@ -77,6 +88,13 @@ sealed class IterationAnswers
         _open.RemoveAt(at);
         Fail(iteration, new MigrationException(MigrationErrorId.OnIterationLate, MigrationSide.User,
             "There was no answer in time. The migration goes on, and one that comes later counts for nothing."));
+    }
+
+    void PassOver(int count)
+    {
+        if (!_hasToldPassedOver) _ready.Add(new IterationAnswer(_open[0].Iteration, [], Failure: null) { IsPassedOver = true });
+        _hasToldPassedOver = true;
+        _open.RemoveRange(0, count);
     }
 
     void Ready(IterationAnswer answer)

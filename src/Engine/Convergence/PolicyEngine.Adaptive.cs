@@ -8,6 +8,9 @@ sealed partial class PolicyEngine
     AdaptiveState _adaptive = AdaptiveState.Begin;
     TimeSpan? _passBegan;
     (TimeSpan At, long[] Written)? _writtenSince;
+    // How much each vCPU was held back since then: percent times seconds, until the last look.
+    readonly double[] _held;
+    TimeSpan? _heldUntil;
 
     /// <summary>How long a vCPU that is held back runs between two sleeps; null is as long as QEMU lets it.</summary>
     public TimeSpan? ThrottleSlice { get; private set; }
@@ -19,9 +22,18 @@ sealed partial class PolicyEngine
         if (!input.IsPassEnd) return [];
         var pass = EndedPass(input);
         (_passBegan, _writtenSince) = (input.Elapsed, (input.Elapsed, input.Written));
+        Array.Clear(_held);
         if (!IsMet(rule, input)) return [];
         (_adaptive, var choice) = AdaptiveRule.Decide(_adaptive, pass, AdaptiveBounds.Of(_bounds));
         return Do(choice, input);
+    }
+
+    /// <summary>Before anything changes the throttles: they were in force since the last look, unless the policy is only observed.</summary>
+    void Account(TimeSpan now)
+    {
+        if (_heldUntil is { } until && !_bounds.IsObserved)
+            for (var cpu = 0; cpu < _held.Length; cpu++) _held[cpu] += _throttles[cpu] * (now - until).TotalSeconds;
+        _heldUntil = now;
     }
 
     AdaptivePass EndedPass(in PolicyInput input)
@@ -34,7 +46,7 @@ sealed partial class PolicyEngine
         var fits = (long)Math.Min(speed * _bounds.MaxDowntime.TotalSeconds, long.MaxValue / 2);
         return new AdaptivePass(
             input.Pass, input.Elapsed.TotalSeconds, (input.Elapsed - _passBegan!.Value).TotalSeconds, input.Pending, fits, input.Bandwidth, input.Dirtied,
-            rates, input.AwaitsMeans);
+            rates, [.. _held.Select(held => time > 0 ? Math.Clamp(held / time, 0, MostHeld) : 0)], input.AwaitsMeans);
     }
 
     IEnumerable<PolicyDecision> Do(AdaptiveChoice choice, PolicyInput input)
@@ -42,15 +54,27 @@ sealed partial class PolicyEngine
         PolicyDecision?[] decisions = choice.Act switch
         {
             AdaptiveAct.Brake => [Slow(_adaptive.Brake!, choice.Reason), LimitDowntime(_bounds.MaxDowntime.TotalSeconds * _adaptive.Brake!.Aim, Aims)],
-            AdaptiveAct.Release => [Slow(null, choice.Reason), LimitDowntime(_bounds.MaxDowntime.TotalSeconds, choice.Reason)],
-            AdaptiveAct.SwitchOver => [SwitchOver(input, choice.Reason)],
+            AdaptiveAct.Release => [Slow(null, choice.Reason), FreeDowntime(choice.Reason)],
+            // A limit that was not set by a brake is somebody's who means it.
+            AdaptiveAct.SwitchOver => [_adaptive.Brake is null && _downtimeLimit is not null ? null : SwitchOver(input, choice.Reason)],
             AdaptiveAct.GoOver => [GoOver(choice.Reason)],
             _ => [],
         };
         return decisions.OfType<PolicyDecision>();
     }
 
+    const double MostHeld = 99;
+
     const string Aims = "The pass leaves room for what the guest writes meanwhile; at its end all counts that it may stand still for.";
+
+    /// <summary>The limit is that of the begin again, and goes with the user's.</summary>
+    PolicyDecision? FreeDowntime(string reason)
+    {
+        var before = DowntimeLimit;
+        _downtimeLimit = null;
+        return DowntimeLimit == before ? null
+            : new PolicyDecision(PolicyOrder.None, "DowntimeLimit", Milliseconds(before), Milliseconds(DowntimeLimit), reason);
+    }
 
     PolicyDecision? Slow(AdaptiveBrake? brake, string reason)
     {

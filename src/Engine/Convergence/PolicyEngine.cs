@@ -24,6 +24,7 @@ sealed partial class PolicyEngine
     {
         (_policy, _bounds) = (policy, bounds);
         _throttles = new int[processors];
+        _held = new double[processors];
         _lastPass = new int[policy.Rules.Length];
         _dirtyLimits = new DirtyLimitState[processors];
     }
@@ -63,6 +64,7 @@ sealed partial class PolicyEngine
     public IReadOnlyList<PolicyDecision> Decide(in PolicyInput input, PolicyBounds bounds)
     {
         _bounds = bounds;
+        Account(input.Elapsed);
         // What the user allows may have become less meanwhile.
         for (var cpu = 0; cpu < _throttles.Length; cpu++) _throttles[cpu] = Math.Min(_throttles[cpu], bounds.MaxThrottle);
         if (input.IsPassEnd) _history.Add(input.Pending);

@@ -47,12 +47,16 @@ readonly record struct PolicyBounds(
     /// <summary>The shortest time for which a vCPU that is held back can be let run between two sleeps, seconds: of a QEMU its slice, 0.01.</summary>
     public double ShortestSlice { get; init; } = 0.001;
 
+    /// <summary>Whether what is decided is only told.</summary>
+    public bool IsObserved { get; init; }
+
     public static PolicyBounds Of(MigrationParameters parameters) => new(
         parameters.MaxDowntime, parameters.MaxThrottle ?? 99, parameters.MaxBandwidth, parameters.Postcopy, AutoConvergeSettings.Of(parameters),
         parameters.VcpuDirtyLimit)
     {
         AdaptiveThrottle = parameters.MaxThrottle ?? (parameters.AutoConverge ? 99 : 0),
         AdaptivePostcopy = parameters is { Postcopy: true, Mode: MigrationMode.Precopy, OnTimeout: not TimeoutAction.Postcopy },
+        IsObserved = parameters.ObserveOnly,
         Deadline = parameters.OnTimeout == TimeoutAction.Postcopy ? null : parameters.Timeout,
     };
 }

@@ -33,7 +33,7 @@ interface IMigrationRun
     /// <summary>Null leaves a limit as it is. Throws InvalidParameter, InvalidState.</summary>
     void SetLimits(MigrationLimits limits);
 
-    /// <summary>Whether an answer to this pass would be in time.</summary>
+    /// <summary>Whether an answer to this pass would be in time; earlier ones are not awaited any more then.</summary>
     bool AwaitsAnswer(MigrationIteration iteration);
 
     /// <summary>An answer to a pass, or why there is none; returns at once. False when nobody waits for it any more.</summary>

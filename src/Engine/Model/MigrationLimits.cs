@@ -43,7 +43,7 @@ public sealed record MigrationLimits(
         XbzrleCacheSize = XbzrleCacheSize ?? parameters.XbzrleCacheSize,
         Policy = Policy ?? parameters.Policy,
         MaxThrottle = MaxThrottle ?? parameters.MaxThrottle,
-        ThrottleInitial = ThrottleInitial ?? parameters.ThrottleInitial,
+        ThrottleInitial = ThrottleInitial ?? AtMost(parameters.ThrottleInitial),
         ThrottleIncrement = ThrottleIncrement ?? parameters.ThrottleIncrement,
         ThrottleTailslow = ThrottleTailslow ?? parameters.ThrottleTailslow,
         ThrottleTrigger = ThrottleTrigger ?? parameters.ThrottleTrigger,
@@ -68,6 +68,9 @@ public sealed record MigrationLimits(
             yield return (nameof(ThrottleTrigger), Percent(before.ThrottleTrigger, 50), Percent(after.ThrottleTrigger, 50));
         if (before.VcpuDirtyLimit != after.VcpuDirtyLimit) yield return (nameof(VcpuDirtyLimit), Rate(before.VcpuDirtyLimit), Rate(after.VcpuDirtyLimit));
     }
+
+    // A first step is at least 1 %, and never above the most.
+    int? AtMost(int? initial) => initial is { } first && MaxThrottle is { } most ? Math.Min(first, Math.Max(1, most)) : initial;
 
     static string Name(MigrationParameters parameters) => parameters.Policy?.Name ?? "the default";
 

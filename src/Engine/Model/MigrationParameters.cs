@@ -57,8 +57,8 @@ public sealed record MigrationParameters
     public TimeoutAction OnTimeout { get; init; }
 
     /// <summary>
-    /// How the migration is helped to its end; null is by Adaptive, and by QEMU itself where the guest is one of a QEMU. For guests of a QEMU only
-    /// what QEMU does itself: Qemu, AutoConverge, DirtyLimit.
+    /// How the migration is helped to its end; null is by Adaptive, and by QEMU itself where the guest is one of a QEMU. Of a QEMU's guest AutoConverge
+    /// and DirtyLimit are QEMU's own; other rules are looked at here, and done over QMP. Adaptive does not slow such a guest down.
     /// </summary>
     public MigrationPolicy? Policy { get; init; }
 
@@ -251,11 +251,11 @@ public sealed record MigrationParameters
 
     void CheckThrottle()
     {
-        CheckRange(MaxThrottle ?? 99, AutoConverge ? 1 : 0, 99, nameof(MaxThrottle));
+        CheckRange(MaxThrottle ?? 99, 0, 99, nameof(MaxThrottle));
         CheckRange(ThrottleInitial ?? 20, 1, 99, nameof(ThrottleInitial));
         CheckRange(ThrottleIncrement ?? 10, 1, 99, nameof(ThrottleIncrement));
         CheckRange(ThrottleTrigger ?? 50, 1, 100, nameof(ThrottleTrigger));
-        if (ThrottleInitial > MaxThrottle) throw MigrationException.Invalid($"ThrottleInitial is {ThrottleInitial}, above MaxThrottle, {MaxThrottle}.");
+        if (ThrottleInitial > Math.Max(1, MaxThrottle ?? 99)) throw MigrationException.Invalid($"ThrottleInitial is {ThrottleInitial}, above MaxThrottle, {MaxThrottle}.");
         if (VcpuDirtyLimit < 1 << 20) throw MigrationException.Invalid($"VcpuDirtyLimit must be 1 MiB/s or more, and is {VcpuDirtyLimit} bytes/s.");
     }
 

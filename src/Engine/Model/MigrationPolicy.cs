@@ -91,7 +91,8 @@ public sealed record MigrationPolicy
     /// <summary>Whether one of its rules does that.</summary>
     internal bool Has(PolicyActionKind kind) => Rules.Any(rule => rule.Then.Kind == kind);
 
-    static bool IsQemu(PolicyRule rule) => rule.Then.Kind is PolicyActionKind.AutoConverge or PolicyActionKind.DirtyLimit;
+    /// <summary>Whether it is one of QEMU's own ways.</summary>
+    internal static bool IsQemu(PolicyRule rule) => rule.Then.Kind is PolicyActionKind.AutoConverge or PolicyActionKind.DirtyLimit;
 
     static bool DecidesItself(PolicyRule rule) => IsQemu(rule) || rule.Then.Kind == PolicyActionKind.Adaptive;
 

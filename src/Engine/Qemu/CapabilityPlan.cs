@@ -122,7 +122,7 @@ static class CapabilityPlan
         {
             to["max-cpu-throttle"] = most;
             // QEMU takes no maximum below the first step.
-            if (changed.ThrottleInitial is null) to["cpu-throttle-initial"] = Math.Min(known?.Number("cpu-throttle-initial") ?? 20, most);
+            to["cpu-throttle-initial"] = Math.Min(changed.ThrottleInitial ?? known?.Number("cpu-throttle-initial") ?? 20, most);
         }
         if (limits.ThrottleInitial is { } first) to["cpu-throttle-initial"] = first;
         if (limits.ThrottleIncrement is { } step) to["cpu-throttle-increment"] = step;

@@ -77,6 +77,8 @@ sealed partial class DrivenMigration
         if (own.StartDowntime < 1)
             Tell(new PolicyDecision(PolicyOrder.None, "DowntimeLimit", PolicyEngine.Milliseconds(parameters.MaxDowntime), PolicyEngine.Milliseconds(_policy.DowntimeLimit),
                 "The policy begins with a share of MaxDowntime."), _policyName, parameters);
+        // Who decided that is asked no more.
+        lock (_lock) (_mayUseMaxDowntime, _switchesOverAtPassEnd) = (false, false);
         TakeLimits(parameters);
     }
 
@@ -123,7 +125,7 @@ sealed partial class DrivenMigration
     {
         foreach (var answer in _answers.Take(_phases.Elapsed))
         {
-            if (answer.Failure is not null) _journal.Decide(PolicyTrail.NoAnswer(answer, _phases.Elapsed));
+            if (PolicyTrail.NoAnswer(answer, _phases.Elapsed) is { } none) _journal.Decide(none);
             var able = parameters.ObserveOnly || _steers ? answer.Actions : answer.Actions.Where(action => action.Kind != PolicyActionKind.Throttle).ToArray();
             if (able.Length < answer.Actions.Length)
                 Tell(new PolicyDecision(PolicyOrder.None, "Throttle", "asked for", "refused",

@@ -12,7 +12,7 @@ static class DrivenPolicy
     public static MigrationPolicy? Own(MigrationParameters parameters)
     {
         if (parameters.EffectivePolicy is not { } policy) return null;
-        var own = parameters.ObserveOnly ? policy : policy with { Rules = [.. policy.Rules.Where(rule => !IsQemus(rule))] };
+        var own = parameters.ObserveOnly ? policy : policy with { Rules = [.. policy.Rules.Where(rule => !MigrationPolicy.IsQemu(rule))] };
         return own is { Rules.Length: 0, StartDowntime: 1 } ? null : own;
     }
 
@@ -25,7 +25,7 @@ static class DrivenPolicy
     /// for it, or MaxThrottle as the leave.
     /// </summary>
     public static bool Steers(MigrationParameters parameters) =>
-        parameters is { ObserveOnly: false, MaxThrottle: not 0 } && parameters.EffectivePolicy?.Rules.Any(IsQemus) != true
+        parameters is { ObserveOnly: false, MaxThrottle: not 0 } && parameters.EffectivePolicy?.Rules.Any(MigrationPolicy.IsQemu) != true
         && (parameters.EffectivePolicy?.Has(PolicyActionKind.Throttle) == true || parameters is { OnIterationTimeout: not null, MaxThrottle: not null });
 
     /// <summary>What the user allows, and what can be done at all: Adaptive has postcopy, and no throttle.</summary>
@@ -42,9 +42,11 @@ static class DrivenPolicy
         if (parameters.ObserveOnly && policy.Has(PolicyActionKind.DirtyLimit))
             throw Unsupported(guest, "it does not tell what each vCPU writes: DirtyLimit can't be observed.");
         if (parameters.ObserveOnly) return;
-        if (policy.Has(PolicyActionKind.Throttle) && policy.Rules.Any(IsQemus))
+        if (parameters.MaxThrottle == 0 && policy.Has(PolicyActionKind.AutoConverge))
+            throw Unsupported(guest, "auto-converge slows it down by 1 % at least, so that MaxThrottle can't be 0 with it: allow more, or leave auto-converge out.");
+        if (policy.Has(PolicyActionKind.Throttle) && policy.Rules.Any(MigrationPolicy.IsQemu))
             throw Unsupported(guest, $"it throttles by auto-converge alone, which policy {policy} wants both to decide by itself and to have its values: leave out one of AutoConverge, DirtyLimit and Throttle.");
-        if (policy.Rules.Any(rule => IsQemus(rule) && rule.When.Length > 0))
+        if (policy.Rules.Any(rule => MigrationPolicy.IsQemu(rule) && rule.When.Length > 0))
             throw Unsupported(guest, $"AutoConverge and DirtyLimit are switched on before it begins: in policy {policy} they can't have conditions.");
     }
 
@@ -62,8 +64,6 @@ static class DrivenPolicy
         if (Steers(after) && !steers && after.EffectivePolicy?.Has(PolicyActionKind.Throttle) == true)
             throw Unsupported(guest, "that it can be throttled has to be said before a migration begins: by a policy with Throttle.");
     }
-
-    static bool IsQemus(PolicyRule rule) => rule.Then.Kind is PolicyActionKind.AutoConverge or PolicyActionKind.DirtyLimit;
 
     static MigrationException Unsupported(string guest, string why) =>
         new(MigrationErrorId.UnsupportedByGuest, MigrationSide.User, $"Guest {guest} is a QEMU's: {why}");

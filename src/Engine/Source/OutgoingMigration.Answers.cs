@@ -25,7 +25,7 @@ sealed partial class OutgoingMigration
     {
         foreach (var answer in _answers.Take(_phases.Elapsed))
         {
-            if (answer.Failure is not null) _journal.Decide(PolicyTrail.NoAnswer(answer, _phases.Elapsed));
+            if (PolicyTrail.NoAnswer(answer, _phases.Elapsed) is { } none) _journal.Decide(none);
             foreach (var decision in _policy!.Obey(answer.Actions, PolicyTrail.ReasonOf(answer), input, PolicyBounds.Of(parameters)))
             {
                 _journal.Decide(PolicyTrail.Of(decision, MigrationDecision.OnIteration, _phases.Elapsed, parameters));

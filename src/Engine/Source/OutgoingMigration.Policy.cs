@@ -52,6 +52,8 @@ sealed partial class OutgoingMigration
         if (policy.StartDowntime < 1)
             Tell("DowntimeLimit", Milliseconds(parameters.MaxDowntime), Milliseconds(_policy.DowntimeLimit), "The policy begins with a share of MaxDowntime.", parameters);
         if (throttle > 0) Tell("Throttle", $"{throttle} %", "0 %", "The policy is another one, and begins anew.", parameters);
+        // Who decided that is asked no more.
+        lock (_lock) (_mayUseMaxDowntime, _switchesOverAtPassEnd) = (false, false);
         ApplyPolicy(parameters);
     }
 

@@ -102,7 +102,7 @@ public sealed partial class StartVmMigrationCommand
         // Without a policy it is Adaptive, which needs leave.
         var mayThrottle = parameters.AutoConverge || (parameters.OnIterationTimeout is not null && (guest is MemoryGuest || parameters.MaxThrottle > 0)) || (parameters.Policy is null ? guest is MemoryGuest && parameters.MaxThrottle > 0 : parameters.Policy.Rules.Any(rule =>
             rule.Then.Kind is PolicyActionKind.Throttle or PolicyActionKind.AutoConverge or PolicyActionKind.DirtyLimit
-            || (rule.Then.Kind == PolicyActionKind.Adaptive && parameters.MaxThrottle > 0)));
+            || (guest is MemoryGuest && rule.Then.Kind == PolicyActionKind.Adaptive && parameters.MaxThrottle > 0)));
         if (mayThrottle && !parameters.ObserveOnly && parameters.MaxThrottle != 0) yield return $"its vCPUs may be slowed down by up to {parameters.MaxThrottle ?? 99} %";
     }
 

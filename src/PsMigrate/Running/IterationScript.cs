@@ -12,16 +12,30 @@ sealed class IterationScript(ScriptBlock script)
 {
     const string Name = "-OnIteration";
 
+    // The pass that it was asked about last, of each migration.
+    readonly Dictionary<int, (int Attempt, int Iteration)> _asked = [];
+
     /// <summary>
-    /// Asks, unless the time for an answer is over. What it throws is a failed answer; what is to end the pipeline, such as Ctrl+C, a break or an
-    /// exit, is thrown on.
+    /// A pass is about to be told: asks about the newest there is, unless it was asked about it, or the time for an answer is over. A script that is
+    /// slower than passes has an answer to some of them so. What it throws is a failed answer; what is to end the pipeline, such as Ctrl+C, a break or
+    /// an exit, is thrown on.
     /// </summary>
-    public void Ask(Migration migration, MigrationIteration iteration)
+    public void Ask(Migration migration, MigrationIteration told)
     {
-        if (iteration.IsFinal || !migration.AwaitsAnswer(iteration)) return;
+        if (told.IsFinal || Number(told).CompareTo(_asked.GetValueOrDefault(migration.Id)) <= 0) return;
+        var state = migration.GetState();
+        var iteration = Array.FindLast(state.Iterations, one => !one.IsFinal) ?? told;
+        _asked[migration.Id] = Number(iteration);
+        if (migration.AwaitsAnswer(iteration)) Ask(migration, iteration, state);
+    }
+
+    static (int Attempt, int Iteration) Number(MigrationIteration iteration) => (iteration.Attempt, iteration.Iteration);
+
+    void Ask(Migration migration, MigrationIteration iteration, MigrationState state)
+    {
         try
         {
-            var answers = script.InvokeWithContext(null, [new PSVariable("_", iteration)], iteration, migration.GetState());
+            var answers = script.InvokeWithContext(null, [new PSVariable("_", iteration)], iteration, state);
             migration.Answer(iteration, [.. answers.Where(answer => answer is not null).Select(Read)]);
         }
         catch (MigrationException error)

@@ -82,13 +82,7 @@ sealed class MigrationPump(IEnumerable<MigrationRequest> requests, int limit, IM
         var running = Running();
         foreach (var entry in running)
         {
-            // The wait is shared out: with one migration a pass is told the moment it ends, with several within the whole wait.
-            for (var each = wait / running.Length; entry.Migration.TryTakeIteration(out var iteration, each); each = TimeSpan.Zero)
-            {
-                // Whoever takes the last pass finds the file.
-                if (iteration.IsFinal && !TryKeep(entry, out var error)) sink.NotKept(entry.Request, error!);
-                sink.Passed(entry.Request, iteration);
-            }
+            TellPasses(entry, wait / running.Length);
             if (!entry.Migration.HasMoreIterations)
             {
                 lock (_lock) _running.Remove(entry);
@@ -100,6 +94,23 @@ sealed class MigrationPump(IEnumerable<MigrationRequest> requests, int limit, IM
                 sink.Progressed(entry.Request, entry.Migration.GetState());
             }
         }
+    }
+
+    /// <summary>
+    /// The wait is shared out: with one migration a pass is told the moment it ends, with several within the whole wait. Whoever takes passes may be slower
+    /// than they come: then the others, and what else there is to tell, have their turn in between.
+    /// </summary>
+    void TellPasses(Entry entry, TimeSpan wait)
+    {
+        if (!entry.Migration.TryTakeIteration(out var iteration, wait)) return;
+        var began = Stopwatch.GetTimestamp();
+        do
+        {
+            // Whoever takes the last pass finds the file.
+            if (iteration.IsFinal && !TryKeep(entry, out var error)) sink.NotKept(entry.Request, error!);
+            sink.Passed(entry.Request, iteration);
+        }
+        while (Stopwatch.GetElapsedTime(began) < ReportInterval && entry.Migration.TryTakeIteration(out iteration, TimeSpan.Zero));
     }
 
     /// <summary>Takes a request back. True when it had not begun, and will not.</summary>

@@ -131,7 +131,7 @@ public sealed class AdaptivePolicyTests(ITestOutputHelper output)
         AdaptiveChoice choice;
         do (state, choice) = AdaptiveRule.Decide(state, Ended(++before, 60, 200), bounds);
         while (choice.Act != AdaptiveAct.Brake);
-        (state, choice) = AdaptiveRule.Decide(state, Ended(before + 1, 30, 4), bounds);
+        (state, choice) = AdaptiveRule.Decide(state, Ended(before + 1, 30, 4, state.Brake), bounds);
         Assert.Equal(AdaptiveAct.Release, choice.Act);
         Assert.Null(state.Brake);
         // Nothing is known of it by now.
@@ -139,9 +139,82 @@ public sealed class AdaptivePolicyTests(ITestOutputHelper output)
         Assert.Equal(AdaptiveAct.GoOn, choice.Act);
     }
 
-    /// <summary>A pass of a second, MiB and MiB/s.</summary>
-    static AdaptivePass Ended(int pass, int pending, double rate, bool awaitsMeans = false) =>
-        new(pass, pass, 1, (long)pending << 20, 15 << 20, Bandwidth, (long)Math.Min(pending, rate) << 20, [rate * (1 << 20)], awaitsMeans);
+    /// <summary>A pass of a second, MiB and MiB/s, with a brake or without.</summary>
+    static AdaptivePass Ended(int pass, int pending, double rate, AdaptiveBrake? brake = null) => new(
+        pass, pass, 1, (long)pending << 20, 15 << 20, Bandwidth, (long)Math.Min(pending, rate) << 20, [rate * (1 << 20)], [brake?.Most ?? 0], AwaitsMeans: false);
+
+    [Fact]
+    public void What_it_learns_is_of_the_brake_that_was_in_force()
+    {
+        var bounds = new AdaptiveBounds(0.3, 99, false, double.PositiveInfinity, 0.001);
+        var (state, before) = (AdaptiveState.Begin, 0);
+        AdaptiveChoice choice;
+        do (state, choice) = AdaptiveRule.Decide(state, Ended(++before, 60, 200), bounds);
+        while (choice.Act != AdaptiveAct.Brake);
+        // Somebody let it go: it writes what it always wrote.
+        (state, _) = AdaptiveRule.Decide(state, Ended(before + 1, 60, 200), bounds);
+        Assert.Equal((AdaptiveState.FirstMargin, 200 << 20), (state.Margin, state.Dirtying!.Rate));
+    }
+
+    [Fact]
+    public void A_guest_that_somebody_holds_back_is_known_as_it_would_be_freely()
+    {
+        var bounds = new AdaptiveBounds(0.3, 99, false, double.PositiveInfinity, 0.001);
+        var (state, _) = AdaptiveRule.Decide(AdaptiveState.Begin, Ended(1, 60, 50) with { Throttles = [75] }, bounds);
+        Assert.Equal(200 << 20, state.Dirtying!.Rate);
+    }
+
+    /// <summary>An engine whose guest is held back after the second pass.</summary>
+    static (PolicyEngine Engine, PolicyBounds Bounds) Braking(MigrationParameters parameters, int rate = 200)
+    {
+        var bounds = PolicyBounds.Of(parameters);
+        var engine = new PolicyEngine(MigrationPolicy.Find("Adaptive"), 1, bounds);
+        engine.Begin(TimeSpan.Zero, 0);
+        for (var pass = 0; pass < 3; pass++) engine.Decide(At(pass, 60, pass * rate), bounds);
+        Assert.InRange(engine.Throttle, 1, 99);
+        return (engine, bounds);
+    }
+
+    /// <summary>The end of a pass a second; MiB left, and written in all.</summary>
+    static PolicyInput At(double pass, int pending, int written) => new(
+        TimeSpan.FromSeconds(pass), (int)pass, pass > 0, (long)pending << 20, 60 << 20, Bandwidth, 15 << 20, TimeSpan.FromSeconds((pending << 20) / Bandwidth),
+        (long)pending << 20, (long)pass * 60 << 20, [(long)written << 20]);
+
+    [Fact]
+    public void Once_it_is_let_go_the_limit_is_the_users_also_when_that_one_grows()
+    {
+        var parameters = Allowing(throttle: 99);
+        var (engine, bounds) = Braking(parameters);
+        Assert.True(engine.DowntimeLimit < parameters.MaxDowntime);
+        engine.Decide(At(3, 30, 400), bounds);
+        Assert.Equal((0, parameters.MaxDowntime), (engine.Throttle, engine.DowntimeLimit));
+        engine.Decide(At(4, 30, 400), PolicyBounds.Of(Allowing(throttle: 99, downtime: 2000)));
+        Assert.Equal(TimeSpan.FromSeconds(2), engine.DowntimeLimit);
+    }
+
+    [Fact]
+    public void A_script_that_lets_it_go_does_not_teach_it_that_brakes_bring_nothing()
+    {
+        var (engine, bounds) = Braking(Allowing(throttle: 99), rate: 20);
+        var planned = engine.Throttle;
+        Assert.InRange(planned, 1, 96);
+        engine.Obey([PolicyAction.Parse("Throttle to 0 %")], "", At(2, 60, 40), bounds);
+        engine.Decide(At(3, 60, 60), bounds);
+        Assert.Equal(planned, engine.Throttle);
+    }
+
+    [Fact]
+    public void Where_a_policy_begins_with_less_it_switches_over_once_what_is_left_fits()
+    {
+        var bounds = PolicyBounds.Of(Allowing());
+        var engine = new PolicyEngine(MigrationPolicy.Find("Adaptive") with { StartDowntime = 0.1 }, 1, bounds);
+        engine.Begin(TimeSpan.Zero, 0);
+        engine.Decide(At(0, 60, 0), bounds);
+        Assert.Equal(PolicyOrder.SwitchOver, Assert.Single(engine.Decide(At(1, 10, 60), bounds)).Order);
+        // A lower limit that somebody asked for is kept.
+        engine.Obey([PolicyAction.Parse("DowntimeLimit to 50 ms")], "", At(2, 10, 60), bounds);
+        Assert.Empty(engine.Decide(At(2, 10, 120), bounds));
+    }
 
     [Fact]
     public void What_would_come_too_late_is_helped()
@@ -163,7 +236,7 @@ public sealed class AdaptivePolicyTests(ITestOutputHelper output)
         var state = AdaptiveState.Begin;
         for (var pass = 1; pass <= 6; pass++)
         {
-            (state, var choice) = AdaptiveRule.Decide(state, Ended(pass, 60, 100, awaitsMeans: pass < 4), bounds);
+            (state, var choice) = AdaptiveRule.Decide(state, Ended(pass, 60, 100) with { AwaitsMeans = pass < 4 }, bounds);
             Assert.Equal(pass < 4 ? AdaptiveAct.GoOn : AdaptiveAct.Brake, choice.Act);
             if (choice.Act == AdaptiveAct.Brake) return;
         }
@@ -176,7 +249,7 @@ public sealed class AdaptivePolicyTests(ITestOutputHelper output)
     public void No_vCPU_sleeps_longer_at_a_time_than_the_guest_may_stand_still(int downtime)
     {
         var bounds = AdaptiveBounds.Of(PolicyBounds.Of(Allowing(throttle: 99, downtime: downtime)));
-        var pass = new AdaptivePass(3, 3, 1, 60 << 20, (long)(Bandwidth * downtime / 1000), Bandwidth, 60 << 20, [500 << 20], false);
+        var pass = new AdaptivePass(3, 3, 1, 60 << 20, (long)(Bandwidth * downtime / 1000), Bandwidth, 60 << 20, [500 << 20], [0], false);
         var brake = AdaptiveBraking.Plan(pass, DirtyingModel.Of(pass), 1, isCoarse: false, bounds);
         Assert.InRange(brake.Slice * brake.Most / (100 - brake.Most), 0.0001, downtime / 1000.0);
         Assert.InRange(brake.Slice, 0.001, 0.01);

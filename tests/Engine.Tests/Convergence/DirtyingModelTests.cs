@@ -8,7 +8,7 @@ public sealed class DirtyingModelTests
     const int PageSize = 4096;
 
     static AdaptivePass Pass(double seconds, long dirtied, params double[] rates) =>
-        new(2, seconds, seconds, dirtied, 0, 1, dirtied, rates, false);
+        new(2, seconds, seconds, dirtied, 0, 1, dirtied, rates, new double[rates.Length], false);
 
     [Theory]
     [InlineData(1000, 500)]

@@ -74,6 +74,21 @@ public sealed class IterationAnswersTests
     }
 
     [Fact]
+    public void Passes_before_the_one_that_is_answered_are_left_out_and_that_is_told_once()
+    {
+        var answers = new IterationAnswers();
+        for (var pass = 1; pass <= 4; pass++) answers.Ask(pass, At(5));
+        Assert.True(answers.Awaits(3, At(1)));
+        Assert.False(answers.Awaits(2, At(1)) || answers.Put(To(2), At(1)));
+        // A pass that ends meanwhile takes nothing from the answer.
+        answers.Ask(5, At(6));
+        Assert.True(answers.Put(To(3), At(2)));
+        Assert.True(answers.Awaits(5, At(2)));
+        Assert.True(answers.Put(To(5), At(3)));
+        Assert.Equal([(1, true), (3, false), (5, false)], answers.Take(At(9)).Select(one => (one.Iteration, one.IsPassedOver)));
+    }
+
+    [Fact]
     public void Passes_that_nobody_asks_about_do_not_pile_up()
     {
         var answers = new IterationAnswers();

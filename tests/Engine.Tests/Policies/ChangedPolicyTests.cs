@@ -45,12 +45,27 @@ public sealed class ChangedPolicyTests
     }
 
     [Fact]
+    public void Auto_converge_can_be_taken_back_by_its_most()
+    {
+        using var rig = PolicyRig.Stalling(MigrationPolicy.Find("Qemu"), 1);
+        rig.Parameters = rig.Parameters with { AutoConverge = true, ThrottleInitial = 30, ThrottleTrigger = 1 };
+        var outgoing = rig.Start();
+        Patience.Until(() => rig.Guest.ThrottlePercent >= 30, "the throttle");
+        outgoing.SetLimits(new MigrationLimits { MaxThrottle = 0 });
+        Patience.Until(() => rig.Guest.ThrottlePercent == 0, "none");
+        outgoing.SetLimits(new MigrationLimits(MaxDowntime: TimeSpan.FromSeconds(100)));
+        Assert.True(rig.Finish().Verified);
+        Assert.Contains(outgoing.GetState().Decisions, one => (one.What, one.From, one.To) == ("ThrottleInitial", "30 %", "1 %"));
+        rig.AssertRunsOnlyThere();
+    }
+
+    [Fact]
     public void What_can_not_be_is_refused_and_nothing_has_changed()
     {
         using var rig = PolicyRig.Stalling(MigrationPolicy.Find("Qemu"), 1);
         rig.Parameters = rig.Parameters with { ThrottleInitial = 50 };
         var outgoing = rig.Start();
-        Failing.With(MigrationErrorId.InvalidParameter, () => outgoing.SetLimits(new MigrationLimits { MaxThrottle = 40 }));
+        Failing.With(MigrationErrorId.InvalidParameter, () => outgoing.SetLimits(new MigrationLimits { MaxThrottle = 40, ThrottleInitial = 50 }));
         Failing.With(MigrationErrorId.InvalidPolicy, () => outgoing.SetLimits(new MigrationLimits { Policy = PolicyRig.Policy(("Cancel", [])) with { Name = "" } }));
         Assert.Null(outgoing.GetState().Parameters.MaxThrottle);
         Assert.DoesNotContain(outgoing.GetState().Decisions, one => one.Reason.StartsWith("Set-Migration", StringComparison.Ordinal));

@@ -1,5 +1,6 @@
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
+using PsMigrate.Engine.Qemu;
 using PsMigrate.Engine.Tests.Support;
 
 namespace PsMigrate.Engine.Tests.Policies;
@@ -60,6 +61,28 @@ public sealed class TimeoutTests
     }
 
     [Fact]
+    public void What_is_allowed_to_be_slowed_down_by_nothing_is_not_refused()
+    {
+        var parameters = (new MigrationParameters { AutoConverge = true, ThrottleInitial = 30 }).Validate();
+        parameters = new MigrationLimits { MaxThrottle = 20 }.ApplyTo(parameters);
+        Assert.Equal((20, 20), (parameters.MaxThrottle, parameters.ThrottleInitial));
+        parameters = new MigrationLimits { MaxThrottle = 0 }.ApplyTo(parameters);
+        // The least that a step can be.
+        Assert.Equal((0, 1), (parameters.MaxThrottle, parameters.ThrottleInitial));
+        Failing.With(MigrationErrorId.InvalidParameter, () => new MigrationLimits { ThrottleInitial = 2 }.ApplyTo(parameters));
+    }
+
+    [Fact]
+    public void A_QEMUs_auto_converge_can_not_do_without_any_throttle()
+    {
+        var parameters = new MigrationParameters { AutoConverge = true };
+        DrivenPolicy.Check(parameters, "web01");
+        var error = Failing.With(MigrationErrorId.UnsupportedByGuest, () => DrivenPolicy.CheckChange(parameters, parameters with { MaxThrottle = 0 }, steers: false, "web01"));
+        Assert.Contains("MaxThrottle can't be 0", error.Message, StringComparison.Ordinal);
+        DrivenPolicy.Check(new MigrationParameters { MaxThrottle = 0 }, "web01");
+    }
+
+    [Fact]
     public void What_can_not_be_is_refused()
     {
         var good = new MigrationParameters { Timeout = TimeSpan.FromSeconds(1) };
@@ -67,7 +90,7 @@ public sealed class TimeoutTests
         {
             good with { OnTimeout = TimeoutAction.Postcopy }, good with { OnTimeout = (TimeoutAction)7 }, good with { Timeout = null, OnTimeout = TimeoutAction.SwitchOver },
             good with { ObserveOnly = true, Policy = MigrationPolicy.Find("Qemu") },
-            good with { MaxThrottle = -1 }, good with { MaxThrottle = 100 }, good with { AutoConverge = true, MaxThrottle = 0 },
+            good with { MaxThrottle = -1 }, good with { MaxThrottle = 100 },
             good with { ThrottleInitial = 0 }, good with { ThrottleInitial = 30, MaxThrottle = 20 }, good with { ThrottleIncrement = 100 },
             good with { ThrottleTrigger = 0 }, good with { ThrottleTrigger = 101 }, good with { VcpuDirtyLimit = TestGuests.MiB - 1 },
         })

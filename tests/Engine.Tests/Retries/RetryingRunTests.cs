@@ -230,6 +230,39 @@ public sealed class RetryingRunTests
     }
 
     [Fact]
+    public void Another_time_allowed_counts_for_an_attempt_from_its_own_begin()
+    {
+        using var attempts = new ScriptedAttempts(new Script(Waits: true));
+        var run = attempts.Run(Thrice with { Timeout = TimeSpan.FromHours(1) });
+        run.Start();
+        run.SetLimits(new MigrationLimits(Timeout: TimeSpan.FromHours(2)));
+        // Its phases begin with it; what has gone by since it subtracts by itself.
+        Assert.Equal(TimeSpan.FromHours(2) - run.GetState().Phases[0].Start, attempts.Made[0].Timeout);
+        var told = Assert.Single(run.GetState().Decisions, one => one.What == "Timeout");
+        Assert.Equal(("1 h", "2 h"), (told.From, told.To));
+        run.Cancel(wait: true);
+    }
+
+    [Fact]
+    public void The_percent_does_not_go_back_with_another_attempt()
+    {
+        using var attempts = new ScriptedAttempts(ScriptedAttempts.Failed() with { Waits = true }, new Script(Waits: true));
+        var run = attempts.Run(Thrice);
+        run.Start();
+        Assert.Null(run.GetState().PercentComplete);
+        attempts.Made[0].Percent = 60;
+        Assert.Equal(60, run.GetState().PercentComplete);
+        attempts.Made[0].GoOn();
+        Patience.Until(() => run.GetState().Attempts.Length == 2, "the second attempt");
+        Assert.Equal(60, run.GetState().PercentComplete);
+        attempts.Made[1].Percent = 20;
+        Assert.Equal(60, run.GetState().PercentComplete);
+        attempts.Made[1].Percent = 70;
+        Assert.Equal(70, run.GetState().PercentComplete);
+        run.Cancel(wait: true);
+    }
+
+    [Fact]
     public void It_does_not_wait_for_an_attempt_that_would_come_too_late()
     {
         using var attempts = new ScriptedAttempts(ScriptedAttempts.Failed());

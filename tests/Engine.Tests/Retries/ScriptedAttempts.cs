@@ -1,3 +1,4 @@
+using PsMigrate.Engine.Convergence;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Journal;
 using PsMigrate.Engine.Model;
@@ -65,6 +66,10 @@ sealed class ScriptedAttempt(MemoryGuest guest, MigrationParameters parameters, 
 
     public MigrationException? RecoverError { get; set; }
 
+    public TimeSpan? Timeout { get; private set; }
+
+    public int? Percent { get; set; }
+
     public Action<MigrationPhase>? PhaseEntered
     {
         set => Told.Add("PhaseEntered");
@@ -94,7 +99,7 @@ sealed class ScriptedAttempt(MemoryGuest guest, MigrationParameters parameters, 
     public MigrationState GetState() => new()
     {
         Id = 7, Name = guest.Name, State = Status, Phase = MigrationPhase.Iterate, Timestamp = DateTime.UtcNow, Destination = "scripted",
-        Current = Pass(_journal.Iterations.Length + 1, null), Iterations = _journal.Iterations, Decisions = _journal.Decisions,
+        PercentComplete = Percent, Current = Pass(_journal.Iterations.Length + 1, null), Iterations = _journal.Iterations, Decisions = _journal.Decisions,
         Phases = [new PhaseRecord(MigrationPhase.Iterate, TimeSpan.Zero, TimeSpan.FromSeconds(1), 1, true)], Parameters = parameters, Result = Result,
     };
 
@@ -124,7 +129,12 @@ sealed class ScriptedAttempt(MemoryGuest guest, MigrationParameters parameters, 
 
     public void Complete() => Told.Add("Complete");
 
-    public void SetLimits(MigrationLimits limits) => Told.Add($"Timeout {limits.Timeout}, downtime {limits.MaxDowntime}");
+    public void SetLimits(MigrationLimits limits)
+    {
+        Told.Add($"Timeout {limits.Timeout}, downtime {limits.MaxDowntime}");
+        Timeout = limits.Timeout;
+        foreach (var change in PolicyTrail.Changes(parameters, limits.ApplyTo(parameters), TimeSpan.Zero)) _journal.Decide(change);
+    }
 
     public void SwitchToPostcopy() => Told.Add("Switch");
 
