@@ -115,7 +115,7 @@ Describe 'Start-VmMigration -Policy' {
         { Start-VmMigration $name @link -Policy Magic } | Should -Throw '*no built-in policy*Magic*StallAware*'
         { Start-VmMigration $name @link -Policy Qemu -ObserveOnly } | Should -Throw '*ObserveOnly needs a Policy*'
         { Start-VmMigration $name @link -OnTimeout SwitchOver } | Should -Throw '*OnTimeout needs Timeout*'
-        { Start-VmMigration $name @link -AutoConverge -MaxThrottle 0 } | Should -Throw '*MaxThrottle must be 1 to 99*'
+        { Start-VmMigration $name @link -AutoConverge -MaxThrottle 100 } | Should -Throw '*MaxThrottle*0*99*'
         { Start-VmMigration $name @link -Policy DirtyLimit -VcpuDirtyLimit 1KB } | Should -Throw '*VcpuDirtyLimit*'
         (Get-MigrationGuest $name).IsBusy | Should -BeFalse
     }
