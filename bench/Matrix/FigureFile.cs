@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using System.Text.Json.Serialization.Metadata;
 using PsMigrate.Bench.Report;
 
 namespace PsMigrate.Bench.Matrix;
@@ -9,26 +8,18 @@ namespace PsMigrate.Bench.Matrix;
 /// <summary>results/convergence.json, and the same as a table in docs/convergence.md. New figures take the place of those of the same name.</summary>
 static class FigureFile
 {
-    static readonly JsonSerializerOptions Options = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
-        WriteIndented = true,
-        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        TypeInfoResolver = new DefaultJsonTypeInfoResolver(),
-    };
-
     public static void Merge(IReadOnlyList<Figure> figures)
     {
         if (Repository.Root is not { } root || figures.Count == 0) return;
         var file = Path.Combine(Directory.CreateDirectory(Path.Combine(root, "bench", "results")).FullName, "convergence.json");
-        var known = File.Exists(file) ? JsonSerializer.Deserialize<List<Figure>>(File.ReadAllText(file), Options) ?? [] : [];
+        var known = File.Exists(file) ? JsonSerializer.Deserialize<List<Figure>>(File.ReadAllText(file), ResultFile.Options) ?? [] : [];
         foreach (var figure in figures)
         {
             var at = known.FindIndex(old => old.What == figure.What);
             if (at >= 0) known[at] = figure;
             else known.Add(figure);
         }
-        File.WriteAllText(file, JsonSerializer.Serialize(known, Options) + "\n");
+        File.WriteAllText(file, JsonSerializer.Serialize(known, ResultFile.Options) + "\n");
         MarkedText.Replace(Path.Combine(root, "docs", "convergence.md"), "The figures", string.Join('\n',
             known.GroupBy(figure => (figure.Date, figure.Machine)).Select(group => $"{group.Key.Date}, {group.Key.Machine}:\n\n{Table(group)}")));
     }

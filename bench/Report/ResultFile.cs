@@ -9,7 +9,8 @@ namespace PsMigrate.Bench.Report;
 /// </summary>
 static class ResultFile
 {
-    static readonly JsonSerializerOptions Options = new()
+    /// <summary>How all files of results are written.</summary>
+    public static readonly JsonSerializerOptions Options = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
         WriteIndented = true,
