@@ -1,12 +1,12 @@
 namespace PsMigrate.Bench.Matrix;
 
-/// <summary><c>bench convergence [--part NAME]… [--only TEXT] [--again]</c>.</summary>
+/// <summary><c>bench convergence [--part NAME]… [--only TEXT] [--again | --recast]</c>.</summary>
 static class ConvergenceCommand
 {
     public const string Name = "convergence";
 
-    public const string Text = "convergence [--part forecast|simulation|qemu|policies]... [--only TEXT] [--again]: forecasts and policies against what came; "
-        + "goes on where it was cut off (results/convergence-*.jsonl), --again measures anew";
+    public const string Text = "convergence [--part forecast|simulation|qemu|policies]... [--only TEXT] [--again | --recast]: forecasts and policies against what came; "
+        + "goes on where it was cut off (results/convergence-*.jsonl), --again measures anew, --recast makes the forecasts anew and measures nothing";
 
     static readonly IMatrixPart[] Parts = [new ForecastPart(), new SimulationPart(), new QemuPart(), new PolicyPart()];
 
@@ -18,7 +18,7 @@ static class ConvergenceCommand
             if (!Parts.Any(part => part.Name == name)) throw new BenchException($"'{name}' is no part; there are {string.Join(", ", Parts.Select(part => part.Name))}.");
         var figures = new List<Figure>();
         var failed = false;
-        foreach (var part in Parts.Where(part => options.Parts.Count == 0 || options.Parts.Contains(part.Name)))
+        foreach (var part in Parts.Where(part => (options.Parts.Count == 0 || options.Parts.Contains(part.Name)) && (part.IsRecast || !options.IsRecast)))
         {
             Console.WriteLine($"{part.Name}: {part.Text}");
             try
@@ -33,8 +33,8 @@ static class ConvergenceCommand
         }
         Console.WriteLine();
         Console.Write(FigureFile.Table(figures));
-        // A selection says nothing of the whole.
-        if (options.Only is null) FigureFile.Merge(figures);
+        // A selection says nothing of the whole, and what a forecast would have said was not promised.
+        if (options is { Only: null, IsRecast: false }) FigureFile.Merge(figures);
         return failed ? 1 : 0;
     }
 }

@@ -6,19 +6,33 @@ namespace PsMigrate.Bench.Matrix;
 sealed class ForecastPart : IMatrixPart
 {
     /// <summary>What it measures, and another part sums up too.</summary>
-    public static readonly OutcomeLines<ForecastOutcome> Lines = new("forecast", revision: 2, outcome => outcome.Scenario);
+    public static readonly OutcomeLines<ForecastOutcome> Lines = new("forecast", revision: 3, outcome => outcome.Scenario);
 
     public string Name => "forecast";
 
     public string Text => "guests in memory over tcp: forecast against actual";
 
+    public bool IsRecast => true;
+
     public IEnumerable<Figure> Run(MatrixOptions options)
+    {
+        var scenarios = options.Choose(Scenarios.Forecasts);
+        ForecastOutcome[] outcomes = [.. options.IsRecast ? Recast.Of(Lines, scenarios, isOurs: true) : Measure(options, scenarios)];
+        if (options.IsRecast) Array.ForEach(outcomes, Measured.Show);
+        return
+        [
+            .. new ForecastSummary("forecast, limit well below the link", Lines.Period, hasTargets: true).Of([.. outcomes.Where(one => one.IsWellBelow)]),
+            .. new ForecastSummary("forecast, no such limit", Lines.Period, hasTargets: false).Of([.. outcomes.Where(one => !one.IsWellBelow)]),
+        ];
+    }
+
+    static List<ForecastOutcome> Measure(MatrixOptions options, IEnumerable<Scenario> scenarios)
     {
         var outcomes = new List<ForecastOutcome>();
         var pair = new Lazy<MatrixPair>();
         try
         {
-            foreach (var scenario in options.Choose(Scenarios.Forecasts))
+            foreach (var scenario in scenarios)
             {
                 var outcome = options.IsAnew ? null : Lines.Find(scenario.ToString(), scenario.Parameters);
                 if (outcome is null) Lines.Add(outcome = Ask(pair.Value, scenario), scenario.Parameters);
@@ -30,11 +44,7 @@ sealed class ForecastPart : IMatrixPart
         {
             if (pair.IsValueCreated) pair.Value.Dispose();
         }
-        return
-        [
-            .. new ForecastSummary("forecast, limit well below the link", Lines.Period, hasTargets: true).Of([.. outcomes.Where(one => one.IsWellBelow)]),
-            .. new ForecastSummary("forecast, no such limit", Lines.Period, hasTargets: false).Of([.. outcomes.Where(one => !one.IsWellBelow)]),
-        ];
+        return outcomes;
     }
 
     static ForecastOutcome Ask(MatrixPair pair, Scenario scenario)

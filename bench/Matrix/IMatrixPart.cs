@@ -9,6 +9,9 @@ interface IMatrixPart
     /// <summary>One line of help.</summary>
     string Text { get; }
 
+    /// <summary>Whether its forecasts can be made again from what was kept.</summary>
+    bool IsRecast => false;
+
     /// <summary>Measures what is not known yet, and sums all of it up. Throws <see cref="BenchException"/>.</summary>
     IEnumerable<Figure> Run(MatrixOptions options);
 }

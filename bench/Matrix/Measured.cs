@@ -25,21 +25,26 @@ static class Measured
         var result = state.Result!;
         // The last one is that of the switch-over.
         var passes = state.Iterations.Where(pass => !pass.IsFinal).ToArray();
-        return new ForecastOutcome
+        var came = new ForecastOutcome
         {
             Scenario = scenario.ToString(), Load = scenario.Load, Cap = scenario.Parameters.MaxBandwidth, Bandwidth = forecast.Bandwidth,
-            Promised = forecast.Verdict, IsProbable = forecast.IsProbable, Ended = result.State == MigrationStatus.Completed,
-            PromisedPasses = forecast.Passes.Length, Passes = result.Iterations,
-            PromisedTotal = PromisedTime.Of(forecast.TotalTime), Total = result.TotalTime.TotalSeconds,
-            PromisedDowntime = PromisedTime.Of(forecast.Downtime), Downtime = result.Downtime.TotalSeconds,
-            FinalRam = result.DowntimeParts.FinalRam.TotalSeconds, FinalBytes = passes.LastOrDefault()?.RemainingBytes ?? 0,
-            PromisedBytes = forecast.TransferredBytes?.Value, Bytes = result.TransferredBytes,
-            ConstantTotal = constant.Total, ConstantDowntime = constant.Downtime,
+            Promised = forecast.Verdict, Ended = result.State == MigrationStatus.Completed, Passes = result.Iterations,
+            Total = result.TotalTime.TotalSeconds, Downtime = result.Downtime.TotalSeconds,
+            FinalRam = result.DowntimeParts.FinalRam.TotalSeconds, FinalBytes = passes.LastOrDefault()?.RemainingBytes ?? 0, Bytes = result.TransferredBytes,
             ExpectedDowntime = passes.LastOrDefault()?.Qemu.ExpectedDowntime / 1000.0,
             Curve = forecast.Curve, History = [.. passes.TakeLast(40).Select(pass => new PassFigures(pass.Duration.TotalSeconds, pass.Bytes, pass.RemainingBytes))],
             MachineLoad = Report.Host.Load(),
         };
+        return Promise(came, forecast, constant);
     }
+
+    /// <summary>What came, with what was promised.</summary>
+    public static ForecastOutcome Promise(ForecastOutcome came, MigrationForecast forecast, ConstantRateModel constant) => came with
+    {
+        Promised = forecast.Verdict, IsProbable = forecast.IsProbable, PromisedPasses = forecast.Passes.Length,
+        PromisedTotal = PromisedTime.Of(forecast.TotalTime), PromisedDowntime = PromisedTime.Of(forecast.Downtime), PromisedBytes = forecast.TransferredBytes?.Value,
+        ConstantTotal = constant.Total, ConstantDowntime = constant.Downtime,
+    };
 
     public static void Show(ForecastOutcome one) => Console.WriteLine(FormattableString.Invariant(
         $"  {one.Scenario}: {(one.IsProbable ? "probably " : "")}{(one.Promised == ForecastVerdict.Converges ? "ends" : "does not end")}, {(one.Ended ? "ended" : "did not end")}; passes {one.PromisedPasses}, {one.Passes}; ")

@@ -43,6 +43,14 @@ sealed class OutcomeLines<T>(string name, int revision, Func<T, string> nameOf)
         return line.Outcome;
     }
 
+    /// <summary>One that was measured here, whatever was asked for and however it was measured; null when there is none.</summary>
+    public T? FindAny(string outcome)
+    {
+        if (!(_known ??= Read()).TryGetValue(outcome, out var line)) return null;
+        _days.Add(line.Date);
+        return line.Outcome;
+    }
+
     public void Add(T outcome, MigrationParameters parameters)
     {
         var line = new Line(Host.Today, Host.Text, Version(parameters), outcome);

@@ -229,9 +229,13 @@ public sealed class Migration
                 + "-TlsHostName '*' for whatever a trusted authority has signed.")
             : null;
 
+    /// <summary>The same, where TLS knows whom it has to meet. Throws InvalidParameter.</summary>
+    internal static Func<CancellationToken, IConnection> ConnectorTo(MigrationUri destination, MigrationParameters parameters) =>
+        CheckTlsHost(destination, parameters) ?? Connector(destination, parameters);
+
     static Func<CancellationToken, IConnection> ConnectorForRecovery(string address, MigrationParameters parameters) =>
         MigrationUri.Parse(address) is { Kind: MigrationUriKind.Tcp or MigrationUriKind.Unix or MigrationUriKind.Local } uri
-            ? CheckTlsHost(uri, parameters) ?? Connector(uri, parameters)
+            ? ConnectorTo(uri, parameters)
             : throw new MigrationException(MigrationErrorId.InvalidUri, MigrationSide.User, $"Nothing can go on at {address}: that has no way back.");
 
     /// <summary>What is in this process needs nobody to say what it is.</summary>

@@ -17,16 +17,17 @@ public static class MigrationForecasts
     /// <summary>
     /// What the link to a PsMigrate receiver carries, bytes/s, by bytes that mean nothing, about so long; connects and sends. A QEMU that waits for a
     /// migration ends because of it: only for what the user has named. Throws UnsupportedUri for what is no tcp: or unix:, NoReceiver, ProbeRefused,
-    /// PeerSilent, ConnectionRefused and its kin, OperationCanceledException.
+    /// PeerSilent, ConnectionRefused and its kin, CertificateRejected and its kin, OperationCanceledException.
     /// </summary>
     /// <param name="receiver">Where it listens.</param>
     /// <param name="duration">How long to send.</param>
+    /// <param name="tls">With whom and as whom this end speaks TLS, as in a migration; null is plain.</param>
     /// <param name="cancel">Gives up.</param>
-    public static double ProbeBandwidth(MigrationUri receiver, TimeSpan duration, CancellationToken cancel = default)
+    public static double ProbeBandwidth(MigrationUri receiver, TimeSpan duration, TlsOptions? tls = null, CancellationToken cancel = default)
     {
         if (receiver.Kind is not (MigrationUriKind.Tcp or MigrationUriKind.Unix))
             throw new MigrationException(MigrationErrorId.UnsupportedUri, MigrationSide.User, $"A receiver at tcp: or unix: can be probed, and {receiver} is none.");
-        using var connection = Connector.Connect(receiver, new MigrationParameters().ConnectTimeout, cancel);
+        using var connection = Migration.ConnectorTo(receiver, new MigrationParameters { Tls = tls }.Validate())(cancel);
         using var cancelled = cancel.Register(connection.Abort);
         try
         {
@@ -60,16 +61,28 @@ public static class MigrationForecasts
         var known = LinkMemory.Find(destination, parameters, bandwidth, probed)
             ?? throw MigrationException.Invalid($"Nobody knows what the link to {destination} carries: give -Bandwidth, or a -MaxBandwidth that it surely carries, "
                 + "or -Probe, or migrate there once.");
-        var isOurs = guest is MemoryGuest;
         // What a receiver is, is told only by a connection; a PsMigrate receiver is taken for granted unless the user says otherwise.
         var isAdaptive = guest.Kind == GuestKind.InMemory && parameters.Peer != PeerKind.Qemu && HasWayBack(destination);
-        return Forecaster.Forecast(new ForecastRequest
+        var request = Request(measured.Curve ?? throw MigrationException.Invalid($"Of guest {guest.Name} no curve was measured."), measured.Duration, destination, parameters, known, guest is MemoryGuest);
+        return Forecaster.Forecast(request with
         {
-            Name = guest.Name, HostName = guest.Host, Destination = destination.ToString(), Curve = measured.Curve ?? throw MigrationException.Invalid($"Of guest {guest.Name} no curve was measured."), Duration = measured.Duration,
-            Bandwidth = known, Parameters = parameters, Sender = isOurs ? SenderModel.Ours : SenderModel.Qemu, IsDriven = !isOurs,
-            IsAdaptive = isAdaptive, SparseShare = isAdaptive ? SparseShare((MemoryGuest)guest) : 1, AllowsPostcopy = HasWayBack(destination),
+            Name = guest.Name, HostName = guest.Host, IsAdaptive = isAdaptive, SparseShare = isAdaptive ? SparseShare((MemoryGuest)guest) : 1,
         });
     }
+
+    /// <summary>The forecast of a guest that is no more, by its curve: of one whose pages are not sparse, to a receiver of its own kind.</summary>
+    internal static MigrationForecast Recast(DirtyCurve curve, MigrationUri destination, MigrationParameters parameters, double bandwidth, bool isOurs)
+    {
+        var known = LinkMemory.Find(destination, parameters, bandwidth, probed: null)!.Value;
+        return Forecaster.Forecast(Request(curve, curve.Points.Max(point => point.Interval), destination, parameters, known, isOurs) with { IsAdaptive = isOurs });
+    }
+
+    static ForecastRequest Request(
+        DirtyCurve curve, TimeSpan duration, MigrationUri destination, MigrationParameters parameters, KnownBandwidth bandwidth, bool isOurs) => new()
+    {
+        Name = "", HostName = "", Destination = destination.ToString(), Curve = curve, Duration = duration, Bandwidth = bandwidth, Parameters = parameters,
+        Sender = isOurs ? SenderModel.Ours : SenderModel.Qemu, IsDriven = !isOurs, AllowsPostcopy = HasWayBack(destination),
+    };
 
     static bool HasWayBack(MigrationUri destination) => destination.Kind is MigrationUriKind.Tcp or MigrationUriKind.Unix or MigrationUriKind.Local;
 

@@ -28,6 +28,18 @@ Describe 'Start-VmMigration -RecordTrace' {
         $state.Trace.ToJson() | Should -Be $trace.ToJson()
     }
 
+    It 'has what -OnIteration and Set-Migration did on the way' {
+        $null = New-MigrationGuest $name 16MB -Workload Random -DirtyRate 0 -Content Random
+        $other = [System.IO.Path]::Combine($folder, "$name.json")
+        $null = Start-VmMigration $name "local:$there" -MaxBandwidth 32MB -MaxDowntime 1ms -Policy Qemu -Means Qemu -RecordTrace $other -OnIterationTimeout 1m -OnIteration {
+            if ($_.Iteration -ge 3) { Set-Migration $_.Id -MaxDowntime 1m -ErrorAction SilentlyContinue } else { 'Throttle to 7 %' }
+        } -WarningAction SilentlyContinue
+        $row = @(Compare-MigrationPolicy $other)[0]
+        $row.ModelError | Should -BeNullOrEmpty
+        @($row.Assumptions -like '*-OnIteration decided too (Throttle from 0 % to 7 % after *').Count | Should -Be 1
+        @($row.Assumptions -like '*Set-Migration changed limits (MaxDowntime from 1 ms to *').Count | Should -Be 1
+    }
+
     It 'writes a file for each guest into a folder' {
         foreach ($number in 1, 2) { $null = New-MigrationGuest "$name-$number" 8MB }
         $null = Start-VmMigration "$name-*" "local:$there" -RecordTrace $folder

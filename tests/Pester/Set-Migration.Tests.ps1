@@ -100,6 +100,25 @@ Describe 'Set-Migration' {
         $guest.State | Should -Be 'Running'
     }
 
+    It 'changes what is done when the time is over, with the time or after it' {
+        Set-Migration -Name $name -OnTimeout SwitchOver -ErrorVariable failed -ErrorAction SilentlyContinue
+        $failed[0].FullyQualifiedErrorId | Should -Be 'InvalidParameter,PsMigrate.Commands.SetMigrationCommand'
+        $failed[0].Exception.Message | Should -BeLike '*OnTimeout needs Timeout*'
+        (Set-Migration -Name $name -Timeout 1h -OnTimeout SwitchOver -PassThru).Parameters.OnTimeout | Should -Be 'SwitchOver'
+        (Set-Migration -Name $name -OnTimeout Cancel -PassThru).Parameters.OnTimeout | Should -Be 'Cancel'
+        Set-Migration -Name $name -OnTimeout SwitchOver
+        Set-Migration -Name $name -Timeout 10ms
+        (Wait-Migration $name -Timeout 60s).State | Should -Be 'Completed'
+        $told = @((Get-MigrationState -Name $name).Decisions | Where-Object What -EQ OnTimeout)
+        $told.To | Should -Be @('SwitchOver', 'Cancel', 'SwitchOver')
+    }
+
+    It 'offers what can be done when the time is over' {
+        $line = 'Set-Migration 1 -OnTimeout '
+        ([System.Management.Automation.CommandCompletion]::CompleteInput($line, $line.Length, $null).CompletionMatches).CompletionText |
+            Should -Be @('Cancel', 'Postcopy', 'SwitchOver')
+    }
+
     It 'can be called for a pass, while it comes down the pipeline' {
         $null = Stop-Migration $name
         $last = Start-VmMigration $name "local:$name-to" -MaxBandwidth 40MB -MaxDowntime 1ms -Means Qemu | ForEach-Object {
@@ -190,6 +209,16 @@ Describe 'Set-Migration of a guest of QEMU' -Skip:(-not $qemu) {
         Set-Migration -Name $name -Policy AutoConverge -ErrorVariable failed -ErrorAction SilentlyContinue
         $failed[0].FullyQualifiedErrorId | Should -BeLike 'UnsupportedByGuest,*'
         (Get-MigrationState -Name $name).Parameters.Policy | Should -BeNullOrEmpty
+    }
+
+    It 'switches over when the time is over, and goes over only where that was said before' {
+        $null = Wait-Until { (Get-MigrationState -Name $name).Current.Iteration -gt 1 }
+        Set-Migration -Name $name -Timeout 1h -OnTimeout Postcopy -ErrorVariable failed -ErrorAction SilentlyContinue
+        $failed[0].FullyQualifiedErrorId | Should -BeLike 'InvalidState,*'
+        (Get-MigrationState -Name $name).Parameters.Timeout | Should -BeNullOrEmpty
+        Set-Migration -Name $name -Timeout 10ms -OnTimeout SwitchOver
+        (Wait-Migration $name -Timeout 60s).State | Should -Be 'Completed'
+        Invoke-TestMonitor $pair.Target 'info status' | Should -BeLike '*VM status: running*'
     }
 
     It 'is QEMU''s own limit' {

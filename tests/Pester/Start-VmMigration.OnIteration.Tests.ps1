@@ -167,9 +167,9 @@ Describe 'Start-VmMigration -OnIteration' {
         $calls = [System.Collections.Generic.List[int]]::new()
         $null = Start-VmMigration $name @endless -OnIteration {
             $calls.Add($_.Iteration)
-            # Two further passes end meanwhile.
+            # Two further passes end meanwhile. It may be called once more until it is cancelled, and then there are none.
             $until = $_.Iteration + 3
-            $null = Wait-Until { (Get-MigrationState -Name $name)[-1].Current.Iteration -ge $until }
+            $null = Wait-Until { (Get-MigrationState -Name $name)[-1] | Where-Object { $_.Result -or $_.Current.Iteration -ge $until } }
             if ($calls.Count -ge 4) { 'Cancel' } else { "Throttle to $($calls.Count) %" }
         } -WarningAction SilentlyContinue
         for ($at = 1; $at -lt $calls.Count; $at++) { $calls[$at] - $calls[$at - 1] | Should -BeGreaterOrEqual 2 }
@@ -312,7 +312,7 @@ Describe 'Start-VmMigration -Policy of a guest of QEMU' -Skip:(-not $qemu) {
         $null = Start-VmMigration $name @link -MaxDowntime 1s -Policy DowntimeRamp -ObserveOnly | ForEach-Object {
             # Of two looks at the log within one answer only the last is a record.
             if (-not $limits) { $limits = Invoke-TestMonitor $pair.Source 'info migrate_parameters' }
-            if ($_.Iteration -ge 4) { Stop-Migration $name | Where-Object { $false } }
+            if (@((Get-MigrationState -Name $name)[-1].Decisions | Where-Object Policy -EQ DowntimeRamp).Count -ge 2) { Stop-Migration $name | Where-Object { $false } }
         }
         $limits | Should -BeLike '*downtime-limit: 1000 ms*'
         $decisions = @((Get-MigrationState -Name $name)[-1].Decisions | Where-Object Policy -EQ DowntimeRamp)

@@ -74,6 +74,22 @@ Describe 'Start-VmMigration -Policy' {
         (Stop-Migration $name).Outcome | Should -Be 'Cancelled'
     }
 
+    It 'goes on for a little where that makes the stop shorter, and says so; not with -Policy Qemu' -ForEach @(
+        @{ Asked = @{}; Expected = 'DowntimeLimit', 'DowntimeLimit' }
+        @{ Asked = @{ Policy = 'Qemu' }; Expected = $null }
+    ) {
+        # 6 to 10 MB of it are left when they fit, and nothing is written.
+        $null = New-MigrationGuest "$name-quiet" 128MB -Workload Idle -Content Random
+        $last = Start-VmMigration "$name-quiet" $link.Destination -Means Qemu -MaxBandwidth 32MB -MaxDowntime 300ms -Verify @Asked | Where-Object IsFinal
+        $last.Result.Verified | Should -BeTrue
+        $decisions = @((Get-MigrationState -Name "$name-quiet").Decisions | Where-Object Policy)
+        @($decisions).What | Should -Be $Expected
+        if ($Expected) {
+            $decisions[0].Reason | Should -BeLike '*would stand for about*% of the time so far*'
+            $decisions[0].From, $decisions[1].To | Should -Be '300 ms', '300 ms'
+        }
+    }
+
     It 'goes over by itself with -Postcopy where passes bring nothing, and says why' {
         $last = Start-VmMigration $name @link -MaxDowntime 20ms -Postcopy -WarningAction SilentlyContinue | Where-Object IsFinal
         $last.Result.State | Should -Be 'Completed'

@@ -132,6 +132,28 @@ Describe 'Test-VmMigration' {
         finally { $receiver | Stop-MigrationReceiver }
     }
 
+    It 'probes a receiver by TLS, with the certificates that a migration would have' {
+        . $PSScriptRoot/tls.ps1
+        $folder = New-TestPki
+        New-MigrationGuest $name 16MB -Workload Idle
+        $receiver = Start-MigrationReceiver tcp:127.0.0.1:0 -HostName "$name-to" -TlsDirectory $folder
+        try {
+            { Test-VmMigration $name $receiver -Probe $receiver -Duration 50ms -ErrorAction Stop } |
+                Should -Throw -ErrorId 'TlsRequired,PsMigrate.Commands.TestVmMigrationCommand'
+            { Test-VmMigration $name $receiver -TlsDirectory $folder -Duration 50ms -ErrorAction Stop } |
+                Should -Throw '*only with -Probe*' -ErrorId 'InvalidParameter,PsMigrate.Commands.TestVmMigrationCommand'
+            (Test-VmMigration $name $receiver -Probe $receiver -TlsDirectory $folder -Duration 50ms).BandwidthOrigin | Should -Be 'Probed'
+            $parts = @{ Certificate = "$folder/client-cert.pem"; CertificateKey = "$folder/client-key.pem"; TrustedCertificate = "$folder/ca-cert.pem" }
+            (Test-VmMigration $name $receiver -Probe $receiver @parts -AuthorizedSubject 'CN=server*' -Duration 50ms).BandwidthOrigin | Should -Be 'Probed'
+            { Test-VmMigration $name $receiver -Probe $receiver @parts -TlsHostName elsewhere -Duration 50ms -ErrorAction Stop } |
+                Should -Throw -ErrorId 'CertificateRejected,PsMigrate.Commands.TestVmMigrationCommand'
+        }
+        finally {
+            $receiver | Stop-MigrationReceiver
+            [System.IO.Directory]::Delete($folder, $true)
+        }
+    }
+
     It 'says that what it probes is no receiver' {
         $guest = New-MigrationGuest $name 16MB -PassThru
         $listener = [System.Net.Sockets.TcpListener]::new([ipaddress]::Loopback, 0)

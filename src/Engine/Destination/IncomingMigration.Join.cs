@@ -40,6 +40,9 @@ sealed partial class IncomingMigration
             case JoinPurpose.Probe when _link.Extension >= Handshake.ProbeVersion:
                 ServeProbe();
                 break;
+            case JoinPurpose.WriteRate when _link.Extension >= Handshake.WriteRateVersion:
+                TellWriteRate(id);
+                break;
             default:
                 throw reader.Error(MigrationErrorId.InvalidValue, $"A connection can't join a migration for the purpose {(byte)purpose}.");
         }
@@ -113,6 +116,16 @@ sealed partial class IncomingMigration
         migration?.EndWithSource();
         Postcopies.AwaitOver(id, _policy.FirstWordTimeout);
         RepeatLastWords(id);
+        _isThrough = true;
+    }
+
+    /// <summary>Changes nothing, unlike <see cref="OutcomeOf"/>.</summary>
+    void TellWriteRate(Guid id)
+    {
+        var isHere = ArrivedGuests.TryGetWriteRate(id, _policy.RequiresTls, out var rate);
+        _link.Send(ReturnPathMessage.Outcome(HandoverLedger.Instance, (byte)(isHere ? HandoverOutcome.Running : HandoverOutcome.Unknown)));
+        if (!isHere) return;
+        _link.Send(ReturnPathMessage.WriteRate(rate));
         _isThrough = true;
     }
 

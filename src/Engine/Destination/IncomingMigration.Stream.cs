@@ -154,8 +154,19 @@ sealed partial class IncomingMigration
         _ram.ReadBody(reader);
         _arrival!.ReadFooter(ram);
         _isRamComplete = type == RecordType.SectionEnd;
-        if (!_isRamComplete) return;
+        if (!_isRamComplete)
+        {
+            TouchAhead(reader);
+            return;
+        }
         _channels?.Finish();
         _arrival.EndRam();
+    }
+
+    /// <summary>While nothing comes, and before a postcopy begins: what the system takes to give memory is not waited for when the guest stands.</summary>
+    void TouchAhead(WireReader reader)
+    {
+        if (_postcopy is not (PostcopyStep.None or PostcopyStep.Advised)) return;
+        while (reader.IsWaiting() && _ram.TouchAhead()) { }
     }
 }

@@ -82,6 +82,7 @@ sealed partial class OurArrival
         _requester!.End();
         Guest!.EndPostcopy();
         ram.Faults = null;
+        ArrivedGuests.Add(Migration, Guest, Policy.RequiresTls);
         Expect(null);
         LastWords = [PostcopyFiguresMessage.Of(_faults!.Figures), ReturnPathMessage.Shut(0)];
         Link.TrySend(LastWords);

@@ -155,6 +155,7 @@ sealed partial class OurArrival : Arrival
         AwaitRun(() => Policy.Arrive(guest, Migration));
         Expect(null);
         Start(guest);
+        ArrivedGuests.Add(Migration, guest, Policy.RequiresTls);
         Link.TrySend(ReturnPathMessage.Running(StartTime), ReturnPathMessage.Shut(0));
     }
 

@@ -66,6 +66,10 @@ sealed unsafe class GuestMemory
     public void ExpectDense(RamBlock block, long firstPage, long pages) =>
         _host.ExpectDense(block.Address + (firstPage * PageSize), pages * PageSize);
 
+    /// <summary>Has pages mapped before somebody writes to them; what is in them stays.</summary>
+    public bool Touch(RamBlock block, long firstPage, long pages) =>
+        _host.Touch(block.Address + (firstPage * PageSize), pages * PageSize);
+
     /// <summary>A log for each block, for <see cref="StartLog(DirtyBitmap[])"/>. Takes time: to be made while the guest still runs.</summary>
     public DirtyBitmap[] MakeLogs() => [.. Blocks.Select(block => new DirtyBitmap(block.Pages))];
 

@@ -16,6 +16,11 @@ unsafe interface IHostMemory
     /// </summary>
     void ExpectDense(byte* address, long length);
 
+    /// <summary>
+    /// Has a range mapped, as zeros where nobody has written: whoever writes to it does not wait for the system then. A hint; false where it did nothing.
+    /// </summary>
+    bool Touch(byte* address, long length) => false;
+
     /// <summary>Gives all of it back.</summary>
     void Release(byte* address, long length);
 }
@@ -38,8 +43,9 @@ sealed unsafe partial class UnixHostMemory : IHostMemory
     // MAP_ANONYMOUS | MAP_NORESERVE: the numbers differ between Linux and macOS.
     static readonly int MapSparse = OperatingSystem.IsMacOS() ? 0x1000 | 0x40 : 0x20 | 0x4000;
 
-    // MADV_HUGEPAGE of Linux; other systems have no such call.
+    // MADV_HUGEPAGE and MADV_POPULATE_WRITE (5.14) of Linux; other systems have no such calls.
     const int AdviseLargePages = 14;
+    const int AdviseTouch = 23;
 
     public byte* Reserve(long length)
     {
@@ -62,6 +68,9 @@ sealed unsafe partial class UnixHostMemory : IHostMemory
         // Refused where large pages are switched off; then small ones do.
         if (OperatingSystem.IsLinux()) _ = Advise((nint)address, (nuint)length, AdviseLargePages);
     }
+
+    // An older system refuses, and one without memory; whoever writes there finds out.
+    public bool Touch(byte* address, long length) => OperatingSystem.IsLinux() && Advise((nint)address, (nuint)length, AdviseTouch) == 0;
 
     public void Release(byte* address, long length)
     {

@@ -45,6 +45,14 @@ sealed unsafe class RamBlock
         return end < 0 ? chunks.Length : end;
     }
 
+    /// <summary>The chunks around one that lie together and were all written, from the first to the one behind the last; none where it was not.</summary>
+    public (int First, int End) TouchedAround(int chunk)
+    {
+        if (!IsTouched(chunk)) return (chunk, chunk);
+        var end = _touched.AsSpan(chunk).IndexOf((byte)0);
+        return (_touched.AsSpan(0, chunk).LastIndexOf((byte)0) + 1, end < 0 ? _touched.Length : chunk + end);
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public byte* PageForWrite(long page)
     {

@@ -27,6 +27,12 @@ public sealed record DirtyCurve
     /// <summary>Share of the memory in use that is zero, 0 to 1; null where it was not looked at.</summary>
     public double? ZeroShare { get; init; }
 
+    /// <summary>
+    /// Of each of so many equal parts of the memory the share that is zero, 0 to 1; null where it was not looked at part by part. Zero pages go as a
+    /// few bytes, so where they lie says when the others are through.
+    /// </summary>
+    public double[]? ZeroPlaces { get; init; }
+
     /// <summary>To what share of its size a sample of pages that are not zero compresses, 0 to 1; null where it was not looked at.</summary>
     public double? CompressedShare { get; init; }
 
@@ -35,4 +41,7 @@ public sealed record DirtyCurve
 
     /// <summary>Where in memory that was; null where it is not known, as of a QEMU.</summary>
     public DirtyPlaces? Places { get; init; }
+
+    /// <summary>Which share is zero of one of so many equal cells of the memory; null where that is not known place by place.</summary>
+    internal double? ZeroIn(int cell, int cells) => ZeroPlaces is { Length: > 0 } places ? Math.Clamp(places[(int)((long)cell * places.Length / cells)], 0, 1) : null;
 }

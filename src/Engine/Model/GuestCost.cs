@@ -14,7 +14,7 @@ public sealed record GuestCost
     /// <summary>What it wrote while the migration ran and it did not stand; <see cref="MigrationIteration.WriteRate"/> has it for each pass.</summary>
     public double? WriteRateDuring { get; init; }
 
-    /// <summary>What it wrote at the destination within the half second after the migration; null before that has passed, and where this process can't see it.</summary>
+    /// <summary>What it wrote at the destination within the half second after the migration; null before that has passed, and where nobody tells.</summary>
     public double? WriteRateAfter => After?.Value;
 
     /// <summary>Why a rate is not known; empty where all are.</summary>

@@ -12,6 +12,12 @@ public sealed record MigrationLimits(
     TimeSpan? MaxDowntime = null, long? MaxBandwidth = null, TimeSpan? Timeout = null, long? MaxPostcopyBandwidth = null,
     long? XbzrleCacheSize = null)
 {
+    /// <summary>
+    /// What is done when the time allowed is over. Needs such a time, set before or with it. Postcopy allows the guest to go over: of a guest of this
+    /// process where its destination can be gone over to, of a QEMU's where Postcopy was allowed before it began.
+    /// </summary>
+    public TimeoutAction? OnTimeout { get; init; }
+
     /// <summary>Another policy, which begins anew with what is known from then on.</summary>
     public MigrationPolicy? Policy { get; init; }
 
@@ -39,6 +45,9 @@ public sealed record MigrationLimits(
         MaxDowntime = MaxDowntime ?? parameters.MaxDowntime,
         MaxBandwidth = MaxBandwidth ?? parameters.MaxBandwidth,
         Timeout = Timeout ?? parameters.Timeout,
+        OnTimeout = OnTimeout ?? parameters.OnTimeout,
+        Postcopy = parameters.Postcopy || OnTimeout == TimeoutAction.Postcopy,
+        HasSaidWhenToGoOver = parameters.HasSaidWhenToGoOver || (OnTimeout is not null && parameters.OnTimeout == TimeoutAction.Postcopy),
         MaxPostcopyBandwidth = MaxPostcopyBandwidth ?? parameters.MaxPostcopyBandwidth,
         XbzrleCacheSize = XbzrleCacheSize ?? parameters.XbzrleCacheSize,
         Policy = Policy ?? parameters.Policy,
@@ -56,6 +65,7 @@ public sealed record MigrationLimits(
         if (before.MaxDowntime != after.MaxDowntime) yield return (nameof(MaxDowntime), Time(before.MaxDowntime), Time(after.MaxDowntime));
         if (before.MaxBandwidth != after.MaxBandwidth) yield return (nameof(MaxBandwidth), Rate(before.MaxBandwidth), Rate(after.MaxBandwidth));
         if (before.Timeout != after.Timeout) yield return (nameof(Timeout), Time(before.Timeout), Time(after.Timeout));
+        if (before.OnTimeout != after.OnTimeout) yield return (nameof(OnTimeout), $"{before.OnTimeout}", $"{after.OnTimeout}");
         if (!ReferenceEquals(before.Policy, after.Policy)) yield return (nameof(Policy), Name(before), Name(after));
         if (before.MaxThrottle != after.MaxThrottle) yield return (nameof(MaxThrottle), Percent(before.MaxThrottle, 99), Percent(after.MaxThrottle, 99));
         if (before.ThrottleInitial != after.ThrottleInitial)

@@ -56,6 +56,9 @@ public sealed record MigrationParameters
     /// <summary>What is done when <see cref="Timeout"/> is over.</summary>
     public TimeoutAction OnTimeout { get; init; }
 
+    /// <summary>Whether OnTimeout was Postcopy before: then Adaptive goes over at no other time by itself.</summary>
+    internal bool HasSaidWhenToGoOver { get; init; }
+
     /// <summary>
     /// How the migration is helped to its end; null is by Adaptive, and by QEMU itself where the guest is one of a QEMU. Of a QEMU's guest AutoConverge
     /// and DirtyLimit are QEMU's own; other rules are looked at here, and done over QMP. Adaptive does not slow such a guest down.

@@ -8,9 +8,9 @@ namespace PsMigrate.Engine.Protocol;
 ///   OPEN_RETURN_PATH
 ///   PING 1                    ─────────────▶
 ///                             ◀───────────── PONG 1
-///   PING 0x50534D06           ─────────────▶
-///                             ◀───────────── PONG 0x50534D06: a QEMU (it echoes); nothing below is sent to it
-///                             ◀───────────── PONG 0x50534D86: ours, with extension version 6
+///   PING 0x50534D07           ─────────────▶
+///                             ◀───────────── PONG 0x50534D07: a QEMU (it echoes); nothing below is sent to it
+///                             ◀───────────── PONG 0x50534D87: ours, with extension version 7
 ///   FULL psmigrate/guest      ─────────────▶ who comes, how big            (GuestAnnouncement)
 ///                             ◀───────────── ACCEPTED, or FAILURE and SHUT 1
 ///   START, PART … ram         ─────────────▶
@@ -52,9 +52,9 @@ namespace PsMigrate.Engine.Protocol;
 /// A further connection of a migration says which one it belongs to, and what it is for; a recovery, which takes the place of a main channel
 /// that broke, goes on like QEMU's, and a preempt channel with page records alone.
 /// <code>
-///   QEVM 3, CONFIGURATION, OPEN_RETURN_PATH, PING 0x50534D06
-///                             ◀───────────── PONG 0x50534D86
-///   JOIN                      ─────────────▶ migration id, u8 purpose: 0 recovery, 1 preempt channel, 2 given up, 3 probe
+///   QEVM 3, CONFIGURATION, OPEN_RETURN_PATH, PING 0x50534D07
+///                             ◀───────────── PONG 0x50534D87
+///   JOIN                      ─────────────▶ migration id, u8 purpose: 0 recovery, 1 preempt channel, 2 given up, 3 probe, 4 write rate
 ///                             ◀───────────── OUTCOME: Running, and it belongs to the migration; else nothing follows
 ///   RECV_BITMAP …             ─────────────▶ (a recovery)
 ///                             ◀───────────── RECV_BITMAP …
@@ -88,6 +88,16 @@ namespace PsMigrate.Engine.Protocol;
 /// </code>
 /// The destination keeps none of the bytes, has one probe at a time, cuts it after some seconds, and gives probes a sixth of its time at most.
 /// </para>
+/// <para>
+/// Version 7 adds the purpose of a question how fast a guest writes that has arrived, which the source asks once, half a second after the end:
+/// <code>
+///   JOIN                      ─────────────▶ migration id, u8 4
+///                             ◀───────────── OUTCOME: Running, and the next message follows; Unknown, and nothing does
+///                             ◀───────────── WRITE_RATE
+/// </code>
+/// Unlike the others it changes nothing, also of a guest that waits for RUN. Why: what a migration cost a guest shows in what it does there, beside what it
+/// did before.
+/// </para>
 /// </summary>
 static class Handshake
 {
@@ -98,7 +108,7 @@ static class Handshake
     public const uint ExtensionPing = 0x50534D00 | ExtensionVersion;
 
     /// <summary>The highest version of the extension that this end speaks.</summary>
-    public const uint ExtensionVersion = 6;
+    public const uint ExtensionVersion = 7;
 
     /// <summary>The first version of the extension with runs of pages.</summary>
     public const uint RunVersion = 2;
@@ -117,6 +127,9 @@ static class Handshake
 
     /// <summary>The first version of the extension with probes.</summary>
     public const uint ProbeVersion = 6;
+
+    /// <summary>The first version of the extension in which a destination tells how fast a guest writes that has arrived.</summary>
+    public const uint WriteRateVersion = 7;
 
     /// <summary>The most bytes of one part of a probe.</summary>
     public const int MostProbeBytes = 1 << 20;

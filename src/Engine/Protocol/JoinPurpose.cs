@@ -14,4 +14,7 @@ enum JoinPurpose : byte
 
     /// <summary>It belongs to no migration, and finds out what the link carries.</summary>
     Probe = 3,
+
+    /// <summary>It asks how fast the guest writes that arrived, and changes nothing.</summary>
+    WriteRate = 4,
 }

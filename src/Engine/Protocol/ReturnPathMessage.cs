@@ -11,6 +11,10 @@ readonly record struct ReturnPathMessage(ReturnPathType Type, byte[] Payload)
 {
     const ulong BitmapEnd = 0x0123456789ABCDEF;
 
+    // Bytes per second: no machine writes as much.
+    const ulong MostRate = 1UL << 60;
+    const ulong NoRate = ulong.MaxValue;
+
     public uint Value => BinaryPrimitives.ReadUInt32BigEndian(Payload);
 
     /// <summary>Writes it and sends it off.</summary>
@@ -66,7 +70,7 @@ readonly record struct ReturnPathMessage(ReturnPathType Type, byte[] Payload)
         ReturnPathType.SwitchoverAck or ReturnPathType.Accepted => (0, 0),
         ReturnPathType.Failure => (2, StreamConstants.MaxReturnPathLength),
         ReturnPathType.Ready => (16, 48),
-        ReturnPathType.Running => (8, 8),
+        ReturnPathType.Running or ReturnPathType.WriteRate => (8, 8),
         ReturnPathType.Outcome => (17, 17),
         ReturnPathType.PostcopyFigures => (PostcopyFiguresMessage.LeastLength, PostcopyFiguresMessage.MostLength),
         _ => (-1, -1),
@@ -118,6 +122,17 @@ readonly record struct ReturnPathMessage(ReturnPathType Type, byte[] Payload)
         BinaryPrimitives.WriteUInt64BigEndian(payload, (ulong)start.Ticks * 100);
         return new ReturnPathMessage(ReturnPathType.Running, payload);
     }
+
+    /// <summary>WRITE_RATE, bytes per second; null where it is not known.</summary>
+    public static ReturnPathMessage WriteRate(double? bytesPerSecond)
+    {
+        var payload = new byte[8];
+        BinaryPrimitives.WriteUInt64BigEndian(payload, bytesPerSecond is { } rate ? (ulong)Math.Clamp(rate, 0, MostRate) : NoRate);
+        return new ReturnPathMessage(ReturnPathType.WriteRate, payload);
+    }
+
+    /// <summary>What a WRITE_RATE says; null where that is not known, or can't be.</summary>
+    public double? ReadWriteRate() => BinaryPrimitives.ReadUInt64BigEndian(Payload) is <= MostRate and var rate ? rate : null;
 
     public static ReturnPathMessage Outcome(Guid instance, byte outcome) =>
         new(ReturnPathType.Outcome, [.. instance.ToByteArray(), outcome]);

@@ -97,6 +97,9 @@ enum ReturnPathType : ushort
 
     /// <summary>Extension, version 3, right before SHUT of a postcopy: what it cost the guest (PostcopyFigures).</summary>
     PostcopyFigures = 0x5006,
+
+    /// <summary>Extension, version 7: what a guest writes that has arrived: u64 bytes per second; all ones where it stands, or has not run for long enough.</summary>
+    WriteRate = 0x5007,
 }
 
 /// <summary>The low 12 bits of a RAM record's first word (RAM_SAVE_FLAG_*).</summary>

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using PsMigrate.Engine.Convergence;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Qmp;
 
@@ -112,7 +113,7 @@ sealed partial class DrivenMigration
         try
         {
             _qmp.Execute("migrate-continue", new JsonObject { ["state"] = "pre-switchover" }, AnswerTimeout);
-            Decide("Switch over", "waiting", "now", "Complete-Migration was called.");
+            Decide("Switch over", "waiting", "now", $"{PolicyTrail.WasCompleted}.");
         }
         catch (MigrationException refusal) when (refusal.Id == MigrationErrorId.QemuRefused)
         {

@@ -118,7 +118,7 @@ sealed partial class DrivenMigration
             // Before it knows a dirty rate, QEMU says the limit.
             EstimatedDowntime = result is null && _ram.DirtyPagesRate > 0 ? _info.ExpectedDowntime : null,
             MaxDowntime = _parameters.MaxDowntime,
-            DowntimeLimit = LimitOf(_parameters),
+            DowntimeLimit = _limits.Downtime(_parameters),
             ThrottlePercent = (int)Math.Clamp(_info.CpuThrottlePercentage ?? 0, 0, 100),
             SetupTime = _info.SetupTime ?? TimeSpan.Zero,
             TotalTime = result?.TotalTime ?? _info.TotalTime ?? _phases.Elapsed,
@@ -145,7 +145,7 @@ sealed partial class DrivenMigration
         {
             var (result, iterations) = (_journal.Result, _journal.Iterations);
             var current = result is null ? Snapshot(_pass) : iterations[^1];
-            var threshold = SwitchoverRule.Threshold(current.Bandwidth, _parameters.SwitchoverBandwidth, LimitOf(_parameters));
+            var threshold = SwitchoverRule.Threshold(current.Bandwidth, _parameters.SwitchoverBandwidth, _limits.Downtime(_parameters));
             var look = LookAtProgress(current, threshold);
             var progress = _progress.Look(look);
             (due, held, pass) = (LeversDue(look, current), LookAtBottleneck(current, threshold), _pass);

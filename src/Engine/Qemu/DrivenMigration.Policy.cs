@@ -15,12 +15,8 @@ sealed partial class DrivenMigration
     // The one that it goes by, as the user gave it.
     MigrationPolicy? _followed;
     string _policyName = "";
-    // What the policy has set; null where it says nothing, or is only observed.
-    TimeSpan? _policyDowntime;
-    long? _policyBandwidth;
-    // Until the next pass ends the user's limit counts; or until the one after that, where it was decided within a pass.
-    bool _mayUseMaxDowntime;
-    bool _switchesOverAtPassEnd;
+    // Under the lock.
+    readonly PolicyLimits _limits = new();
     // What QEMU was told last.
     long? _downtimeSent;
     long? _bandwidthSent;
@@ -39,23 +35,13 @@ sealed partial class DrivenMigration
         return isInTime;
     }
 
-    /// <summary>How long the guest may stand still by the policy; never longer than the user allows. The caller holds the lock.</summary>
-    TimeSpan LimitOf(MigrationParameters parameters) => LimitOf(parameters, _policyDowntime);
-
-    TimeSpan LimitOf(MigrationParameters parameters, TimeSpan? byPolicy) =>
-        byPolicy is { } own && own < parameters.MaxDowntime && !_mayUseMaxDowntime ? own : parameters.MaxDowntime;
-
-    /// <summary>What may be sent, bytes/s; 0 is no limit. The caller holds the lock.</summary>
-    long BandwidthOf(MigrationParameters parameters) => _policyBandwidth is not { } own ? parameters.MaxBandwidth
-        : parameters.MaxBandwidth == 0 ? own : Math.Min(own, parameters.MaxBandwidth);
-
     /// <summary>What QEMU gets before it begins: limits of the policy in place of the user's, which are never below them.</summary>
     MigrationParameters ToBeginWith()
     {
         BeginPolicy();
         lock (_lock)
         {
-            var limits = _parameters with { MaxDowntime = LimitOf(_parameters), MaxBandwidth = BandwidthOf(_parameters) };
+            var limits = _parameters with { MaxDowntime = _limits.Downtime(_parameters), MaxBandwidth = _limits.Bandwidth(_parameters) };
             (_downtimeSent, _bandwidthSent) = (EndSettings.Milliseconds(limits.MaxDowntime), limits.MaxBandwidth);
             _steers = DrivenPolicy.Steers(limits);
             return limits;
@@ -77,8 +63,7 @@ sealed partial class DrivenMigration
         if (own.StartDowntime < 1)
             Tell(new PolicyDecision(PolicyOrder.None, "DowntimeLimit", PolicyEngine.Milliseconds(parameters.MaxDowntime), PolicyEngine.Milliseconds(_policy.DowntimeLimit),
                 "The policy begins with a share of MaxDowntime."), _policyName, parameters);
-        // Who decided that is asked no more.
-        lock (_lock) (_mayUseMaxDowntime, _switchesOverAtPassEnd) = (false, false);
+        lock (_lock) _limits.Begin();
         TakeLimits(parameters);
     }
 
@@ -92,7 +77,7 @@ sealed partial class DrivenMigration
             if (_status != MigrationStatus.Active || _completeRequested || _isPostcopyAsked || _isCancelRequested || _error is not null) return;
             parameters = _parameters;
             var isPassEnd = _pass > 1 && _judgedPass < _pass;
-            if (isPassEnd) (_mayUseMaxDowntime, _switchesOverAtPassEnd) = (_switchesOverAtPassEnd, false);
+            if (isPassEnd) _limits.EndPass();
             (input, _judgedPass) = (Figures(isPassEnd, parameters), _pass);
         }
         if (!ReferenceEquals(parameters.Policy, _followed)) BeginPolicy();
@@ -115,7 +100,7 @@ sealed partial class DrivenMigration
         return new PolicyInput(
             _phases.Elapsed, isPassEnd ? _pass - 1 : _pass, isPassEnd, remaining,
             !isKnown ? null : _ram.DirtyPagesRate > 0 ? (double)_ram.DirtyPagesRate * PageSize : _passDirtyRate, bandwidth,
-            SwitchoverRule.Threshold(bandwidth, parameters.SwitchoverBandwidth, LimitOf(parameters)),
+            SwitchoverRule.Threshold(bandwidth, parameters.SwitchoverBandwidth, _limits.Downtime(parameters)),
             isKnown ? SwitchoverRule.EstimatedDowntime(remaining, bandwidth, parameters.SwitchoverBandwidth) : null,
             isPassEnd ? _passDirtied : 0, _ram.Transferred, [])
         { GuestThrottle = _steers ? null : (int)Math.Clamp(_info.CpuThrottlePercentage ?? 0, 0, 100) };
@@ -143,7 +128,7 @@ sealed partial class DrivenMigration
         switch (decision.Order)
         {
             case PolicyOrder.SwitchOver:
-                lock (_lock) (_mayUseMaxDowntime, _switchesOverAtPassEnd) = (true, !isPassEnd);
+                lock (_lock) _limits.SwitchOver(isPassEnd);
                 break;
             case PolicyOrder.SwitchToPostcopy:
                 GoOverFor($"{who}: {decision.Reason.TrimEnd('.')}");
@@ -168,8 +153,7 @@ sealed partial class DrivenMigration
 
     void TakeLimits(MigrationParameters parameters)
     {
-        if (parameters.ObserveOnly) return;
-        lock (_lock) (_policyDowntime, _policyBandwidth) = (_policy!.DowntimeLimit, _policy.Bandwidth == parameters.MaxBandwidth ? null : _policy.Bandwidth);
+        lock (_lock) _limits.Take(_policy!, parameters);
     }
 
     /// <summary>What differs from what QEMU was told. A refusal is told, and the migration goes on; a lost connection is made anew by whoever asks next.</summary>
@@ -182,7 +166,7 @@ sealed partial class DrivenMigration
             if (!_hasSettings || _completeRequested) return;
             var arguments = new JsonObject();
             long downtime, bandwidth;
-            lock (_lock) (downtime, bandwidth) = (EndSettings.Milliseconds(LimitOf(_parameters)), BandwidthOf(_parameters));
+            lock (_lock) (downtime, bandwidth) = (EndSettings.Milliseconds(_limits.Downtime(_parameters)), _limits.Bandwidth(_parameters));
             if (downtime != _downtimeSent) arguments["downtime-limit"] = downtime;
             if (bandwidth != _bandwidthSent) arguments["max-bandwidth"] = bandwidth;
             var throttle = _steers ? _policy!.Throttle : 0;

@@ -42,11 +42,11 @@ sealed partial class DrivenMigration
     ForecastLever[] KnownLevers => _status == MigrationStatus.Active && _pass > 0 ? _levers?.Found ?? [] : [];
 
     BottleneckInput LookAtBottleneck(MigrationIteration current, long threshold) => new(
-        _status, _pass, current.Bandwidth, DrivenPhases.IsPostcopy(_status) ? _parameters.MaxPostcopyBandwidth : BandwidthOf(_parameters),
+        _status, _pass, current.Bandwidth, DrivenPhases.IsPostcopy(_status) ? _parameters.MaxPostcopyBandwidth : _limits.Bandwidth(_parameters),
         _pass > 1 ? current.DirtyRate : null, current.RemainingBytes, threshold, current.EstimatedDowntime, _parameters.MaxDowntime,
         WaitsForDestination: _isCommitted && _journal.Result is null)
     {
-        IsPausedOnPurpose = _isPausedOnPurpose, IsPolicysLimit = BandwidthOf(_parameters) != _parameters.MaxBandwidth,
+        IsPausedOnPurpose = _isPausedOnPurpose, IsPolicysLimit = _limits.Bandwidth(_parameters) != _parameters.MaxBandwidth,
     };
 
     /// <summary>Without the lock, which the thread needs to give the destination leave.</summary>

@@ -134,7 +134,7 @@ sealed partial class DrivenMigration : IMigrationRun
     /// Lets go on what waits before its switch-over (migrate-continue); of one that still sends, raises downtime-limit so far that it
     /// switches over now.
     /// </summary>
-    public void Complete() => Complete("Complete-Migration was called");
+    public void Complete() => Complete(PolicyTrail.WasCompleted);
 
     void Complete(string because)
     {
@@ -163,15 +163,14 @@ sealed partial class DrivenMigration : IMigrationRun
     void ChangeLimits(MigrationLimits limits)
     {
         MigrationParameters before, changed;
-        TimeSpan? own;
         long downtime, bandwidth;
         lock (_lock)
         {
             if (Result is not null) throw DrivenErrors.State($"The migration has ended: {_status}.");
+            if (limits.OnTimeout == TimeoutAction.Postcopy) CheckAllowsPostcopy();
             (before, changed) = (_parameters, limits.ApplyTo(_parameters));
             DrivenPolicy.CheckChange(before, changed, _hasSettings ? _steers : DrivenPolicy.Steers(before), _guest.Name);
-            own = OwnLimit();
-            (downtime, bandwidth) = (EndSettings.Milliseconds(LimitOf(changed, own)), BandwidthOf(changed));
+            (downtime, bandwidth) = (EndSettings.Milliseconds(_limits.DowntimeAfter(before, changed)), _limits.Bandwidth(changed));
         }
         var arguments = CapabilityPlan.Throttle(limits, changed, _present?.Parameters);
         if (limits.MaxDowntime is not null) arguments["downtime-limit"] = downtime;
@@ -182,13 +181,15 @@ sealed partial class DrivenMigration : IMigrationRun
         // Before the preparation sends the settings it has only to know these.
         if (arguments.Count > 0 && _hasSettings) Set(arguments);
         // What the policy said while QEMU answered counts, unless it is another one.
-        lock (_lock) (_policyDowntime, _parameters) = (OwnLimit(), changed);
+        lock (_lock)
+        {
+            _limits.Change(before, changed);
+            _parameters = changed;
+        }
         (_downtimeSent, _bandwidthSent) = (limits.MaxDowntime is null ? _downtimeSent : downtime, limits.MaxBandwidth is null ? _bandwidthSent : bandwidth);
         LowersThrottle(triggerAfter);
         foreach (var change in PolicyTrail.Changes(before, changed, _phases.Elapsed)) _journal.Decide(change);
         _wake.Set();
-
-        TimeSpan? OwnLimit() => ReferenceEquals(before.Policy, changed.Policy) ? _policyDowntime : changed.ObserveOnly ? null : PolicyEngine.LimitAtBegin(changed);
     }
 
     public void SwitchToPostcopy() => SwitchToPostcopy("Switch-Migration was called");
@@ -198,7 +199,7 @@ sealed partial class DrivenMigration : IMigrationRun
         lock (_lock)
         {
             if (MigrationTransitions.IsEnded(_status)) throw DrivenErrors.State($"The migration has ended: {_status}.");
-            if (!_parameters.Postcopy && !IsAdopted) throw DrivenErrors.State("The migration was started without -Postcopy, so that QEMU can't go over to it.");
+            CheckAllowsPostcopy();
             if (!DrivenPhases.IsBeforeSwitchover(_status)) throw DrivenErrors.State($"A migration that is {_status} can't go over to postcopy.");
             // QEMU 7.2 would take both, and lose the guest.
             if (_error is not null) throw DrivenErrors.State("The migration is being given up, and can't go over to postcopy any more.");
@@ -214,6 +215,12 @@ sealed partial class DrivenMigration : IMigrationRun
             lock (_lock) _goOverBecause = because;
             _wake.Set();
         }
+    }
+
+    // The caller holds the lock.
+    void CheckAllowsPostcopy()
+    {
+        if (!_parameters.Postcopy && !IsAdopted) throw DrivenErrors.State("The migration was started without -Postcopy, so that QEMU can't go over to it.");
     }
 
     /// <summary>migrate-start-postcopy. The caller has checked that it may be, and said so to those who would cancel. Throws InvalidState, and what QMP throws.</summary>

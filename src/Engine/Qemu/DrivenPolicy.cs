@@ -28,8 +28,8 @@ static class DrivenPolicy
         parameters is { ObserveOnly: false, MaxThrottle: not 0 } && parameters.EffectivePolicy?.Rules.Any(MigrationPolicy.IsQemu) != true
         && (parameters.EffectivePolicy?.Has(PolicyActionKind.Throttle) == true || parameters is { OnIterationTimeout: not null, MaxThrottle: not null });
 
-    /// <summary>What the user allows, and what can be done at all: Adaptive has postcopy, and no throttle.</summary>
-    public static PolicyBounds Bounds(MigrationParameters parameters) => PolicyBounds.Of(parameters) with { AdaptiveThrottle = 0 };
+    /// <summary>What the user allows, and what can be done at all: Adaptive has postcopy, and no throttle; and QEMU does not ask before it switches over.</summary>
+    public static PolicyBounds Bounds(MigrationParameters parameters) => PolicyBounds.Of(parameters) with { AdaptiveThrottle = 0, HoldsBack = false };
 
     /// <summary>Throws UnsupportedByGuest for what nobody can have a QEMU do.</summary>
     public static void Check(MigrationParameters parameters, string guest)

@@ -47,10 +47,11 @@ sealed class QemuDirtyRateMeasurement(
 
     GuestDirtyRate Result(GuestDirtyRate longest)
     {
+        var zeros = QemuZeroSample.Of(guest.Qmp, guest.MachineType, guest.MemorySize);
         var curve = new DirtyCurve
         {
             Points = [.. _measured.Select(PointOf).OrderBy(point => point.Interval)],
-            TotalBytes = guest.MemorySize, UsedBytes = guest.MemorySize, ZeroShare = QemuZeroSample.Share(guest.Qmp, guest.MachineType, guest.MemorySize),
+            TotalBytes = guest.MemorySize, UsedBytes = guest.MemorySize, ZeroShare = zeros?.Share, ZeroPlaces = zeros?.Places,
         };
         return longest with
         {

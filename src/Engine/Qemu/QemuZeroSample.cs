@@ -16,6 +16,9 @@ static class QemuZeroSample
     // The error of a share is at most 2.5 %.
     const int Pages = 400;
 
+    // Of each some dozen pages are looked at.
+    const int Places = 32;
+
     // What lies between a PC's base memory and its first megabyte is no RAM; nor is what may lie below 4 GiB.
     const long HoleStart = 640 << 10;
     const long HoleEnd = 1 << 20;
@@ -28,24 +31,35 @@ static class QemuZeroSample
 
     const string Zero = "0000000000000000";
 
-    /// <summary>Null where it can't be looked at.</summary>
-    public static double? Share(QmpClient qmp, string machine, long memory)
+    /// <summary>Which share is zero, of all and of each of some equal parts; null where it can't be looked at.</summary>
+    public static (double Share, double[] Places)? Of(QmpClient qmp, string machine, long memory)
     {
         if (!IsPc(machine) || memory <= HoleEnd) return null;
-        int zeros = 0, seen = 0;
+        var seen = new List<(long Offset, bool IsZero)>(Pages);
         try
         {
             var clock = Stopwatch.StartNew();
             foreach (var address in Addresses(memory).TakeWhile(_ => clock.Elapsed < Longest))
-                if (IsZero(Read(qmp, address, Longest)) is { } isZero) (zeros, seen) = (zeros + (isZero ? 1 : 0), seen + 1);
+                if (IsZero(Read(qmp, address, Longest)) is { } isZero) seen.Add((OffsetOf(address, memory), isZero));
         }
         catch (MigrationException error) when (error.Id is MigrationErrorId.QemuRefused or MigrationErrorId.UnsupportedByQemu or MigrationErrorId.QmpTimeout)
         {
             // It has no human monitor, or one that hangs: what it dirties is known all the same.
         }
         // Those that were left out would be the highest ones.
-        return seen >= Pages * 9 / 10 ? (double)zeros / seen : null;
+        return seen.Count >= Pages * 9 / 10 ? Shares(seen, memory) : null;
     }
+
+    /// <summary>Of pages of so much memory, at least one. A part of which none was seen is as the whole.</summary>
+    public static (double Share, double[] Places) Shares(IReadOnlyCollection<(long Offset, bool IsZero)> seen, long memory)
+    {
+        var share = (double)seen.Count(page => page.IsZero) / seen.Count;
+        var places = seen.ToLookup(page => (int)((Int128)page.Offset * Places / memory), page => page.IsZero ? 1.0 : 0);
+        return (share, [.. Enumerable.Range(0, Places).Select(place => places[place].DefaultIfEmpty(share).Average())]);
+    }
+
+    /// <summary>Where in the guest's RAM: what lies beyond 4 GiB is the end of it.</summary>
+    public static long OffsetOf(long address, long memory) => address < HighStart ? address : memory - Math.Max(0, memory - MostLow) + (address - HighStart);
 
     /// <summary>One page of each of so many equal parts of what is looked at.</summary>
     public static IEnumerable<long> Addresses(long memory)

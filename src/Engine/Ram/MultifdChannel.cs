@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Numerics;
 using PsMigrate.Engine.Guests;
+using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
 using PsMigrate.Engine.Transport;
 
@@ -23,6 +24,8 @@ sealed class MultifdChannel(IConnection connection, bool findsZeros, IPacketEnco
     long _normalPages;
     long _zeroPages;
     long _bytesSent;
+    long _processor;
+    long _idle;
     bool _isBusy;
     long _watched = -1;
     long _lastProgress = Stopwatch.GetTimestamp();
@@ -35,6 +38,19 @@ sealed class MultifdChannel(IConnection connection, bool findsZeros, IPacketEnco
 
     /// <summary>Bytes of the packets that have left.</summary>
     public long BytesSent => Volatile.Read(ref _bytesSent);
+
+    /// <summary>How long its thread has had a processor when the last packet had left; 0 where the system does not tell.</summary>
+    public TimeSpan Processor => TimeSpan.FromTicks(Volatile.Read(ref _processor));
+
+    /// <summary>How long its thread has waited for something to send.</summary>
+    public TimeSpan Idle
+    {
+        get => TimeSpan.FromTicks(Volatile.Read(ref _idle));
+        set => Volatile.Write(ref _idle, value.Ticks);
+    }
+
+    /// <summary>What its writes have waited for.</summary>
+    public LinkWaits Waits => connection.Waits;
 
     /// <summary>How many SYNCs it has sent. Behind the lock of its owner.</summary>
     public int Syncs { get; set; }
@@ -84,6 +100,7 @@ sealed class MultifdChannel(IConnection connection, bool findsZeros, IPacketEnco
     void Left()
     {
         Volatile.Write(ref _bytesSent, _writer.Position);
+        if (ThreadTime.Now is { } now) Volatile.Write(ref _processor, now.Ticks);
         Volatile.Write(ref _isBusy, false);
     }
 

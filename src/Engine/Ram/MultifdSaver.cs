@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Protocol;
@@ -11,9 +12,14 @@ namespace PsMigrate.Engine.Ram;
 /// </summary>
 sealed class MultifdSaver : IPageOutlets, IDisposable
 {
-    // So that a channel never waits for the thread that gives, nor that one for a channel: one packet each in the row beside the one
-    // that it sends.
-    const int BatchesPerChannel = 2;
+    /// <summary>
+    /// Packets of which one is sent and the others wait in the row, so that a channel never waits for the thread that gives, and that one
+    /// can give several when it is woken.
+    /// </summary>
+    public const int BatchesPerChannel = 4;
+
+    // A slow link does not make room for several so soon, and is given one after the other.
+    static readonly TimeSpan Soon = TimeSpan.FromMilliseconds(5);
 
     // Whatever they do, threads that are told to end and whose links are cut have ended by then.
     static readonly TimeSpan EndTime = TimeSpan.FromSeconds(5);
@@ -26,8 +32,9 @@ sealed class MultifdSaver : IPageOutlets, IDisposable
     readonly Thread[] _threads;
     readonly Queue<PageBatch> _ready;
     readonly Stack<PageBatch> _free;
-    // What the thread that gives waits for: made once, for it waits with every packet.
+    // What the thread that gives waits for: made once, for it waits again and again.
     readonly Func<bool> _hasFree;
+    readonly Func<bool> _hasSeveral;
     readonly Func<bool> _isSent;
     readonly Func<bool> _isSynchronized;
     PageBatch? _filling;
@@ -35,7 +42,7 @@ sealed class MultifdSaver : IPageOutlets, IDisposable
     long _packets;
     long _unsentPages;
     int _syncs;
-    bool _giverWaits;
+    Func<bool>? _awaited;
     bool _isOver;
 
     /// <summary>Starts a thread for each connection.</summary>
@@ -58,6 +65,7 @@ sealed class MultifdSaver : IPageOutlets, IDisposable
         _threads = [.. _channels.Select((channel, number) =>
             EngineThread.Make($"migration channel {number} {name}", () => Run(channel), failed: Tell))];
         _hasFree = () => _free.Count > 0;
+        _hasSeveral = () => _free.Count >= batches / 2;
         _isSent = () => _unsentPages == 0;
         _isSynchronized = () => Array.TrueForAll(_channels, channel => channel.Syncs == _syncs);
         for (var i = 0; i < _threads.Length; i++) Start(i);
@@ -84,6 +92,18 @@ sealed class MultifdSaver : IPageOutlets, IDisposable
     public long BytesGiven
     {
         get { lock (_lock) return BytesSent + ((_unsentPages + (_filling?.Count ?? 0)) * GuestMemory.PageSize); }
+    }
+
+    /// <summary>Any thread may ask, again and again.</summary>
+    public ChannelTimes Times
+    {
+        get
+        {
+            var sum = new ChannelTimes(_channels.Length, TimeSpan.Zero, TimeSpan.Zero, LinkWaits.WithoutLink(TimeSpan.Zero));
+            foreach (var channel in _channels)
+                sum = sum with { Processor = sum.Processor + channel.Processor, Idle = sum.Idle + channel.Idle, Waits = sum.Waits + channel.Waits };
+            return sum;
+        }
     }
 
     public void Send(RamBlock block, int word, ulong bits)
@@ -165,9 +185,10 @@ sealed class MultifdSaver : IPageOutlets, IDisposable
 
     PageBatch TakeFree(RamBlock block)
     {
-        Await(_hasFree);
         lock (_lock)
         {
+            if (_free.Count == 0) Await(_hasSeveral, Soon);
+            Await(_hasFree);
             var batch = _free.Pop();
             batch.Begin(block);
             return batch;
@@ -191,12 +212,23 @@ sealed class MultifdSaver : IPageOutlets, IDisposable
     /// <summary>The thread that gives waits. Throws what a channel failed of.</summary>
     void Await(Func<bool> condition)
     {
+        while (!Await(condition, Timeout.InfiniteTimeSpan))
+        {
+        }
+    }
+
+    /// <summary>The same, not longer than that; whether it is so.</summary>
+    bool Await(Func<bool> condition, TimeSpan limit)
+    {
         lock (_lock)
         {
-            _giverWaits = true;
-            while (_error is null && !condition()) Monitor.Wait(_lock);
-            _giverWaits = false;
+            _awaited = condition;
+            while (_error is null && !condition() && Monitor.Wait(_lock, limit))
+            {
+            }
+            _awaited = null;
             if (_error is not null) throw _error;
+            return condition();
         }
     }
 
@@ -248,7 +280,9 @@ sealed class MultifdSaver : IPageOutlets, IDisposable
                 if (_error is not null) return false;
                 if (_ready.TryDequeue(out batch) || channel.Syncs < _syncs) return true;
                 if (_isOver) return false;
+                var since = Stopwatch.GetTimestamp();
                 Monitor.Wait(_lock);
+                channel.Idle += Stopwatch.GetElapsedTime(since);
             }
         }
     }
@@ -266,7 +300,7 @@ sealed class MultifdSaver : IPageOutlets, IDisposable
                 _unsentPages -= batch.Count;
                 _free.Push(batch);
             }
-            if (_giverWaits) Monitor.PulseAll(_lock);
+            if (_awaited is { } awaited && awaited()) Monitor.PulseAll(_lock);
         }
     }
 

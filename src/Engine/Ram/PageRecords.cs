@@ -37,6 +37,12 @@ sealed partial class PageRecords
     public long SparsePages { get; private set; }
 
     /// <summary>
+    /// Has a little of the memory mapped into which pages will come if they go on as they did; false when there is no more to do. Not in postcopy, where pages are
+    /// missed.
+    /// </summary>
+    public bool TouchAhead() => Ram is { KeepsFirst: false } ram && _block is { } block && _density.TouchAhead(ram.Memory, block.Block);
+
+    /// <summary>
     /// The common case without a call per field: pages of the same block, whole or zero, as many as have arrived. Compiled well at
     /// once: the first migration of a receiver would be over before tiers could help it.
     /// </summary>

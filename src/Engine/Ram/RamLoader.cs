@@ -39,6 +39,9 @@ sealed class RamLoader(Func<(string Name, long Length)[], GuestMemory> prepare)
 
     public long CompressedPages => _records.CompressedPages;
 
+    /// <inheritdoc cref="PageRecords.TouchAhead"/>
+    public bool TouchAhead() => Mapped is null && _records.TouchAhead();
+
     /// <inheritdoc cref="PageRecords.ForgetBlock"/>
     public void ForgetBlock() => _records.ForgetBlock();
 

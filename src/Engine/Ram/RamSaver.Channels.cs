@@ -63,12 +63,14 @@ sealed partial class RamSaver
             _word = part.Dirty.NextWord(_word);
             if (_word < part.Dirty.WordCount)
             {
-                if (until != long.MaxValue && Stopwatch.GetTimestamp() > until) break;
+                if (IsOver(until)) break;
+                if (Order is { IsDue: true } order && TryMove(order, writer, Given(outlets, writer))) continue;
                 if (_isMarkDue && !TryPassMark(outlets, writer)) break;
                 _hasGiven = true;
                 if (!SaveUntouched(writer, part)) GiveWord(outlets, writer, part, end);
             }
             if (_word == part.Dirty.WordCount) NextPart(writer);
+            if (_hasWrapped) CheckRound();
             // All round: what comes next may have gone before.
             _isMarkDue |= _hasGiven && (_part, _word) == (0, 0);
         }
@@ -98,6 +100,7 @@ sealed partial class RamSaver
         outlets.Send(part.Block, _word, given);
         part.Dirty.ClearBits(_word, zeros | given);
         _pending -= BitOperations.PopCount(zeros | given);
+        CountSent(part, zeros | given);
         // What is left goes with what is dirty by then, which may be what went just now.
         if ((zeros | given) != bits) _isMarkDue = true;
         else _word++;

@@ -28,10 +28,12 @@ sealed partial class RamSaver
             _word = part.Dirty.NextWord(_word);
             if (_word < part.Dirty.WordCount)
             {
-                if (until != long.MaxValue && Stopwatch.GetTimestamp() > until) break;
+                if (IsOver(until)) break;
+                if (Order is { IsDue: true } order && TryMove(order, writer, writer.Position)) continue;
                 if (!SaveUntouched(writer, part) && !SaveWord(writer, part, end)) break;
             }
             if (_word == part.Dirty.WordCount) NextPart(writer);
+            if (_hasWrapped) CheckRound();
             if (IsAskedFor) break;
         }
         EndRun(writer);
@@ -43,7 +45,7 @@ sealed partial class RamSaver
         _lookedAt = _word = 0;
         if (++_part < _parts.Length) return;
         _part = 0;
-        EndRound();
+        Wrap();
     }
 
     /// <summary>Sends the pages of one word of the bitmap; true, and on to the next word, when all of them went.</summary>
@@ -61,6 +63,7 @@ sealed partial class RamSaver
         var sent = SendsRuns ? SaveInRuns(writer, part, bits, end) : SaveInRecords(writer, part, bits, end);
         part.Dirty.ClearBits(_word, sent);
         _pending -= BitOperations.PopCount(sent);
+        CountSent(part, sent);
         return sent;
     }
 
@@ -87,6 +90,7 @@ sealed partial class RamSaver
         {
             _pending += part.Dirty.SetBits(_word + i, stretch[i]);
             part.Taken[_word + i] |= stretch[i];
+            _takenPages += BitOperations.PopCount(stretch[i]);
         }
         _hasTaken = true;
     }

@@ -78,6 +78,7 @@ sealed partial class RamSaver
     {
         if (Outlets is not null) throw new InvalidOperationException("Pages still go through channels.");
         Regions = null;
+        EndOrder();
         PendingExact();
         guest.StopLog();
         // Both are made of what the destination has, or of what goes next to it; each page goes once, and alone.

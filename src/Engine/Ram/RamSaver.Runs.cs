@@ -44,8 +44,10 @@ sealed partial class RamSaver
     /// <summary>Sends pages of the word that is next, together with what lies before, and returns the bits of those that it sent.</summary>
     ulong SaveInRuns(WireWriter writer, Part part, ulong bits, long end)
     {
-        var zeros = PageContent.ZeroBits(part.Block, _word, bits);
         var first = (long)_word * 64;
+        // Behind dense pages come such mostly. The look at these also says that they are not zero.
+        var dense = SendsSparse && _differences is null && GoesOn(part, first, isZero: false) ? SparsePage.DenseBits(part.Block, _word, bits) : 0;
+        var zeros = PageContent.ZeroBits(part.Block, _word, bits & ~dense);
         var left = bits;
         while (left != 0 && writer.Position + _run.Bytes < end)
         {
@@ -53,7 +55,7 @@ sealed partial class RamSaver
             var isZero = (zeros >> bit & 1) != 0;
             var count = BitOperations.TrailingZeroCount(~((isZero ? zeros : left & ~zeros) >> bit));
             if (isZero) Extend(writer, part, first + bit, count, isZero);
-            else count = SaveContent(writer, part, first + bit, count, end);
+            else count = SaveContent(writer, part, first + bit, count, dense, end);
             left &= ~BitWords.Mask(bit, count);
         }
         KeepZeros(part, zeros & ~left);
@@ -61,7 +63,7 @@ sealed partial class RamSaver
     }
 
     /// <summary>Pages that are not zero and lie together: returns how many it sent, as the limit allows, at least one.</summary>
-    int SaveContent(WireWriter writer, Part part, long first, int count, long end)
+    int SaveContent(WireWriter writer, Part part, long first, int count, ulong dense, long end)
     {
         if (_differences is not null)
         {
@@ -73,7 +75,7 @@ sealed partial class RamSaver
         // Until the limit is reached, the page included that reaches it.
         var allowed = ((end - writer.Position - _run.Bytes - 1) / GuestMemory.PageSize) + 1;
         count = (int)Math.Min(count, allowed);
-        if (SendsSparse) count = CountDense(part, first, count);
+        if (SendsSparse) count = CountDense(part, first, count, dense);
         Extend(writer, part, first, count, isZero: false);
         return count;
     }
@@ -81,14 +83,16 @@ sealed partial class RamSaver
     /// <summary>Adds pages to the run that is being gathered, if they go on with it; else that one is sent, and they begin another.</summary>
     void Extend(WireWriter writer, Part part, long first, int count, bool isZero)
     {
-        if (_run.Part != part || _run.IsZero != isZero || _run.First + _run.Count != first
-            || _run.Count + count > (isZero ? MaxZeroRun : LongestRun))
+        if (!GoesOn(part, first, isZero) || _run.Count + count > (isZero ? MaxZeroRun : LongestRun))
         {
             EndRun(writer);
             _run = new Run { Part = part, First = first, IsZero = isZero };
         }
         _run.Count += count;
     }
+
+    /// <summary>Whether what is being gathered ends right before this page, and is of its kind.</summary>
+    bool GoesOn(Part part, long page, bool isZero) => _run.Part == part && _run.IsZero == isZero && _run.First + _run.Count == page;
 
     /// <summary>Sends what was gathered.</summary>
     void EndRun(WireWriter writer)

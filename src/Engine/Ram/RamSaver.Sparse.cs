@@ -49,10 +49,18 @@ sealed partial class RamSaver
     }
 
     /// <summary>How many pages from there on can go in a run, up to so many, of which the first is known to go whole.</summary>
-    static int CountDense(Part part, long first, int count)
+    /// <param name="part">The block.</param>
+    /// <param name="first">The first page.</param>
+    /// <param name="count">How many lie there, within one word.</param>
+    /// <param name="dense">Which pages of the word look dense when the one before is (<see cref="SparsePage.DenseBits"/>); none where that is not known.</param>
+    static int CountDense(Part part, long first, int count, ulong dense)
     {
-        var dense = 1;
-        while (dense < count && SparsePage.LooksDense(part.Block.Page(first + dense))) dense++;
-        return dense;
+        var known = 1;
+        while (true)
+        {
+            known = Math.Min(count, known + BitOperations.TrailingZeroCount(~(dense >> (int)((first + known) & 63))));
+            if (known == count || !SparsePage.LooksDense(part.Block.Page(first + known))) return known;
+            known++;
+        }
     }
 }

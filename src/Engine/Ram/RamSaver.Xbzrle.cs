@@ -7,7 +7,7 @@ using PsMigrate.Engine.Protocol;
 
 namespace PsMigrate.Engine.Ram;
 
-/// <summary>Differences instead of pages, from the second pass on (xbzrle of QEMU).</summary>
+/// <summary>Differences instead of pages, from the second pass on, or earlier where that is told (xbzrle of QEMU).</summary>
 [SuppressMessage("Design", "CA1001", Justification = "Cleanup releases the cache.")]
 sealed partial class RamSaver
 {
@@ -63,10 +63,13 @@ sealed partial class RamSaver
         if (!_isResting) _differences = _xbzrle;
     }
 
+    /// <summary>What goes again is worth more than what went once.</summary>
+    int CacheGeneration => SyncCount == 1 ? XbzrleCache.FirstPass : SyncCount + XbzrleCache.Lifetime;
+
     /// <summary>True when the page needs no record of its own any more; else <paramref name="bytes"/> is what is to be sent.</summary>
     bool TrySaveDifference(WireWriter writer, Part part, long page, ref ReadOnlySpan<byte> bytes)
     {
-        var outcome = _differences!.Save(part.AddressOf(page), SyncCount, _isLastStage, ref bytes, out var encoded);
+        var outcome = _differences!.Save(part.AddressOf(page), CacheGeneration, _isLastStage, ref bytes, out var encoded);
         if (outcome != XbzrleOutcome.Difference) return outcome == XbzrleOutcome.Nothing;
         var record = writer.Pipe.GetSpan(MaxRecord + DifferenceHeader);
         var length = WriteWord(record, part, page, RamFlags.Xbzrle);
@@ -87,7 +90,7 @@ sealed partial class RamSaver
     {
         if (_differences is null || !part.Block.IsTouched(_word)) return;
         for (; zeros != 0; zeros &= zeros - 1)
-            _differences.SaveZero(part.AddressOf(((long)_word * 64) + BitOperations.TrailingZeroCount(zeros)), SyncCount, _isLastStage);
+            _differences.SaveZero(part.AddressOf(((long)_word * 64) + BitOperations.TrailingZeroCount(zeros)), CacheGeneration, _isLastStage);
     }
 
     void ReleaseCache()

@@ -6,7 +6,7 @@ namespace PsMigrate.Engine.Ram;
 
 /// <summary>
 /// Sends RAM: the block list, then dirty pages pass by pass, block by block (ram.c of QEMU). Nothing is allocated per page. This part is
-/// what others see of it; Passes says which pages go, Records, Runs, Sparse and Xbzrle how.
+/// what others see of it; Passes and Order say which pages go, Records, Runs, Sparse and Xbzrle how.
 /// </summary>
 /// <param name="guest">Whose RAM.</param>
 /// <param name="sectionId">The section's number.</param>
@@ -58,6 +58,7 @@ sealed partial class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.Defau
             _pending += part.Dirty.Count;
         }
         SyncCount = 1;
+        BeginOrder();
         writer.UInt64((ulong)guest.Memory.Length | RamFlags.MemSize);
         foreach (var block in guest.Memory.Blocks)
         {
@@ -82,6 +83,7 @@ sealed partial class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.Defau
     {
         // The guest stands, and waits for nobody who counts.
         Regions = null;
+        EndOrder();
         PendingExact();
         _isLastStage = true;
         if (Outlets is { } outlets) GiveRest(outlets, writer);
@@ -94,6 +96,7 @@ sealed partial class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.Defau
         // There is no log any more.
         if (_isPostcopy) return PendingEstimate;
         if (Outlets is { } outlets) EndPass(outlets);
+        Order?.End(_takenPages);
         Regions?.Collect();
         var found = 0L;
         foreach (var part in _parts)
@@ -101,6 +104,7 @@ sealed partial class RamSaver(MemoryGuest guest, uint sectionId = RamSaver.Defau
         _pending += found;
         DirtyPagesFound = found + CountTaken();
         SyncCount++;
+        BeginOrder();
         _xbzrle?.EndPeriod(HandledPages);
         return PendingEstimate;
     }

@@ -31,6 +31,14 @@ static class WireThrough
     /// <summary>Throws ConnectionLost if the link was cut at this end, whatever has been received.</summary>
     public static void ThrowIfCut(this WireReader reader) => (reader.Pipe as BlockPipeReader)?.ThrowIfCut();
 
+    /// <summary>Whether nothing has come that was not consumed, so that whoever reads would wait; false where the link can't tell.</summary>
+    public static bool IsWaiting(this WireReader reader)
+    {
+        // What was consumed to its end is let go of.
+        reader.TakeHeld([]);
+        return reader.Pipe is BlockPipeReader { CanTell: true, IsWaiting: true };
+    }
+
     /// <summary>Receives as many bytes as there is room for. Throws UnexpectedEnd, ConnectionLost.</summary>
     public static void ReadThrough(this WireReader reader, Span<byte> to)
     {

@@ -9,8 +9,14 @@ namespace PsMigrate.Engine.Ram;
 /// </summary>
 sealed unsafe class XbzrleCache : IDisposable
 {
-    // CACHED_PAGE_LIFETIME: a slot used in this or the last generation is not given to another page.
-    const int Lifetime = 2;
+    /// <summary>CACHED_PAGE_LIFETIME: a slot used in this or the last generation is not given to another page.</summary>
+    public const int Lifetime = 2;
+
+    /// <summary>
+    /// The generation of a first pass, in which all pages go: that one went says nothing of whether it will go again. In any later one, which begin
+    /// a lifetime later, its slot is as good as empty.
+    /// </summary>
+    public const int FirstPass = 1;
 
     readonly IHostMemory _host;
     long _slots;
@@ -37,7 +43,7 @@ sealed unsafe class XbzrleCache : IDisposable
 
     /// <summary>The copy of a page, which counts as used in this generation (cache_is_cached); empty when there is none.</summary>
     /// <param name="address">Of the page, over all blocks.</param>
-    /// <param name="generation">How often the dirty log was collected, from 1.</param>
+    /// <param name="generation">Rises with each pass, from 1.</param>
     public Span<byte> Find(long address, int generation)
     {
         var slot = SlotOf(address);
@@ -45,6 +51,9 @@ sealed unsafe class XbzrleCache : IDisposable
         slot->Generation = generation;
         return PageOf(address);
     }
+
+    /// <summary>How often a page came into a slot that was empty, or had one of the first pass.</summary>
+    public long Filled { get; private set; }
 
     /// <summary>Copies a page and returns the copy; empty when its slot is kept for another page (cache_insert).</summary>
     public Span<byte> Insert(long address, ReadOnlySpan<byte> page, int generation)
@@ -54,6 +63,7 @@ sealed unsafe class XbzrleCache : IDisposable
         var copy = PageOf(address);
         page.CopyTo(copy);
         if (slot->Generation == 0) Count++;
+        if (slot->Generation <= FirstPass) Filled++;
         *slot = new Slot { Address = address, Generation = generation };
         return copy;
     }

@@ -76,7 +76,7 @@ sealed class XbzrleSaver(long cacheSize) : IDisposable
 
     /// <summary>Decides how a page goes that is not zero. Not while it rests.</summary>
     /// <param name="address">Of the page, over all blocks.</param>
-    /// <param name="generation">How often the dirty log was collected.</param>
+    /// <param name="generation">Rises with each pass; see <see cref="XbzrleCache.FirstPass"/>.</param>
     /// <param name="isLastStage">Whether the guest stands and each page goes for the last time: then nothing is kept.</param>
     /// <param name="page">The page; on return what is to be sent where it goes whole.</param>
     /// <param name="encoded">The difference, until the next call.</param>
@@ -97,9 +97,9 @@ sealed class XbzrleSaver(long cacheSize) : IDisposable
         {
             _missed++;
             if (isLastStage) return XbzrleOutcome.Whole;
-            var before = _cache.Count;
+            var before = _cache.Filled;
             var copy = _cache.Insert(address, page, generation);
-            _filled += _cache.Count - before;
+            _filled += _cache.Filled - before;
             if (!copy.IsEmpty) page = copy;
             return XbzrleOutcome.Whole;
         }

@@ -7,8 +7,6 @@ namespace PsMigrate.Engine.Source;
 sealed partial class OutgoingMigration
 {
     readonly IterationAnswers _answers = new();
-    // Decided within a pass, for its end.
-    bool _switchesOverAtPassEnd;
 
     public bool AwaitsAnswer(MigrationIteration iteration) => _answers.Awaits(iteration.Iteration, _phases.Elapsed);
 

@@ -10,6 +10,11 @@ sealed partial class OutgoingMigration
     // How long it has to run at the destination before anything can be said.
     static readonly TimeSpan AfterSpan = TimeSpan.FromMilliseconds(500);
 
+    // How long it may take to be told by a destination in another process.
+    static readonly TimeSpan AnswerSpan = TimeSpan.FromSeconds(5);
+
+    bool _tellsWriteRate;
+
     double? _rateBefore;
     long _writtenBefore;
     long _claimed;
@@ -62,22 +67,40 @@ sealed partial class OutgoingMigration
         {
             GuestLocation.Source => "It did not go over.",
             _ when !_guestRan => "It stood.",
-            GuestLocation.Destination when FindArrived() is null => "The destination is in another process, which does not tell.",
+            GuestLocation.Destination when !_tellsWriteRate && FindArrived() is null => "The destination is in another process, which does not tell.",
             GuestLocation.Destination => "",
             _ => "Where it is now, nobody counts what it writes.",
         };
-        if (!CountsWrites || unknown.Length > 0 || FindArrived() is not { } arrived) return null;
+        if (!CountsWrites || unknown.Length > 0) return null;
         var figure = new LateFigure();
-        var (written, since) = (arrived.WrittenPages, Stopwatch.GetTimestamp());
-        // Held by nothing but its own end.
-        Timer? timer = null;
-        timer = EngineThread.After(AfterSpan, () =>
+        if (FindArrived() is { } arrived)
         {
-            timer?.Dispose();
-            if (arrived.State == GuestState.Running) figure.Set(Rate(arrived.WrittenPages - written, Since(since)));
-            else figure.Set(null, "It did not run at the destination for long enough.");
-        });
+            var (written, since) = (arrived.WrittenPages, Stopwatch.GetTimestamp());
+            const string Otherwise = "It did not run at the destination for long enough.";
+            Later(() => Set(arrived.State == GuestState.Running ? Rate(arrived.WrittenPages - written, Since(since)) : null, Otherwise), Otherwise);
+        }
+        else
+        {
+            const string Otherwise = "The destination did not tell, or it did not run there for long enough.";
+            // A thread of its own, since it may wait for the other end.
+            Later(() => EngineThread.Start($"write rate of {_guest.Name}", () => Set(AskWriteRate(), Otherwise), failed: _ => figure.Set(null, Otherwise)), Otherwise);
+        }
         return figure;
+
+        double? AskWriteRate() => Settlement.AskWriteRate(_connect, _uuid, _instance, AnswerSpan);
+
+        void Set(double? rate, string otherwise) => figure.Set(rate, rate is null ? otherwise : "");
+
+        void Later(Action look, string otherwise)
+        {
+            // Held by nothing but its own end.
+            Timer? timer = null;
+            timer = EngineThread.After(AfterSpan, () =>
+            {
+                timer?.Dispose();
+                look();
+            }, failed: _ => figure.Set(null, otherwise));
+        }
     }
 
     /// <summary>The guest at the destination, where that is in this process.</summary>

@@ -38,7 +38,8 @@ sealed partial class OutgoingMigration
     }
 
     /// <summary>After a look at the log: what the pass was, and what the guest did meanwhile.</summary>
-    void EndPass()
+    /// <param name="unsent">What had not gone before the look, bytes.</param>
+    void EndPass(long unsent)
     {
         lock (_lock)
         {
@@ -46,6 +47,8 @@ sealed partial class OutgoingMigration
             _dirtyInCatchUps = 0;
             var elapsed = Since(_passStart);
             _dirtyRate = elapsed > TimeSpan.Zero ? _dirtyFound * GuestMemory.PageSize / elapsed.TotalSeconds : _dirtyRate;
+            _passSpeed = PassSpeed(elapsed);
+            EndPassOfKept(unsent);
             CountForQemu();
             _progress.EndPass(elapsed, _ram.PendingEstimate);
             _estimate = SwitchoverRule.EstimatedDowntime(_ram.PendingEstimate, Carried, _parameters.SwitchoverBandwidth);

@@ -31,6 +31,8 @@ sealed partial class OutgoingMigration
     int _vainWaits;
     long _leftBefore = long.MaxValue;
     bool _haveMeansShown;
+    bool _hasBegunEarly;
+    KeptPages _kept;
 
     /// <summary>Only to a receiver of ours, and where pages go through the main stream.</summary>
     bool IsAdaptive => _parameters.Means == MigrationMeans.Adaptive && _parameters.Channels == 0;
@@ -38,11 +40,32 @@ sealed partial class OutgoingMigration
     /// <summary>Whether differences may be begun and given up here. To a QEMU it stays with what was asked for: with the asked-for ones.</summary>
     bool ChoosesDifferences => IsAdaptive && (_parameters.Xbzrle || HandsOverByRun);
 
+    /// <summary>Whether differences may begin within the first pass: those that were asked for to whomever they go.</summary>
+    bool MayBeginEarly => ChoosesDifferences || _parameters is { Xbzrle: true, Channels: 0 };
+
     /// <summary>
     /// Whether differences were begun and none could be found yet: what they bring is not known before a pass or two, and they cost the guest
     /// nothing.
     /// </summary>
     bool AwaitsMeans => ChoosesDifferences && _ram.UsesDifferences && !_haveMeansShown && _meansPasses < MostFilling;
+
+    bool IsTrial => _kept.IsTrial && _ram.UsesDifferences;
+
+    /// <summary>Of what is left, bytes that have never gone, and so do not go as differences.</summary>
+    long NeverSent => IsTrial ? (long)Math.Min(_kept.NeverSent(SentPages * GuestMemory.PageSize), _ram.PendingEstimate) : 0;
+
+    /// <summary>
+    /// How fast the pages of the pass that has ended went, bytes/s, where most went as a few bytes; where that is not known yet of pages that were kept, how fast
+    /// differences are likely to go; else 0.
+    /// </summary>
+    double PageSpeed => _passSpeed > 0 || !IsTrial ? _passSpeed : SenderModel.Ours.SmallPages;
+
+    /// <param name="unsent">What of the pass that ends had not gone before the look at the log, bytes.</param>
+    void EndPassOfKept(long unsent)
+    {
+        if (_pass > 1) _kept.EndPass(_passPages * GuestMemory.PageSize);
+        else if (_hasBegunEarly) _kept.Begin(unsent, SentPages * GuestMemory.PageSize);
+    }
 
     /// <summary>3: pages that are mostly zero go as a few bytes, to a receiver that knows how.</summary>
     void ChooseSparse()
@@ -98,9 +121,10 @@ sealed partial class OutgoingMigration
     void ChooseAfterPass()
     {
         _bestBandwidth = Math.Max(_bestBandwidth, _window.Bandwidth);
-        // Those that were asked for begin with the second pass.
+        // Those that were asked for begin with the second pass at the latest.
         _meansPasses = _pass == 1 ? 0 : _meansPasses + 1;
-        _haveMeansShown |= Since(_meansBegin, PagesSoFar()).Looked >= FewestConfirmed;
+        // In the first pass none can be found.
+        _haveMeansShown |= _pass > 1 && Since(_meansBegin, PagesSoFar()).Looked >= FewestConfirmed;
         if (ChoosesDifferences) Choose(_ram.PendingEstimate, left: 0, isOver: true);
         _meansBegin = PagesSoFar();
     }
@@ -111,9 +135,12 @@ sealed partial class OutgoingMigration
     /// </summary>
     void ChooseInFirstPass()
     {
-        if (_pass != 1 || !ChoosesDifferences || _ram.UsesDifferences || !BottleneckRule.IsCapped(_window.Bandwidth, BandwidthLimit)) return;
+        if (_pass != 1 || !MayBeginEarly || _ram.UsesDifferences || !BottleneckRule.IsCapped(_window.Bandwidth, BandwidthLimit)) return;
+        // The look goes through all of the bitmap.
+        if (_parameters.Xbzrle && Since(_meansBegin, PagesSoFar()) is var sent && (sent.Whole + sent.Small) * GuestMemory.PageSize > XbzrleCacheSize) return;
         var (again, left) = _ram.Peek();
         Choose(again, left, isOver: false);
+        _hasBegunEarly = _ram.UsesDifferences;
     }
 
     void Choose(long dirty, long left, bool isOver)
@@ -121,7 +148,7 @@ sealed partial class OutgoingMigration
         var parameters = Parameters;
         var input = new MeansInput(
             _pass, isOver, Since(_meansBegin, PagesSoFar()), _window.Bandwidth, _bestBandwidth, BandwidthLimit, _dirtyRate ?? 0, dirty,
-            left, Threshold(), _guest.MemorySize, parameters.XbzrleCacheSize, parameters.Xbzrle, _ram.UsesDifferences, _meansPasses, _failures);
+            left, Threshold(), _guest.MemorySize, XbzrleCacheSize, parameters.Xbzrle, _ram.UsesDifferences, _meansPasses, _failures);
         if (MeansRule.Choose(input) is not { } choice) return;
         if (choice.UseDifferences) BeginDifferences(choice);
         else EndDifferences(choice.Reason);

@@ -120,6 +120,7 @@ sealed partial class OutgoingMigration
         {
             _own.IsForQemu = _peer == PeerKind.Qemu;
             _ram.SendsRuns = !_own.IsForQemu && Handshake.AgreedVersion(answer) >= Handshake.RunVersion;
+            _tellsWriteRate = !_own.IsForQemu && Handshake.AgreedVersion(answer) >= Handshake.WriteRateVersion;
             _givesStateDigest = !_own.IsForQemu && Handshake.AgreedVersion(answer) >= Handshake.StateDigestVersion;
             _announcesChannels = !_own.IsForQemu && Handshake.AgreedVersion(answer) >= Handshake.AnnouncedChannelsVersion;
         }
@@ -139,6 +140,7 @@ sealed partial class OutgoingMigration
         Advise();
         _ram.Section.WriteNamed(_writer!, RecordType.SectionStart);
         BeginTrace();
+        BeginOrder();
         _ram.SaveSetup(_writer!);
         WriteRamFooter();
         _writer!.Flush();
@@ -183,7 +185,7 @@ sealed partial class OutgoingMigration
     {
         if (_completeRequested)
         {
-            Decide("Switch over", $"{_ram.PendingEstimate} bytes left", "now", _completeBecause ?? "Complete-Migration was called.");
+            Decide("Switch over", $"{_ram.PendingEstimate} bytes left", "now", _completeBecause ?? $"{PolicyTrail.WasCompleted}.");
             AwaitReady?.Invoke();
             return true;
         }
@@ -192,11 +194,12 @@ sealed partial class OutgoingMigration
         _window.Update(SentBytes, SentPages, needsFigure: true);
         ConfirmSmallPages();
         AwaitReady?.Invoke();
+        var unsent = _ram.PendingEstimate;
         var pending = _ram.PendingExact();
         // Nothing was sent since the last look (the threshold rose meanwhile): that is no pass.
         if (SentPages > _passPages)
         {
-            EndPass();
+            EndPass(unsent);
             AskPolicyAfterPass(pending);
         }
         if (SwitchoverRule.MaySwitchOver(pending, Threshold())) return CatchUp();
@@ -232,7 +235,7 @@ sealed partial class OutgoingMigration
 
     void EndWindow()
     {
-        lock (_lock) _load.Look(_connection!);
+        lock (_lock) _load.Look(_connection!, _channels);
         ChooseInFirstPass();
         AskPolicyInWindow();
     }

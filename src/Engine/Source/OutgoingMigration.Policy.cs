@@ -10,33 +10,22 @@ sealed partial class OutgoingMigration
     PolicyEngine? _policy;
     // The one that it goes by, as the user gave it.
     MigrationPolicy? _followed;
-    // What the policy has set, for the threads that show it; null where it says nothing, or is only observed.
-    TimeSpan? _policyDowntime;
-    long? _policyBandwidth;
-    // Until the next pass ends, the user's limit counts.
-    bool _mayUseMaxDowntime;
+    // For the threads that show it, too: under the lock.
+    readonly PolicyLimits _limits = new();
     string _policyName = "";
+    double _passSpeed;
     volatile string? _postcopyBecause;
 
     /// <summary>How long the guest may stand still by the policy; never longer than the user allows.</summary>
     TimeSpan DowntimeLimit
     {
-        get
-        {
-            lock (_lock)
-                return _policyDowntime is { } own && own < _parameters.MaxDowntime && !_mayUseMaxDowntime ? own : _parameters.MaxDowntime;
-        }
+        get { lock (_lock) return _limits.Downtime(_parameters); }
     }
 
     /// <summary>What may be sent, bytes/s; 0 is no limit. Never more than the user allows.</summary>
     long BandwidthLimit
     {
-        get
-        {
-            lock (_lock)
-                return _policyBandwidth is not { } own ? _parameters.MaxBandwidth
-                    : _parameters.MaxBandwidth == 0 ? own : Math.Min(own, _parameters.MaxBandwidth);
-        }
+        get { lock (_lock) return _limits.Bandwidth(_parameters); }
     }
 
     /// <summary>3: the first pass is about to begin. Later on, the user wants another policy: it begins anew.</summary>
@@ -52,8 +41,7 @@ sealed partial class OutgoingMigration
         if (policy.StartDowntime < 1)
             Tell("DowntimeLimit", Milliseconds(parameters.MaxDowntime), Milliseconds(_policy.DowntimeLimit), "The policy begins with a share of MaxDowntime.", parameters);
         if (throttle > 0) Tell("Throttle", $"{throttle} %", "0 %", "The policy is another one, and begins anew.", parameters);
-        // Who decided that is asked no more.
-        lock (_lock) (_mayUseMaxDowntime, _switchesOverAtPassEnd) = (false, false);
+        lock (_lock) _limits.Begin();
         ApplyPolicy(parameters);
     }
 
@@ -67,7 +55,7 @@ sealed partial class OutgoingMigration
     {
         FollowAnother();
         if (_policy is null) return;
-        lock (_lock) (_mayUseMaxDowntime, _switchesOverAtPassEnd) = (_switchesOverAtPassEnd, false);
+        lock (_lock) _limits.EndPass();
         AskPolicy(_pass - 1, isPassEnd: true, pending, _estimate);
         ThrowIfStopped();
     }
@@ -82,12 +70,27 @@ sealed partial class OutgoingMigration
         AskPolicy(_pass, isPassEnd: false, pending, estimate);
     }
 
+    /// <summary>
+    /// How fast pages went in the pass that ends, bytes/s; 0 where most went whole, or too few: then the bandwidth says it. In the first pass there are pages that nobody ever wrote.
+    /// </summary>
+    double PassSpeed(TimeSpan took)
+    {
+        var (pages, bytes) = ((SentPages - _passPages) * (double)GuestMemory.PageSize, SentBytes - _passBytes);
+        return _pass > 1 && pages >= FewestConfirmed * GuestMemory.PageSize && bytes < MostOfSmall * pages ? pages / Math.Max(took.TotalSeconds, 0.001) : 0;
+    }
+
+    // Of their size what pages take that go as a few bytes.
+    const double MostOfSmall = 0.5;
+
     void AskPolicy(int pass, bool isPassEnd, long pending, TimeSpan? estimate)
     {
         var parameters = Parameters;
         var input = new PolicyInput(
             _phases.Elapsed, pass, isPassEnd, pending, _dirtyRate, Carried, Threshold(), estimate, _dirtyFound * GuestMemory.PageSize, SentBytes,
-            [.. _guest.Ticks.Select(ticks => ticks * GuestMemory.PageSize)]) { AwaitsMeans = AwaitsMeans };
+            [.. _guest.Ticks.Select(ticks => ticks * GuestMemory.PageSize)])
+        {
+            AwaitsMeans = AwaitsMeans, PageSpeed = PageSpeed, NeverSent = NeverSent, IsTrial = IsTrial && parameters.Xbzrle, GuestStands = _guest.State != GuestState.Running,
+        };
         foreach (var decision in _policy!.Decide(input, PolicyBounds.Of(parameters)))
         {
             Tell(decision.What, decision.From, decision.To, decision.Reason, parameters);
@@ -102,7 +105,7 @@ sealed partial class OutgoingMigration
         switch (decision.Order)
         {
             case PolicyOrder.SwitchOver:
-                lock (_lock) (_mayUseMaxDowntime, _switchesOverAtPassEnd) = (true, !isPassEnd);
+                lock (_lock) _limits.SwitchOver(isPassEnd);
                 break;
             case PolicyOrder.SwitchToPostcopy:
                 _postcopyBecause = $"{who}: {decision.Reason}";
@@ -116,8 +119,8 @@ sealed partial class OutgoingMigration
     void ApplyPolicy(MigrationParameters parameters)
     {
         if (parameters.ObserveOnly) return;
-        lock (_lock) (_policyDowntime, _policyBandwidth) = (_policy!.DowntimeLimit, _policy.Bandwidth == parameters.MaxBandwidth ? null : _policy.Bandwidth);
-        for (var cpu = 0; cpu < _policy.Throttles.Count; cpu++) _guest.ThrottleForMigration(cpu, _policy.Throttles[cpu], _policy.ThrottleSlice);
+        lock (_lock) _limits.Take(_policy!, parameters);
+        for (var cpu = 0; cpu < _policy!.Throttles.Count; cpu++) _guest.ThrottleForMigration(cpu, _policy.Throttles[cpu], _policy.ThrottleSlice);
     }
 
     void Tell(string what, string from, string to, string reason, MigrationParameters parameters) =>

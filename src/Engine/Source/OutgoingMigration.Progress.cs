@@ -104,8 +104,7 @@ sealed partial class OutgoingMigration
         _status, _pass, _window.Bandwidth, _isPostcopy ? _parameters.MaxPostcopyBandwidth : BandwidthLimit, _dirtyRate, _ram.PendingEstimate, threshold, _estimate,
         _parameters.MaxDowntime, _waitsForDestination && _status == MigrationStatus.Device)
     {
-        // Channels have threads of their own.
-        Load = _channels is null && _connection is { } connection ? _load.Load(connection) : null,
+        Load = _connection is { } connection ? _load.Load(connection, _channels) : null,
         IsPausedOnPurpose = _wasPausedOnPurpose,
         IsPolicysLimit = BandwidthLimit != _parameters.MaxBandwidth,
     };

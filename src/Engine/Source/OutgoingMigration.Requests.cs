@@ -66,9 +66,9 @@ sealed partial class OutgoingMigration
             if (MigrationTransitions.IsEnded(_status))
                 throw new MigrationException(MigrationErrorId.InvalidState, MigrationSide.User, $"The migration has ended: {_status}.");
             var before = _parameters;
+            if (limits.OnTimeout == TimeoutAction.Postcopy && !_isAdvised && !before.Postcopy) throw NotAdvised();
             _parameters = limits.ApplyTo(before);
-            // The thread begins the other policy at its next look; until then a longer MaxDowntime must not count by itself.
-            if (!ReferenceEquals(before.Policy, _parameters.Policy)) _policyDowntime = _parameters.ObserveOnly ? null : PolicyEngine.LimitAtBegin(_parameters);
+            _limits.Change(before, _parameters);
             foreach (var change in PolicyTrail.Changes(before, _parameters, _phases.Elapsed)) _journal.Decide(change);
         }
         if (limits.Timeout is { } limit) ArmTimer(limit - _phases.Elapsed);

@@ -5,7 +5,7 @@ using PsMigrate.Engine.Transport;
 
 namespace PsMigrate.Engine.Source;
 
-/// <summary>Asks a destination over a new connection what became of a migration.</summary>
+/// <summary>Asks a destination over a new connection what became of a migration, or of its guest.</summary>
 static class Settlement
 {
     /// <summary>Whether it has the guest, as far as RUN is concerned (QUERY_OUTCOME).</summary>
@@ -28,7 +28,28 @@ static class Settlement
             return outcome == SettleOutcome.RunsThere ? ReadLastWord(reader) : outcome;
         });
 
-    static SettleOutcome Within(Func<CancellationToken, IConnection> connect, TimeSpan timeout, Func<WireWriter, WireReader, SettleOutcome> ask)
+    /// <summary>How fast the guest writes that arrived there, bytes/s (JOIN); null where nobody says.</summary>
+    public static double? AskWriteRate(Func<CancellationToken, IConnection> connect, Guid migration, Guid instance, TimeSpan timeout) =>
+        Within<double?>(connect, timeout, null, (writer, reader) =>
+        {
+            var pong = Read(reader, ReturnPathType.Pong);
+            Joining.CheckPong(pong);
+            if (Handshake.AgreedVersion(pong.Value) < Handshake.WriteRateVersion)
+            {
+                // Somebody else is there by now. One that says nothing more would be an arrival that failed; a question is none.
+                CommandRecord.Write(writer, CommandType.QueryOutcome, Guid.NewGuid().ToByteArray());
+                writer.Flush();
+                Read(reader, ReturnPathType.Outcome);
+                return null;
+            }
+            Joining.Send(writer, migration, JoinPurpose.WriteRate);
+            return ReadOutcome(reader, instance) == SettleOutcome.RunsThere ? Read(reader, ReturnPathType.WriteRate).ReadWriteRate() : null;
+        });
+
+    static SettleOutcome Within(Func<CancellationToken, IConnection> connect, TimeSpan timeout, Func<WireWriter, WireReader, SettleOutcome> ask) =>
+        Within(connect, timeout, SettleOutcome.Unknown, ask);
+
+    static T Within<T>(Func<CancellationToken, IConnection> connect, TimeSpan timeout, T otherwise, Func<WireWriter, WireReader, T> ask)
     {
         try
         {
@@ -39,11 +60,11 @@ static class Settlement
             Joining.Greet(writer);
             return ask(writer, new WireReader(connection.Input, MigrationSide.Destination));
         }
-#pragma warning disable CA1031 // Whatever prevents an answer, the guest stays in doubt.
+#pragma warning disable CA1031 // Whatever prevents an answer, there is none.
         catch (Exception)
 #pragma warning restore CA1031
         {
-            return SettleOutcome.Unknown;
+            return otherwise;
         }
     }
 

@@ -23,6 +23,12 @@ abstract class BlockPipeReader : PipeReader
     /// <summary>Whether something was received that is not consumed: it can't be read past.</summary>
     public bool HasUnread => Start != End;
 
+    /// <summary>Whether a read would wait, where all that was received is consumed.</summary>
+    public bool IsWaiting => !HasUnread && !_isEnd && !IsReady();
+
+    /// <summary>Whether it is known at any time if more has come.</summary>
+    public virtual bool CanTell => false;
+
     /// <summary>The block that holds what was received and is not consumed.</summary>
     protected byte[] Block { get; set; } = [];
 

@@ -60,4 +60,7 @@ readonly record struct LinkWaits(TimeSpan Writing, TimeSpan? Busy, TimeSpan Rece
 {
     /// <summary>Between two ends with nothing in between, whoever waits in a write waits for the other end.</summary>
     public static LinkWaits WithoutLink(TimeSpan writing) => new(writing, writing, writing);
+
+    /// <summary>Of several links; where one can't tell how long it was busy, nor can they.</summary>
+    public static LinkWaits operator +(LinkWaits one, LinkWaits other) => new(one.Writing + other.Writing, one.Busy + other.Busy, one.Receiver + other.Receiver);
 }

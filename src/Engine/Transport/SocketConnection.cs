@@ -20,6 +20,7 @@ sealed class SocketConnection : IConnection
     {
         // The writer gathers by itself; waiting for more would only delay what was flushed on purpose.
         if (socket.ProtocolType == ProtocolType.Tcp) socket.NoDelay = true;
+        else SocketSystem.Default.Widen(socket);
         _socket = socket;
         Peer = peer;
         _input = new(socket, peer);

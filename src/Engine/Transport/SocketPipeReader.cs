@@ -28,6 +28,8 @@ sealed class SocketPipeReader(Socket socket, string peer) : BlockPipeReader, IWa
 
     bool IWaitedFor.IsThere => _isEnded || IsReady();
 
+    public override bool CanTell => true;
+
     public override void WaitAsleep() => _isBusy = false;
 
     /// <summary>Nothing is read any more; a read that waits has to be woken.</summary>

@@ -13,6 +13,12 @@ interface ISocketSystem
     /// <summary>Sends two pieces as one, as much of them as a blocking send takes; at least one byte of either must be left.</summary>
     int Send(Socket socket, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, out SocketError error);
 
+    /// <summary>
+    /// Makes room in a local socket for more than the kernel gives it, where it can: its two ends wait for each other less often. TCP finds out
+    /// by itself how much it needs.
+    /// </summary>
+    void Widen(Socket socket);
+
     /// <summary>Makes the kernel hold few bytes that it can't send yet, where it can; a send that comes then waits for less.</summary>
     void LimitUnsent(Socket socket, int bytes);
 
@@ -52,6 +58,10 @@ sealed unsafe partial class LinuxSocketSystem : ISocketSystem
     const int TcpLevel = 6;
     const int NotSentLowWater = 25;
 
+    // Bytes. With the least, which is what the kernel gives by itself, a channel sleeps every 150 KiB; with 4 MiB it is as with 512 KiB.
+    const int LocalRoom = 512 << 10;
+    const int LeastLocalRoom = 104 << 10;
+
     // struct tcp_info: tcpi_busy_time and tcpi_rwnd_limited, microseconds, since Linux 4.10.
     const int TcpInfo = 11;
     const int InfoSize = 192;
@@ -83,10 +93,13 @@ sealed unsafe partial class LinuxSocketSystem : ISocketSystem
         return socket.Send(first, SocketFlags.None, out error);
     }
 
+    // The kernel doubles it, and takes less where net.core.wmem_max is lower.
+    public void Widen(Socket socket) => socket.SendBufferSize = LocalRoom;
+
     public void LimitUnsent(Socket socket, int bytes)
     {
-        // What a local socket holds is little anyway.
         if (socket.ProtocolType == ProtocolType.Tcp) socket.SetRawSocketOption(TcpLevel, NotSentLowWater, BitConverter.GetBytes(bytes));
+        else socket.SendBufferSize = Math.Max(bytes, LeastLocalRoom);
     }
 
     public bool HasLeft(Socket socket, bool isAnswered)
@@ -169,6 +182,10 @@ sealed class PortableSocketSystem : ISocketSystem
     // The rest follows in the next send; the kernel keeps order.
     public int Send(Socket socket, ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, out SocketError error) =>
         socket.Send(first, SocketFlags.None, out error);
+
+    public void Widen(Socket socket)
+    {
+    }
 
     public void LimitUnsent(Socket socket, int bytes)
     {

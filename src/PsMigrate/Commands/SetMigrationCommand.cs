@@ -25,10 +25,15 @@ public sealed class SetMigrationCommand : MigrationActionCmdlet
     public long? MaxBandwidth { get; set; }
 
     /// <summary>How long the migration may take, counted from its start.</summary>
-    [Parameter(HelpMessage = "The migration is given up when it has not switched over by then, counted from its start: a TimeSpan, "
+    [Parameter(HelpMessage = "When a migration that has not switched over is given up, unless -OnTimeout says otherwise, counted from its start: a TimeSpan, "
         + "text such as 5m, or a number of seconds.")]
     [Duration(BareNumber.Seconds)]
     public TimeSpan? Timeout { get; set; }
+
+    /// <summary>What happens when the time is over.</summary>
+    [Parameter(HelpMessage = "What is done when the time allowed is over, by -Timeout here or at the start: Cancel fails and leaves the guest, Postcopy lets it "
+        + "go over before its memory, SwitchOver stops it and switches over, also where that takes longer than -MaxDowntime.")]
+    public TimeoutAction OnTimeout { get; set; }
 
     /// <summary>What the link may carry in postcopy.</summary>
     [Parameter(HelpMessage = "Most bytes per second of what follows in postcopy unasked: a number (100MB), or text such as 1Gbit/s; 0 is no "
@@ -93,7 +98,7 @@ public sealed class SetMigrationCommand : MigrationActionCmdlet
         if (Limits == new MigrationLimits())
             ThrowFailure(new MigrationException(MigrationErrorId.InvalidParameter, MigrationSide.User,
                 "Nothing to change: give -MaxDowntime, -MaxBandwidth, -MaxPostcopyBandwidth, -Policy, -MaxThrottle or another parameter of throttling, "
-                + "-XbzrleCacheSize or -Timeout."), null);
+                + "-XbzrleCacheSize, -Timeout or -OnTimeout."), null);
     }
 
     private protected override void Process(Migration migration)
@@ -104,7 +109,7 @@ public sealed class SetMigrationCommand : MigrationActionCmdlet
 
     MigrationLimits Limits => new(MaxDowntime, MaxBandwidth, Timeout, MaxPostcopyBandwidth, XbzrleCacheSize)
     {
-        Policy = Policy, MaxThrottle = MaxThrottle, ThrottleInitial = ThrottleInitial, ThrottleIncrement = ThrottleIncrement,
+        OnTimeout = IsBound(nameof(OnTimeout)) ? OnTimeout : null, Policy = Policy, MaxThrottle = MaxThrottle, ThrottleInitial = ThrottleInitial, ThrottleIncrement = ThrottleIncrement,
         ThrottleTailslow = IsBound(nameof(ThrottleTailslow)) ? ThrottleTailslow.IsPresent : null, ThrottleTrigger = ThrottleTrigger,
         VcpuDirtyLimit = VcpuDirtyLimit,
     };
@@ -130,6 +135,7 @@ public sealed class SetMigrationCommand : MigrationActionCmdlet
         if (XbzrleCacheSize is { } cache)
             yield return $"the cache for differences to {Figures.Size(cache == 0 ? MigrationParameters.DefaultXbzrleCacheSize : cache)}";
         if (Timeout is { } timeout) yield return $"the time allowed to {Figures.Time(timeout)}";
+        if (IsBound(nameof(OnTimeout))) yield return $"what is done when it is over to {OnTimeout}";
         foreach (var change in ThrottleChanges()) yield return change;
     }
 }

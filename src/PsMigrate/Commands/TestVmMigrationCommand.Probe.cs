@@ -29,6 +29,7 @@ public sealed partial class TestVmMigrationCommand
     /// <summary>Once, before anything is measured, so that it disturbs nothing of that. Throws what a probe throws.</summary>
     void ProbeLink()
     {
+        var tls = TlsOptions();
         if (Probe is null) return;
         if (IsBound(nameof(Bandwidth))) throw Invalid("-Bandwidth says what the link carries, and -Probe would find it out: give one of them.");
         // Somebody who only wants to know what would happen wants nothing to happen.
@@ -37,7 +38,7 @@ public sealed partial class TestVmMigrationCommand
         WriteVerbose($"Probing {receiver} for about {ProbeTime.TotalSeconds:0} s.");
         try
         {
-            _probed = MigrationForecasts.ProbeBandwidth(receiver, ProbeTime, _stopped.Token);
+            _probed = MigrationForecasts.ProbeBandwidth(receiver, ProbeTime, tls, _stopped.Token);
         }
         catch (OperationCanceledException)
         {

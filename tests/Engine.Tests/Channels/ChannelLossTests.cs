@@ -23,7 +23,7 @@ public sealed class ChannelLossTests
     public void A_channel_that_is_cut_leaves_the_guest_here(int flush)
     {
         // Pages with content: their first pass alone takes as many packets, whether the guest finds time to write or not.
-        using var rig = new ChannelRig(2, TestGuests.Options() with { Content = GuestContent.Random });
+        using var rig = new ChannelRig(2, TestGuests.Options() with { Content = GuestContent.Random, ContentSize = 16 * TestGuests.MiB });
         var flushes = 0;
         rig.TapFor = number => number == 0 ? null : (link, _) =>
         {

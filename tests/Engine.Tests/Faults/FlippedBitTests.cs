@@ -69,22 +69,6 @@ public sealed class FlippedBitTests
         Assert.True(mismatches > 10, $"{mismatches} of the values that can be were found to differ.");
     }
 
-    [Theory]
-    [InlineData(0)]
-    [InlineData(1)]
-    [InlineData(2)]
-    public void In_what_a_source_sends_memory_arrives_as_it_was_or_not_at_all(int part)
-    {
-        using var rig = new FaultRig(TimeSpan.FromSeconds(2)) { MayDiffer = true };
-        var heads = RecordBoundaries.Heads(RecordBoundaries.Forward(rig.Record().Forward));
-        var random = new Random(part);
-        for (var round = 0; round < 60; round++)
-        {
-            var result = rig.Migrate(new LinkFault(LinkFaultKind.Flip, heads[random.Next(heads.Length)]) { Bit = random.Next(8) });
-            Assert.True(result.Location == GuestLocation.Source || result.Verified, $"{result}");
-        }
-    }
-
     [Fact]
     public void In_what_comes_back_there_is_one_guest()
     {

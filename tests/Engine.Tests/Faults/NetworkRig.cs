@@ -44,7 +44,11 @@ sealed class NetworkRig : IDisposable
     public void StartFollowing()
     {
         Rig.Start();
-        Patience.Until(() => Rig.Outgoing!.Status == MigrationStatus.PostcopyActive && Rig.Arrival?.Postcopy?.Faults > 0, "the postcopy");
+        Patience.Until(() =>
+        {
+            Assert.False(Rig.Outgoing!.Status is MigrationStatus.Failed or MigrationStatus.PostcopyPaused, $"Before the cable is pulled: {Rig.Outgoing.GetState().Error}");
+            return Rig.Outgoing.Status == MigrationStatus.PostcopyActive && Rig.Arrival?.Postcopy?.Faults > 0;
+        }, "the postcopy");
     }
 
     /// <summary>Both ends have noticed that nothing comes any more.</summary>

@@ -17,7 +17,7 @@ public sealed partial class ArrowTests
         ["Transport"] = ["Model"],
         ["Qmp"] = ["Transport", "Model"],
         ["VmState"] = ["Protocol", "Guests", "Model"],
-        ["Ram"] = ["Transport", "Protocol", "Guests", "Model"],
+        ["Ram"] = ["Transport", "Protocol", "Guests", "Convergence", "Model"],
         ["Measuring"] = ["Ram", "Guests", "Convergence", "Model"],
         ["Streams"] = ["VmState", "Ram", "Transport", "Protocol", "Guests", "Model"],
         ["Files"] = ["Ram", "VmState", "Transport", "Protocol", "Guests", "Model"],

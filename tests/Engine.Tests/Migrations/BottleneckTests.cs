@@ -11,16 +11,18 @@ namespace PsMigrate.Engine.Tests.Migrations;
 /// <summary>Who holds a migration up, by what its sending thread and its link say.</summary>
 public sealed class BottleneckTests
 {
-    [Fact]
-    public void A_destination_that_takes_little_is_what_holds_it_up()
+    [Theory]
+    [InlineData(0)]
+    [InlineData(2)]
+    public void A_destination_that_takes_little_is_what_holds_it_up(int channels)
     {
         if (!OperatingSystem.IsLinux()) return;
         var options = TestGuests.Options(GuestWorkload.Idle, 128 * TestGuests.MiB, rate: 0) with { Content = GuestContent.Random, ContentSize = 0 };
         using var receiver = MigrationReceiver.Start(new ReceiverOptions { HostName = TestGuests.UniqueName("there") });
-        using var link = new FaultProxy(receiver.Uri, forward: new LinkFault { Rate = 4 * TestGuests.MiB });
+        using var link = new FaultProxy(receiver.Uri, forward: new LinkFault { Rate = 4 * TestGuests.MiB }) { Struck = 0 };
         try
         {
-            var migration = Migration.Start(TestGuests.Create(options), link.Uri, new MigrationParameters());
+            var migration = Migration.Start(TestGuests.Create(options), link.Uri, new MigrationParameters { Channels = channels, Peer = channels > 0 ? PeerKind.PsMigrate : default });
             Patience.Until(() => migration.GetState().Bottleneck == MigrationBottleneck.ReceiverSlow, "the destination to be seen as slow");
             Assert.Contains("The destination takes", migration.GetState().Advice, StringComparison.Ordinal);
             migration.Cancel();

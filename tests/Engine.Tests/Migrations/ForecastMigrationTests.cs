@@ -23,12 +23,23 @@ public sealed class ForecastMigrationTests : IDisposable
     }
 
     [Fact]
+    public void From_the_curve_alone_it_is_made_again()
+    {
+        using var random = new Removed(TestGuests.Create(TestGuests.Options(GuestWorkload.Random, 32 * MiB, rate: 4 * MiB) with { Content = GuestContent.Random, ContentSize = 0 }));
+        var parameters = new MigrationParameters { MaxBandwidth = 20 * MiB };
+        var forecast = MigrationForecasts.Make(random.Guest, There, parameters, Measure(random.Guest), 500 * MiB);
+        var again = MigrationForecasts.Recast(forecast.Curve, There, parameters, 500 * MiB, isOurs: true);
+        Assert.Equal((forecast.Verdict, forecast.TotalTime, forecast.Downtime), (again.Verdict, again.TotalTime, again.Downtime));
+        Assert.Equal(forecast.TransferredBytes, again.TransferredBytes);
+    }
+
+    [Fact]
     public void Nothing_known_of_the_link_is_an_error()
     {
         var nowhere = MigrationUri.Parse($"tcp:{TestGuests.UniqueName("nowhere")}:4444");
         Assert.False(MigrationForecasts.IsLinkKnown(nowhere, new MigrationParameters()));
         Assert.True(MigrationForecasts.IsLinkKnown(nowhere, new MigrationParameters { MaxBandwidth = MiB }));
-        var error = Assert.Throws<MigrationException>(() => MigrationForecasts.Make(_guest, nowhere, new MigrationParameters(), Measure()));
+        var error = Assert.Throws<MigrationException>(() => MigrationForecasts.Make(_guest, nowhere, new MigrationParameters(), Measure(_guest)));
         Assert.Equal(MigrationErrorId.InvalidParameter, error.Id);
     }
 
@@ -68,11 +79,11 @@ public sealed class ForecastMigrationTests : IDisposable
     MigrationUri There => MigrationUri.Parse($"local:{_there}");
 
     MigrationForecast Forecast(double? bandwidth) =>
-        MigrationForecasts.Make(_guest, There, new MigrationParameters { MaxBandwidth = 50 * MiB }, Measure(), bandwidth);
+        MigrationForecasts.Make(_guest, There, new MigrationParameters { MaxBandwidth = 50 * MiB }, Measure(_guest), bandwidth);
 
-    GuestDirtyRate Measure()
+    static GuestDirtyRate Measure(MemoryGuest guest)
     {
-        using var measurement = _guest.MeasureDirtyRate(new DirtyRateOptions { Duration = TimeSpan.FromMilliseconds(100) });
+        using var measurement = guest.MeasureDirtyRate(new DirtyRateOptions { Duration = TimeSpan.FromMilliseconds(100) });
         GuestDirtyRate? rate = null;
         Patience.Until(() => (rate = measurement.TryFinish(TimeSpan.FromMilliseconds(20))) is not null, "the measurement");
         return rate!;

@@ -31,6 +31,27 @@ public sealed class XbzrleMigrationTests
         rig.AssertRunsOnlyThere();
     }
 
+    [Theory]
+    [InlineData(8, true)]
+    [InlineData(1, false)]
+    public void Under_a_limit_what_goes_in_the_first_pass_is_kept_where_the_cache_holds_all_of_it(int cacheMebibytes, bool isEarly)
+    {
+        // The first pass takes four windows.
+        using var rig = new Rig(TestGuests.Options(GuestWorkload.Sequential, size: 8 * TestGuests.MiB, rate: 4 * TestGuests.MiB));
+        rig.Parameters = rig.Parameters with
+        {
+            Means = MigrationMeans.Qemu, Xbzrle = true, XbzrleCacheSize = cacheMebibytes * TestGuests.MiB, MaxBandwidth = 20 * TestGuests.MiB,
+            MaxDowntime = TimeSpan.FromMilliseconds(20), Policy = BuiltInPolicies.Qemu,
+        };
+        var result = rig.Finish();
+        Assert.True(result.State == MigrationStatus.Completed, result.ToString());
+        Assert.True(result.Verified);
+        var decisions = rig.Outgoing!.GetState().Decisions.Where(one => one.What == "Differences").ToArray();
+        Assert.True(decisions.Length == (isEarly ? 1 : 0), string.Join(Environment.NewLine, decisions.Select(one => $"{one.From} {one.To} {one.Reason}")));
+        Assert.All(decisions, one => Assert.StartsWith("They were asked for.", one.Reason, StringComparison.Ordinal));
+        rig.AssertRunsOnlyThere();
+    }
+
     [Fact]
     public void Over_tcp_it_arrives_and_the_next_hop_begins_anew()
     {

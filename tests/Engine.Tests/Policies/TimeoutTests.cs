@@ -1,6 +1,7 @@
 using PsMigrate.Engine.Guests;
 using PsMigrate.Engine.Model;
 using PsMigrate.Engine.Qemu;
+using PsMigrate.Engine.Source;
 using PsMigrate.Engine.Tests.Support;
 
 namespace PsMigrate.Engine.Tests.Policies;
@@ -58,6 +59,63 @@ public sealed class TimeoutTests
         Assert.True(rig.Finish().Verified);
         Assert.NotNull(rig.Arrived);
         Assert.Equal(rig.Arrived.Digest(), Reference.DigestAt(rig.Options, rig.Arrived.Ticks));
+    }
+
+    static MigrationDecision Changed(OutgoingMigration migration) =>
+        migration.GetState().Decisions.Single(one => one.What == "OnTimeout" && one.Reason == "Set-Migration was called.");
+
+    [Theory]
+    [InlineData(TimeoutAction.SwitchOver)]
+    [InlineData(TimeoutAction.Cancel)]
+    public void What_is_done_can_be_changed_on_the_way(TimeoutAction action)
+    {
+        // By what is there at the start it would end otherwise.
+        using var rig = Stalling(action == TimeoutAction.Cancel ? TimeoutAction.SwitchOver : TimeoutAction.Cancel);
+        rig.Parameters = rig.Parameters with { Timeout = TimeSpan.FromHours(1) };
+        var migration = rig.Start();
+        Patience.Until(() => migration.GetState().Current.Iteration > 1, "a pass");
+        migration.SetLimits(new MigrationLimits { OnTimeout = action });
+        Assert.Equal((rig.Parameters.OnTimeout.ToString(), action.ToString()), (Changed(migration).From, Changed(migration).To));
+        migration.SetLimits(new MigrationLimits(Timeout: TimeSpan.FromMilliseconds(1)));
+        var result = rig.Finish();
+        if (action == TimeoutAction.SwitchOver)
+        {
+            Assert.True(result.Verified, result.ToString());
+            Assert.Contains(migration.GetState().Decisions, one => one.Reason.StartsWith("-OnTimeout SwitchOver", StringComparison.Ordinal));
+            rig.AssertRunsOnlyThere();
+            return;
+        }
+        Assert.Equal((MigrationErrorId.Timeout, GuestLocation.Source), (result.Error!.Id, result.Location));
+        rig.AssertRunsOnlyHere();
+    }
+
+    /// <summary>A receiver of ours can always be gone over to.</summary>
+    [Fact]
+    public void Postcopy_can_be_wanted_on_the_way_with_the_time_that_it_needs()
+    {
+        using var rig = PolicyRig.Stalling(null, 1);
+        rig.Parameters = rig.Parameters with { Verify = false };
+        var migration = rig.Start();
+        Patience.Until(() => migration.GetState().Current.Iteration > 1, "a pass");
+        Failing.With(MigrationErrorId.InvalidParameter, () => migration.SetLimits(new MigrationLimits { OnTimeout = TimeoutAction.Postcopy }));
+        Assert.False(migration.GetState().Parameters.Postcopy);
+        migration.SetLimits(new MigrationLimits(Timeout: TimeSpan.FromMilliseconds(1)) { OnTimeout = TimeoutAction.Postcopy });
+        Assert.Equal(MigrationStatus.Completed, rig.Finish().State);
+        Assert.StartsWith("-OnTimeout Postcopy", migration.GetState().Decisions.Single(one => one.What == "Mode").Reason, StringComparison.Ordinal);
+        rig.AssertRunsOnlyThere();
+    }
+
+    [Fact]
+    public void Postcopy_can_not_be_wanted_of_what_is_compared_at_the_end()
+    {
+        using var rig = PolicyRig.Stalling(null, 1);
+        var migration = rig.Start();
+        Patience.Until(() => migration.GetState().Current.Iteration > 1, "a pass");
+        Failing.With(MigrationErrorId.InvalidParameter, () => migration.SetLimits(new MigrationLimits(Timeout: TimeSpan.FromHours(1)) { OnTimeout = TimeoutAction.Postcopy }));
+        Assert.Equal((TimeoutAction.Cancel, null), (migration.GetState().Parameters.OnTimeout, migration.GetState().Parameters.Timeout));
+        Assert.Equal(CancelOutcome.Cancelled, migration.Cancel(wait: true).Outcome);
+        rig.Finish();
+        rig.AssertRunsOnlyHere();
     }
 
     [Fact]

@@ -13,6 +13,7 @@ public sealed class JoinTests
     [InlineData(JoinPurpose.Recovery)]
     [InlineData(JoinPurpose.Preempt)]
     [InlineData(JoinPurpose.GivenUp)]
+    [InlineData(JoinPurpose.WriteRate)]
     public void Of_a_migration_that_nobody_knows_nothing_follows(object purpose)
     {
         using var source = new PostcopySource();
@@ -33,6 +34,29 @@ public sealed class JoinTests
         }
         Assert.Equal(MigrationStatus.PostcopyActive, source.Arrival.Status);
         source.SendAll().End().AssertArrived();
+    }
+
+    [Fact]
+    public void What_a_guest_writes_that_has_arrived_is_told_and_nothing_is_changed_by_the_question()
+    {
+        using var source = new PostcopySource();
+        source.GoOver();
+        Assert.Equal(HandoverOutcome.Unknown, source.Connect().Link.Join(source.Migration, JoinPurpose.WriteRate));
+        source.SendAll().End();
+        Patience.Until(() => ArrivedGuests.TryGetWriteRate(source.Migration, byTls: false, out var rate) && rate > 0, "the guest to have run for long enough");
+        var (incoming, link) = source.Connect();
+        Assert.Equal(HandoverOutcome.Running, link.Join(source.Migration, JoinPurpose.WriteRate));
+        Assert.True(link.Expect(ReturnPathType.WriteRate).ReadWriteRate() > 0);
+        Patience.Until(() => incoming.IsEnded, "the end of it");
+        Assert.True(incoming.IsQuestion);
+        source.AssertArrived();
+    }
+
+    [Fact]
+    public void A_source_of_an_older_version_can_not_ask_what_a_guest_writes()
+    {
+        var older = Handshake.ExtensionPing - Handshake.ExtensionVersion + Handshake.WriteRateVersion - 1;
+        Refused(MigrationErrorId.InvalidValue, wire => CommandRecord.Write(wire, CommandType.Join, [.. new byte[16], (byte)JoinPurpose.WriteRate]), older);
     }
 
     [Theory]
@@ -224,7 +248,7 @@ public sealed class JoinTests
     }
 
     [Theory]
-    [InlineData(4)]
+    [InlineData(5)]
     [InlineData(255)]
     public void A_purpose_that_nobody_knows_is_refused(byte purpose)
     {

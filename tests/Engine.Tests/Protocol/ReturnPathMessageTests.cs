@@ -63,6 +63,15 @@ public sealed class ReturnPathMessageTests
     [InlineData((ushort)0xFFFF, 4)]
     public void An_unknown_type_is_refused(ushort type, int length) => Refused(MigrationErrorId.UnknownRecord, type, length);
 
+    [Fact]
+    public void A_write_rate_that_can_not_be_is_none()
+    {
+        Assert.Equal(1e9, ReturnPathMessage.WriteRate(1e9).ReadWriteRate());
+        Assert.Equal(0, ReturnPathMessage.WriteRate(0).ReadWriteRate());
+        Assert.Null(ReturnPathMessage.WriteRate(null).ReadWriteRate());
+        Assert.Null(new ReturnPathMessage(ReturnPathType.WriteRate, [0x10, 0, 0, 0, 0, 0, 0, 1]).ReadWriteRate());
+    }
+
     [Theory]
     [InlineData(ReturnPathType.Shut, 3)]
     [InlineData(ReturnPathType.Shut, 5)]
@@ -79,6 +88,8 @@ public sealed class ReturnPathMessageTests
     [InlineData(ReturnPathType.Ready, 33)]
     [InlineData(ReturnPathType.Ready, 64)]
     [InlineData(ReturnPathType.Outcome, 16)]
+    [InlineData(ReturnPathType.WriteRate, 7)]
+    [InlineData(ReturnPathType.WriteRate, 9)]
     [InlineData(ReturnPathType.PostcopyFigures, 57)]
     [InlineData(ReturnPathType.PostcopyFigures, 507)]
     public void A_wrong_length_is_refused(object type, int length) => Refused(MigrationErrorId.InvalidLength, (ushort)(ReturnPathType)type, length);

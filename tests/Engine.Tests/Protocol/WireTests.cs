@@ -70,9 +70,10 @@ public sealed class WireTests
     }
 
     [Theory]
-    [InlineData(0x50534D01u, 0x50534D86u, true)]
-    [InlineData(0x50534D02u, 0x50534D86u, true)]
-    [InlineData(0x50534D06u, 0x50534D86u, true)]
+    [InlineData(0x50534D01u, 0x50534D87u, true)]
+    [InlineData(0x50534D02u, 0x50534D87u, true)]
+    [InlineData(0x50534D06u, 0x50534D87u, true)]
+    [InlineData(0x50534D07u, 0x50534D87u, true)]
     [InlineData(1u, 1u, false)]
     [InlineData(0x42u, 0x42u, false)]
     [InlineData(0x50534E01u, 0x50534E01u, false)]
@@ -97,7 +98,8 @@ public sealed class WireTests
     [InlineData(0x50534D85u, 5u)]
     [InlineData(0x50534D06u, 6u)]
     [InlineData(0x50534D86u, 6u)]
-    [InlineData(0x50534DFFu, 6u)]
+    [InlineData(0x50534D87u, 7u)]
+    [InlineData(0x50534DFFu, 7u)]
     [InlineData(0x50534D00u, 0u)]
     [InlineData(0x50534E82u, 0u)]
     [InlineData(1u, 0u)]

@@ -153,6 +153,34 @@ public sealed class MultifdSaverTests : IDisposable
     }
 
     [Fact]
+    public void Where_packets_leave_one_after_the_other_they_are_given_so()
+    {
+        using var gate = new SemaphoreSlim(0);
+        var given = 0;
+        using var outlets = new MultifdSaver(_memory, [_link], MultifdDialect.Ours, () => new GatedEncoder(gate), _ => { }, "slow");
+        var giver = EngineThread.Start("giver", Give, failed: null);
+        // One that is sent, those in the row, and the next one finds no room.
+        Patience.Until(() => Volatile.Read(ref given) == 1 + MultifdSaver.BatchesPerChannel, "a full row");
+        for (var more = 2; more < 5; more++)
+        {
+            gate.Release();
+            Patience.Until(() => Volatile.Read(ref given) == more + MultifdSaver.BatchesPerChannel, "the next packet");
+        }
+        outlets.Abort();
+        gate.Release(10);
+        Assert.True(giver.Join(Patience.Limit));
+
+        void Give()
+        {
+            while (true)
+            {
+                for (var word = 0; word < MultifdPacket.MaxPages / 64; word++) outlets.Send(_memory.Ram, word, ulong.MaxValue);
+                Interlocked.Increment(ref given);
+            }
+        }
+    }
+
+    [Fact]
     public void Nothing_is_allocated_for_a_packet()
     {
         using var channel = new MultifdChannel(new MemoryConnection(ReadOnlyMemory<byte>.Empty, keep: false), findsZeros: true, encoder: null);
@@ -279,6 +307,23 @@ public sealed class MultifdSaverTests : IDisposable
     }
 
     public void Dispose() => _memory.Release();
+
+    sealed class GatedEncoder(SemaphoreSlim gate) : IPacketEncoder
+    {
+        readonly byte[] _data = [1];
+
+        public MultifdMethod Method => MultifdMethod.Zstd;
+
+        public ReadOnlyMemory<byte> Encode(RamBlock block, ReadOnlySpan<long> offsets)
+        {
+            gate.Wait();
+            return _data;
+        }
+
+        public void Dispose()
+        {
+        }
+    }
 
     sealed class DisposableEncoder : IPacketEncoder
     {

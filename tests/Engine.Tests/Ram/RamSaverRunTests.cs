@@ -116,6 +116,28 @@ public sealed class RamSaverRunTests : IDisposable
         Assert.Equal(1094, saver.HandledPages);
     }
 
+    [Fact]
+    public void Of_dense_sparse_and_zero_pages_in_any_order_each_goes_in_its_way()
+    {
+        var random = new Random(7);
+        var kinds = new int[4];
+        for (var page = 0; page < 1024;)
+        {
+                // Zero; one byte; a whole line of the cache, which is among those that are looked at first; full.
+            var kind = random.Next(4);
+            for (var left = random.Next(1, random.Next(3) == 0 ? 150 : 8); left > 0 && page < 1024; left--, page++)
+            {
+                kinds[kind]++;
+                if (kind == 0) continue;
+                Write(_memory.Ram, page, (byte)(page | 1));
+                if (kind > 1) _memory.Ram.Span((long)page * Page, kind == 2 ? 64 : Page).Fill((byte)(page | 1));
+            }
+        }
+        var saver = Send(sparse: true);
+        Assert.Equal((kinds[3], kinds[0] + 70, kinds[1] + kinds[2]), (saver.NormalPages, saver.ZeroPages, saver.SparsePages));
+        AssertArrives();
+    }
+
     [Theory]
     [InlineData(1, 1)]
     [InlineData(Page, 1)]

@@ -220,6 +220,30 @@ public sealed class RamSaverXbzrleTests : IDisposable
     }
 
     [Fact]
+    public void A_page_that_goes_again_has_the_slot_of_one_that_went_in_the_first_pass()
+    {
+        _saver.Cleanup();
+        _saver = new RamSaver(_guest) { LongestPart = Patience.Limit };
+        _saver.SaveSetup(new WireWriter(new BytesWriter(keep: false)));
+        while (_saver.PendingEstimate > 128 * Page) _saver.SaveIterate(_writer, 5 * Page);
+        _saver.UseDifferences(64 * Page);
+        while (_saver.PendingEstimate > 64 * Page) _saver.SaveIterate(_writer, 5 * Page);
+        // Pages 64 to 127 fill it, and all that follow find their slots taken.
+        while (_saver.PendingEstimate > 0) _saver.SaveIterate(_writer, 5 * Page);
+        var filled = _saver.FilledPages;
+        Assert.InRange(filled, 64, 64 + 5);
+        Pass(() => Write(_memory.Ram, 3, 9, 7));
+        Assert.Equal((filled + 1, 0), (_saver.FilledPages, _saver.Xbzrle!.Pages));
+        Pass(() => Write(_memory.Ram, 3, 9, 8));
+        Assert.Equal((filled + 1, 1), (_saver.FilledPages, _saver.Xbzrle!.Pages));
+        // Which it keeps for as long as it goes in every pass or every other one.
+        Pass(() => Write(_memory.Ram, 67, 9, 7));
+        Pass(() => Write(_memory.Ram, 3, 9, 9));
+        Assert.Equal((filled + 1, 2), (_saver.FilledPages, _saver.Xbzrle!.Pages));
+        AssertSame();
+    }
+
+    [Fact]
     public void Pages_that_find_an_empty_slot_fill_the_cache()
     {
         _saver.Cleanup();

@@ -103,6 +103,51 @@ public sealed class SparsePageTests
         }
     }
 
+    [Fact]
+    public void Of_64_pages_those_that_look_dense_are_told_and_no_other()
+    {
+        const int Words = 5;
+        var random = new Random(4);
+        var memory = new GuestMemory(Words * 64L * Page);
+        try
+        {
+            var (dense, other) = (0, 0);
+            for (var round = 0; round < 20; round++)
+            {
+                Fill(memory.Ram, random);
+                for (var word = 0; word < Words; word++)
+                {
+                    var bits = random.Next(3) == 0 ? ulong.MaxValue : (ulong)random.NextInt64(long.MinValue, long.MaxValue);
+                    var told = SparsePage.DenseBits(memory.Ram, word, bits);
+                    for (var bit = 0; bit < 64; bit++)
+                    {
+                        var expected = (bits >> bit & 1) != 0 && SparsePage.LooksDensePlain(memory.Ram.Page((word * 64L) + bit));
+                        Assert.Equal(expected, (told >> bit & 1) != 0);
+                        if (expected) dense++;
+                        else other++;
+                    }
+                }
+            }
+            Assert.InRange(dense, 500, 5000);
+            Assert.InRange(other, 500, 5900);
+        }
+        finally
+        {
+            memory.Release();
+        }
+    }
+
+    /// <summary>Pages of words of which none, some, most or all are not zero, by one byte or all eight.</summary>
+    static unsafe void Fill(RamBlock block, Random random)
+    {
+        for (long page = 0; page < block.Pages; page++)
+        {
+            var words = new Span<ulong>(block.PageForWrite(page), Page / sizeof(ulong));
+            var share = random.Next(5) / 4.0;
+            foreach (ref var word in words) word = random.NextDouble() < share ? 0xFFUL << (8 * random.Next(8)) : 0;
+        }
+    }
+
     static byte[] With(int at, params byte[] bytes)
     {
         var page = new byte[Page];

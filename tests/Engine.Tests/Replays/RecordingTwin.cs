@@ -50,6 +50,9 @@ sealed class RecordingTwin(TwinGuest guest, int pages, double writesPerSecond, i
     /// <summary>How much it is slowed at a time, 0 to 1.</summary>
     public Func<double, double> Throttle { get; init; } = _ => 0;
 
+    /// <summary>When the sender goes on elsewhere, and at which page; null has it go by address.</summary>
+    public (double Time, int Page)? Move { get; set; }
+
     /// <summary>Goes through it; the trace of one that had not ended after so long says Cancelled.</summary>
     public MigrationTrace Run(double longest = 120)
     {
@@ -67,6 +70,7 @@ sealed class RecordingTwin(TwinGuest guest, int pages, double writesPerSecond, i
             var until = _now + 0.05;
             while (_known > 0 && _now < until && (cap == 0 || windowBytes < cap / 10))
             {
+                if (Move is { } move && _now >= move.Time) (at, lookedAt, Move) = (move.Page, 0, null);
                 if (_dirty[at] && at >= lookedAt) lookedAt = Look(at);
                 if (_dirty[at])
                 {

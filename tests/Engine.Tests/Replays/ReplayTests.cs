@@ -50,6 +50,42 @@ public sealed class ReplayTests
         Assert.InRange(row.TotalTime / real.Outcome.TotalTime, 0.8, 1.25);
     }
 
+    [Theory]
+    [InlineData(30, 0.1)]
+    [InlineData(40, 0.1)]
+    [InlineData(60, 0.1)]
+    [InlineData(60, 0.03)]
+    public void A_first_pass_that_went_on_elsewhere_is_replayed_as_it_went(double rate, double downtime)
+    {
+        // By address the sender is ahead of the guest all the way, and leaves much; so, it comes behind it at the end.
+        var (byAddress, trace) = (Walking(rate, downtime, moves: false), Walking(rate, downtime, moves: true));
+        var replay = MigrationReplays.Compare(trace, [MigrationPolicy.Find("Qemu")]).Last();
+        Assert.True(trace.Passes[0].RemainingBytes < byAddress.Passes[0].RemainingBytes * 0.7, $"{trace.Passes[0]}; by address {byAddress.Passes[0]}");
+        Assert.InRange((replay.Passes[0].RemainingBytes - trace.Passes[0].RemainingBytes) / (double)trace.TotalBytes, -0.02, 0.02);
+        var order = new ReplayGuest(trace, 0).FirstRound;
+        Assert.Equal(Enumerable.Range(0, order.Length), order.Order());
+        Assert.NotEqual(Enumerable.Range(0, order.Length), order);
+        Assert.Equal(Enumerable.Range(0, order.Length), new ReplayGuest(byAddress, 0).FirstRound);
+    }
+
+    [Theory]
+    [InlineData(30)]
+    [InlineData(40)]
+    public void And_it_takes_as_long(double rate)
+    {
+        var trace = Walking(rate, 0.1, moves: true);
+        var rows = MigrationReplays.Compare(trace, [MigrationPolicy.Find("Qemu")]).ToArray();
+        Assert.True(trace.Outcome.TotalTime < Walking(rate, 0.1, moves: false).Outcome.TotalTime * 0.95);
+        Assert.InRange(rows[1].TotalTime / trace.Outcome.TotalTime, 0.9, 1.1);
+    }
+
+    static MigrationTrace Walking(double rate, double downtime, bool moves)
+    {
+        var twin = Twin(TwinGuest.Walking, rate, 80, downtime, 1);
+        if (moves) twin.Move = (0.1, (int)(rate / 80 * Pages) / 64 * 64);
+        return twin.Run();
+    }
+
     [Fact]
     public void What_was_recorded_of_a_slowed_guest_is_what_it_writes_unslowed()
     {
@@ -59,6 +95,36 @@ public sealed class ReplayTests
         var really = Twin(TwinGuest.Random, 40, 80, 0.1, 1).Run();
         Assert.InRange(slowed.Outcome.TotalTime / plain.Outcome.TotalTime, 0.93, 1.07);
         Assert.InRange(row.TotalTime / really.Outcome.TotalTime, 0.9, 1.1);
+    }
+
+    [Theory]
+    [InlineData("OnIteration", "The answer to pass 2.", "-OnIteration decided")]
+    [InlineData("", "Set-Migration was called.", "Set-Migration changed")]
+    [InlineData("", "Complete-Migration was called: it switches over now.", "Complete-Migration had it")]
+    public void What_was_decided_on_the_way_is_told_and_not_held_against_the_model(string policy, string reason, string told)
+    {
+        var trace = Twin(TwinGuest.Random, 20, 80, 0.1, 1).Run();
+        MigrationDecision One(double at) => new(TimeSpan.FromSeconds(at), "Throttle", "0 %", "40 %", reason) { Policy = policy };
+        var steered = MigrationTrace.FromJson((trace with { Decisions = [One(1), One(1.5), One(2), One(2.5)] }).ToJson());
+        var row = MigrationReplays.Compare(steered, []).Single();
+        Assert.Null(row.ModelError);
+        var words = Assert.Single(row.Assumptions, one => one.StartsWith("While it was recorded", StringComparison.Ordinal));
+        Assert.Contains(told, words, StringComparison.Ordinal);
+        Assert.Contains("Throttle from 0 % to 40 % after 1.0 s, Throttle from 0 % to 40 % after 1.5 s", words, StringComparison.Ordinal);
+        Assert.Contains("and 1 more", words, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_had_no_effect_is_no_decision_on_the_way()
+    {
+        var trace = Twin(TwinGuest.Random, 20, 80, 0.1, 1).Run();
+        MigrationDecision One(string what, string from, string to, bool observed = false) => new(TimeSpan.FromSeconds(1), what, from, to, "The answer to pass 2.") { Policy = "OnIteration", IsObserved = observed };
+        var row = MigrationReplays.Compare(trace with
+        {
+            Decisions = [One("OnIteration", "pass 2", "no answer"), One("AutoConverge", "asked for", "refused"), One("Go over", "precopy", "precopy"), One("Throttle", "0 %", "9 %", observed: true)],
+        }, []).Single();
+        Assert.NotNull(row.ModelError);
+        Assert.DoesNotContain(row.Assumptions, one => one.StartsWith("While it was recorded", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -93,6 +159,22 @@ public sealed class ReplayTests
         var rows = MigrationReplays.Compare(trace, [MigrationPolicy.Find(policy)], new ReplayOptions { MaxThrottle = 30, MaxDowntime = TimeSpan.FromMilliseconds(150) }).ToArray();
         Assert.InRange(rows[1].Slowdown, 0, 0.3);
         Assert.All(rows[1].Decisions.Where(one => one.What == "DowntimeLimit"), one => Assert.InRange(double.Parse(one.To.Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture), 0, 150));
+    }
+
+    [Fact]
+    public void Adaptive_goes_on_for_a_shorter_stop()
+    {
+        var trace = new RecordingTwin(TwinGuest.Random, Pages, 2 * 256, 1, 30 * Mebibyte, 0.2).Run();
+        var rows = MigrationReplays.Compare(trace, [MigrationPolicy.Find("Qemu"), MigrationPolicy.Find("Adaptive")]).ToArray();
+        Assert.Equal([ReplayEnd.SwitchedOver, ReplayEnd.SwitchedOver], rows[1..].Select(row => row.End));
+        Assert.InRange(rows[2].TotalTime / rows[1].TotalTime, 1, 1.125);
+        Assert.InRange(rows[2].Downtime!.Value / rows[1].Downtime!.Value, 0, 0.6);
+        Assert.Equal(["200 ms", "200 ms"], [rows[2].Decisions[0].From, rows[2].Decisions[^1].To]);
+        Assert.All(rows[2].Decisions, one => Assert.Equal(("DowntimeLimit", "Adaptive"), (one.What, one.Policy)));
+        // A QEMU switches over by itself.
+        var driven = MigrationReplays.Compare(trace with { Source = TraceSource.Qemu }, [MigrationPolicy.Find("Qemu"), MigrationPolicy.Find("Adaptive")]).ToArray();
+        Assert.Equal(driven[1].TotalTime, driven[2].TotalTime);
+        Assert.Empty(driven[2].Decisions);
     }
 
     [Fact]
@@ -194,7 +276,7 @@ public sealed class ReplayTests
         };
         var rows = MigrationReplays.Compare(trace, [MigrationPolicy.Find("Qemu")]).ToArray();
         Assert.InRange(TraceLink.Bandwidth(trace) / Mebibyte, 70, 90);
-        Assert.Equal(SenderModel.Qemu.FinalPages, TraceLink.Sender(trace).FinalPages);
+        Assert.Equal(SenderModel.Qemu.Scattered, TraceLink.Sender(trace).Scattered);
         Assert.Contains(rows[0].Assumptions, words => words.Contains("beyond the limit", StringComparison.Ordinal));
         Assert.DoesNotContain(MigrationReplays.Compare(trace, [], new ReplayOptions { Bandwidth = 1e9 }).First().Assumptions, words => words.Contains("beyond the limit", StringComparison.Ordinal));
     }

@@ -156,6 +156,22 @@ public sealed class TraceRecordingTests
     }
 
     [Fact]
+    public void Limits_that_were_changed_on_the_way_are_in_it()
+    {
+        using var rig = Recording(TestGuests.Options(GuestWorkload.Random, 16 * MiB, rate: 0));
+        var outgoing = rig.Start();
+        Patience.Until(() => outgoing.GetState().Iterations.Length >= 1, "a pass");
+        outgoing.SetLimits(new MigrationLimits(MaxDowntime: TimeSpan.FromSeconds(100)));
+        Assert.Equal(MigrationStatus.Completed, rig.Finish().State);
+        var trace = MigrationTrace.FromJson(outgoing.GetState().Trace!.ToJson());
+        Assert.Contains(trace.Decisions, one => one is { What: "MaxDowntime", Reason: "Set-Migration was called." });
+        var actual = MigrationReplays.Compare(trace, []).Single();
+        Assert.Null(actual.ModelError);
+        Assert.Contains(actual.Assumptions, words => words.Contains("Set-Migration changed limits (MaxDowntime from 20 ms to 100 s after", StringComparison.Ordinal));
+        rig.AssertRunsOnlyThere();
+    }
+
+    [Fact]
     public void A_postcopy_is_told_up_to_where_it_goes_over()
     {
         using var rig = Recording(TestGuests.Options(GuestWorkload.Random, 16 * MiB, rate: 0) with { WorkingSet = MiB });

@@ -36,7 +36,7 @@ sealed class FaultProxy : IDisposable
     /// <summary>Where to connect.</summary>
     public MigrationUri Uri => MigrationUri.Parse($"tcp:127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}");
 
-    /// <summary>Which connection suffers the faults and is shown to whoever looks; 1 is the first.</summary>
+    /// <summary>Which connection suffers the faults and is shown to whoever looks; 1 is the first, and 0 is each.</summary>
     public int Struck { get; init; } = 1;
 
     /// <summary>Whether a direction has come to where it ends or stalls.</summary>
@@ -122,7 +122,8 @@ sealed class FaultProxy : IDisposable
 
     void Serve(Socket near)
     {
-        var isStruck = ++Connections == Struck;
+        Connections++;
+        var isStruck = Struck == 0 || Connections == Struck;
         var isRefused = Connections > 1 && Connections <= 1 + RefusedAfterwards;
         var far = new Socket(SocketType.Stream, ProtocolType.Tcp);
         lock (_gate)

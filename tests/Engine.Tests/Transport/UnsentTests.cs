@@ -43,6 +43,19 @@ public sealed class UnsentTests
     }
 
     [Fact]
+    public void A_local_link_has_more_room_than_the_system_gives_and_gives_it_back()
+    {
+        using var near = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        var before = near.SendBufferSize;
+        using var connection = new SocketConnection(near, "far");
+        var room = near.SendBufferSize;
+        ((BlockPipeWriter)connection.Output).LimitUnsent(64 << 10);
+        if (!OperatingSystem.IsLinux()) return;
+        Assert.True(room > before, $"{room} bytes, and {before} before.");
+        Assert.InRange(near.SendBufferSize, 64 << 10, room - 1);
+    }
+
+    [Fact]
     public void A_link_that_is_gone_says_so_when_it_is_written_to()
     {
         using var pair = new Pair();

@@ -26,11 +26,21 @@ public sealed class ProbeTests
     }
 
     [Fact]
-    public void A_receiver_that_takes_TLS_only_says_so()
+    public void A_receiver_that_takes_TLS_only_says_so_and_is_probed_by_TLS()
     {
         using var receiver = MigrationReceiver.Start(new ReceiverOptions { HostName = TestGuests.UniqueName("there"), Tls = TlsPki.Shared.Server });
         Failing.With(MigrationErrorId.TlsRequired, () => MigrationForecasts.ProbeBandwidth(receiver.Uri, Short));
+        Assert.True(MigrationForecasts.ProbeBandwidth(receiver.Uri, Short, TlsPki.Shared.Client) > 0);
+        Failing.With(MigrationErrorId.CertificateRejected, () => MigrationForecasts.ProbeBandwidth(receiver.Uri, Short, TlsPki.Shared.Client with { HostName = "elsewhere" }));
+        // Those that were refused; the other one is nothing that arrived.
+        Patience.Until(() => receiver is { ActiveCount: 0, Arrivals.Length: 2 }, "the end of them");
+        Assert.Equal(0, receiver.ArrivedCount);
     }
+
+    /// <summary>A path is no name that a certificate could be for.</summary>
+    [Fact]
+    public void Over_a_path_it_has_to_be_said_whose_certificate_it_is() => Failing.With(MigrationErrorId.InvalidParameter,
+        () => MigrationForecasts.ProbeBandwidth(MigrationUri.Parse($"unix:{Path.GetTempPath()}nobody-{Guid.NewGuid():N}"), Short, TlsPki.Shared.Client with { HostName = null }));
 
     [Fact]
     public void What_can_not_be_connected_can_not_be_probed()

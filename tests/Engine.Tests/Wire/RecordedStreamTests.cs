@@ -46,7 +46,7 @@ public sealed class RecordedStreamTests
             [ReturnPathType.Pong, ReturnPathType.Pong, ReturnPathType.Accepted, ReturnPathType.Ready, ReturnPathType.Running, ReturnPathType.Shut],
             answers.Select(answer => answer.Type));
         Assert.Equal(Handshake.FirstPing, answers[0].Value);
-        Assert.Equal(0x50534D86u, answers[1].Value);
+        Assert.Equal(0x50534D87u, answers[1].Value);
         Assert.Equal(48, answers[3].Payload.Length);
         Assert.Equal(stream.Digest, Convert.ToHexStringLower(answers[3].Payload.AsSpan(16, 16)));
         Assert.Equal(0u, answers[5].Value);

@@ -59,8 +59,8 @@ static class ReplayComparison
     static double? ModelError(MigrationTrace trace)
     {
         if (trace.IsCut || trace.Outcome is not { State: MigrationStatus.Completed, TotalTime.Ticks: > 0 }) return null;
-        // What a script decided, no replay does; nor does it go over because somebody came and said so.
-        if (trace.Decisions.Any(one => one is { Policy: MigrationDecision.OnIteration, IsObserved: false })) return null;
+        // What a script or a user decided on the way, no replay does; nor does it go over because somebody came and said so.
+        if (TraceSteering.IsSteered(trace)) return null;
         var goesOver = trace.Parameters.Mode != MigrationMode.Precopy || trace.Parameters.OnTimeout == TimeoutAction.Postcopy
             || trace.Parameters.Policy?.Has(PolicyActionKind.SwitchToPostcopy) == true;
         if (trace.Outcome.WentOver && !goesOver) return null;

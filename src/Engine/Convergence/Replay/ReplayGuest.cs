@@ -32,6 +32,20 @@ sealed class ReplayGuest
     /// <summary>How many regions there are.</summary>
     public int Regions => _regions.Length;
 
+    /// <summary>
+    /// The regions in the order in which the sender came to them in the first pass: it may have gone on elsewhere on its way, where the guest was met later.
+    /// What it did not come to follows by address.
+    /// </summary>
+    public int[] FirstRound
+    {
+        get
+        {
+            var regions = Enumerable.Range(0, Regions);
+            var pass = _trace.Passes[0];
+            return [.. pass.HasRegions ? regions.OrderBy(region => pass.WasLookedAt(region) ? pass.LookedAt[region] : double.PositiveInfinity) : regions];
+        }
+    }
+
     /// <summary>How long was recorded.</summary>
     public double Recorded => _trace.Passes.Sum(pass => pass.Duration.TotalSeconds);
 

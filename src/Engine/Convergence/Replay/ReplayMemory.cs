@@ -21,6 +21,9 @@ sealed class ReplayMemory : IPrecopyMemory
     readonly int _placesPerRegion;
     readonly Place[] _places;
     readonly double[] _lastSync;
+    // The regions of the first round, in the order in which they went; null once it is over.
+    int[]? _order;
+    int _step;
     int _at;
     bool _isEntered;
 
@@ -39,6 +42,8 @@ sealed class ReplayMemory : IPrecopyMemory
             _places[i] = new Place { Known = guest.UsedOf(region) * PageSize / _placesPerRegion, Since = _lastSync[region] };
             Known += _places[i].Known;
         }
+        _order = looksAgain ? guest.FirstRound : null;
+        _at = PlaceOf(_step);
     }
 
     public double Known { get; private set; }
@@ -125,8 +130,12 @@ sealed class ReplayMemory : IPrecopyMemory
     {
         if (_isEntered) (place.WasSent, place.IsKept) = (true, KeepsPages);
         _isEntered = false;
-        _at = (_at + 1) % _places.Length;
+        _step = (_step + 1) % _places.Length;
+        if (_step == 0) _order = null;
+        _at = PlaceOf(_step);
     }
+
+    int PlaceOf(int step) => _order is null ? step : (_order[step / _placesPerRegion] * _placesPerRegion) + (step % _placesPerRegion);
 
     double Most(int region) => _guest.PagesOf(region) * PageSize / _placesPerRegion;
 

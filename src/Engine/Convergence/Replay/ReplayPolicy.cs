@@ -19,6 +19,7 @@ sealed class ReplayPolicy : IPrecopyPolicy
 
     readonly MigrationParameters _parameters;
     readonly ReplayGuest _guest;
+    readonly bool _isDriven;
     readonly PolicyEngine? _engine;
     readonly string _name;
     readonly double _patience;
@@ -29,10 +30,14 @@ sealed class ReplayPolicy : IPrecopyPolicy
     double _changed;
     int _vain;
 
-    public ReplayPolicy(MigrationParameters parameters, ReplayGuest guest, int processors)
+    /// <param name="parameters">What is asked for.</param>
+    /// <param name="guest">The guest of the trace.</param>
+    /// <param name="processors">How many vCPUs it has.</param>
+    /// <param name="isDriven">Whether a QEMU sends, which switches over by itself.</param>
+    public ReplayPolicy(MigrationParameters parameters, ReplayGuest guest, int processors, bool isDriven)
     {
-        (_parameters, _guest) = (parameters, guest);
-        if (parameters is { EffectivePolicy: { } policy, ObserveOnly: false }) _engine = new PolicyEngine(policy, processors, PolicyBounds.Of(parameters));
+        (_parameters, _guest, _isDriven) = (parameters, guest, isDriven);
+        if (parameters is { EffectivePolicy: { } policy, ObserveOnly: false }) _engine = new PolicyEngine(policy, processors, Bounds);
         _name = parameters.EffectivePolicy?.Name ?? "";
         _patience = Math.Max(ShortestVain, guest.Recorded * RecordedVain);
         // A rule that waits for its time may come yet.
@@ -97,8 +102,8 @@ sealed class ReplayPolicy : IPrecopyPolicy
         var now = PrecopySimulation.Time(moment.Now);
         var input = new PolicyInput(
             now, moment.Pass, isPassEnd, Whole(moment.Pending), moment.DirtyRate, moment.Bandwidth, Whole(moment.Threshold), estimate, Whole(moment.Dirtied),
-            Whole(moment.Sent), _guest.WrittenAt(moment.Now)) { AwaitsMeans = moment.AwaitsMeans };
-        foreach (var decision in engine.Decide(input, PolicyBounds.Of(_parameters)))
+            Whole(moment.Sent), _guest.WrittenAt(moment.Now)) { AwaitsMeans = moment.AwaitsMeans, PageSpeed = moment.PageSpeed, NeverSent = (long)moment.NeverSent, IsTrial = moment.IsTrial };
+        foreach (var decision in engine.Decide(input, Bounds))
         {
             _decisions.Add(new MigrationDecision(now, decision.What, decision.From, decision.To, decision.Reason) { Policy = _name });
             (_vain, _changed) = (0, moment.Now);
@@ -115,6 +120,15 @@ sealed class ReplayPolicy : IPrecopyPolicy
     }
 
     void Apply(double now) => _guest.SetThrottles(now, _engine!.Throttles);
+
+    PolicyBounds Bounds
+    {
+        get
+        {
+            var bounds = PolicyBounds.Of(_parameters);
+            return bounds with { HoldsBack = bounds.HoldsBack && !_isDriven };
+        }
+    }
 
     static long Whole(double value) => (long)Math.Min(value, TraceFields.Most);
 }

@@ -40,6 +40,7 @@ static class ReplayWords
             yield return "What the link carries beyond the limit that it had is not known, for a QEMU does not tell for how long it sent: -Bandwidth says it.";
         if (trace.Source == TraceSource.Qemu)
             yield return "A QEMU tells one number a pass: where in its memory the guest wrote, and how fast within a pass, is not known.";
+        foreach (var steered in TraceSteering.Assumptions(trace)) yield return steered;
         if (trace.IsCut) yield return $"Only the first {trace.Passes.Length} passes were kept.";
         if (options.Postcopy) yield return "Of what the guest reads a trace knows nothing: in postcopy it waits for that too.";
         if (error is { } share) yield return string.Create(Culture, $"Replayed under its own policy it takes a time that is {100 * share:0.#} % off from what it took.");

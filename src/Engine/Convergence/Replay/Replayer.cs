@@ -39,7 +39,7 @@ static class Replayer
         var guest = new ReplayGuest(trace, sender.Setup);
         var memory = new ReplayMemory(guest, sender.LooksAgain, sender.Setup);
         var processors = Math.Max(1, trace.Processors);
-        var policy = new ReplayPolicy(parameters, guest, processors);
+        var policy = new ReplayPolicy(parameters, guest, processors, trace.Source != TraceSource.Memory);
         var run = PrecopySimulation.Run(scenario, memory, policy);
         var total = run.TotalTime.TotalSeconds;
         var held = guest.HeldAt(total);

@@ -59,12 +59,14 @@ static class TraceLink
     public static SenderModel Sender(MigrationTrace trace)
     {
         var plain = trace.Source == TraceSource.Qemu ? SenderModel.Qemu : SenderModel.Ours;
-        plain = plain with { Setup = Math.Min(trace.SetupTime.TotalSeconds, 60) };
+        // Headers are in what pages took.
+        plain = plain with { Setup = Math.Min(trace.SetupTime.TotalSeconds, 60), PageHeader = 0, ZeroRecord = 0 };
         var outcome = trace.Outcome;
         if (trace.Source == TraceSource.Qemu || outcome is not { State: MigrationStatus.Completed, WentOver: false, Downtime.Ticks: > 0 }) return plain;
         var stood = outcome.Downtime.TotalSeconds;
         if (outcome.FinalPages < FewestFinal) return plain with { Overhead = Math.Min(stood, plain.MostOverhead) };
-        return plain with { FinalPages = outcome.FinalPages * MigrationTrace.PageSize / Math.Max(stood - plain.Overhead, stood / 2) };
+        var speed = BurstSpeed.Exactly(outcome.FinalPages * MigrationTrace.PageSize / Math.Max(stood - plain.Overhead, stood / 2));
+        return plain with { Scattered = speed, Together = speed, New = speed };
     }
 
     /// <summary>Seconds there and back.</summary>

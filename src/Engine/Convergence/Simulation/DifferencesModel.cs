@@ -17,12 +17,24 @@ sealed class DifferencesModel(PrecopyScenario scenario)
     /// <summary>Whether they are in use.</summary>
     public bool AreUsed { get; private set; }
 
+    /// <summary>Whether they were begun in the first pass.</summary>
+    public bool HasBegunEarly { get; private set; }
+
     /// <summary>In the first pass, once a window: only where a limit binds.</summary>
-    public void LookInFirstPass(IPrecopyMemory memory, double now, double bandwidth, double threshold)
+    /// <param name="memory">What it goes through.</param>
+    /// <param name="now">When.</param>
+    /// <param name="sent">Pages that went, bytes.</param>
+    /// <param name="bandwidth">What the link carries.</param>
+    /// <param name="threshold">What may be left.</param>
+    public void LookInFirstPass(IPrecopyMemory memory, double now, double sent, double bandwidth, double threshold)
     {
-        if (AreUsed || scenario.Differences != DifferencesUse.Adaptive || !BottleneckRule.IsCapped(bandwidth, scenario.MaxBandwidth)) return;
+        if (AreUsed || scenario.Differences == DifferencesUse.Never || !BottleneckRule.IsCapped(bandwidth, scenario.MaxBandwidth)) return;
         var (again, left) = memory.Peek(now);
-        if (again > threshold && left <= MeansRule.MostCache && Pays(isCapped: true)) Begin(memory);
+        var begins = scenario.Differences == DifferencesUse.Asked
+            ? (sent * (1 - scenario.Shares.Zero)) + left <= scenario.CacheSize
+            : again > threshold && left <= MeansRule.MostCache && Pays(isCapped: true);
+        if (begins) Begin(memory);
+        HasBegunEarly = begins;
     }
 
     /// <summary>After each pass.</summary>

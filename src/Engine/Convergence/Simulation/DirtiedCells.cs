@@ -3,12 +3,13 @@ using PsMigrate.Engine.Model;
 namespace PsMigrate.Engine.Convergence;
 
 /// <summary>
-/// What a guest dirties in each cell of its memory, by its curve and by where it was seen to write. Without that it writes alike all over the
-/// memory. Of what it dirties beyond what was seen nobody knows where: it goes where there is room. Times in seconds, sizes in bytes. Pure.
+/// What a guest dirties in each cell of its memory, by its curve and by where it was seen to write. Without that it writes where its memory is
+/// not zero, since pages that were written seldom are; and where that is not known either, alike all over the memory. Of what it dirties beyond what was seen nobody knows where: it goes where there is room. Times in seconds, sizes in bytes. Pure.
 /// </summary>
 sealed class DirtiedCells
 {
     const double MostOfRound = 0.8;
+    const int PageSize = 4096;
 
     readonly CurveShape _curve;
     readonly double _mostInCell;
@@ -26,7 +27,7 @@ sealed class DirtiedCells
         _curve = new CurveShape(curve, bound);
         Count = cells;
         _mostInCell = curve.TotalBytes / (double)cells;
-        if (curve.Places is not { } places || places.Soon.Length != cells || places.Late.Length != cells) return;
+        if ((curve.Places ?? NotZero(curve, cells)) is not { } places || places.Soon.Length != cells || places.Late.Length != cells) return;
         (_shortest, _longest) = (curve.Points.Min(point => point.Interval.TotalSeconds), curve.Points.Max(point => point.Interval.TotalSeconds));
         (_soon, _late, _seen) = (places.Soon, places.Late, _curve.Bytes(_longest));
         _room = RoomOf(places.Late);
@@ -47,6 +48,29 @@ sealed class DirtiedCells
         if (_soon is null) return Math.Min(_mostInCell, all / Count);
         var known = Math.Min(all, _seen);
         return Math.Min(_mostInCell, (known * Share(cell, seconds)) + ((all - known) * _room![cell]));
+    }
+
+    /// <summary>Of the memory in use what lies in each cell: all of the way, where it is known, and the rest anywhere else.</summary>
+    public double[] Used(double bytes)
+    {
+        if (_walk is not { } walk || walk.Length > bytes) return [.. Enumerable.Repeat(bytes / Count, Count)];
+        double[] way = [.. Enumerable.Range(0, Count).Select(cell => Walked(walk, cell, 0, walk.Length))];
+        var (rest, room) = (bytes - way.Sum(), (Count * _mostInCell) - way.Sum());
+        return [.. way.Select(one => one + (room > 0 ? rest * (_mostInCell - one) / room : 0))];
+    }
+
+    /// <summary>Who walks, and where at a time since the measurement ended; null of all other guests.</summary>
+    public Walker? WalkerAt(double time) => _walk is not { } walk || _speed <= 0 ? null
+        : new Walker((walk.Position + (time * _speed)) / PageSize, _speed / PageSize, walk.First / (double)PageSize, walk.Length / (double)PageSize);
+
+    static DirtyPlaces? NotZero(DirtyCurve curve, int cells)
+    {
+        if (curve.ZeroPlaces is null) return null;
+        double[] content = [.. Enumerable.Range(0, cells).Select(cell => 1 - curve.ZeroIn(cell, cells)!.Value)];
+        var all = content.Sum();
+        if (all <= 0) return null;
+        double[] shares = [.. content.Select(one => one / all)];
+        return new DirtyPlaces { Soon = shares, Late = shares };
     }
 
     /// <summary>By the longest interval in which it can't have come round.</summary>

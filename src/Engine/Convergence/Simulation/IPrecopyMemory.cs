@@ -15,6 +15,9 @@ interface IPrecopyMemory
     /// <summary>How much of what is known goes first, as it is in one place; 0 when nothing is known.</summary>
     (double Left, bool IsFirst, bool IsKept) Next(double now);
 
+    /// <summary>Which share of what goes next is zero, where it never went; null where that is not known place by place.</summary>
+    double? ZeroShare => null;
+
     /// <summary>So much of it went.</summary>
     void Send(double bytes);
 

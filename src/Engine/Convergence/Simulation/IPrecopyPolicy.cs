@@ -10,8 +10,11 @@ namespace PsMigrate.Engine.Convergence;
 /// <param name="Dirtied">Found dirty when the last pass ended.</param>
 /// <param name="Sent">Sent in all.</param>
 /// <param name="AwaitsMeans">Whether differences were begun, and have not shown yet what they bring.</param>
+/// <param name="PageSpeed">How fast pages are likely to go that were kept in the first pass, before that has shown; else 0.</param>
+/// <param name="NeverSent">Bytes of pages left that never went, then.</param>
+/// <param name="IsTrial">Whether that is by differences that were asked for.</param>
 readonly record struct PrecopyMoment(
-    double Now, int Pass, double Pending, double? DirtyRate, double Bandwidth, double Threshold, double Dirtied, double Sent, bool AwaitsMeans);
+    double Now, int Pass, double Pending, double? DirtyRate, double Bandwidth, double Threshold, double Dirtied, double Sent, bool AwaitsMeans, double PageSpeed, double NeverSent, bool IsTrial);
 
 /// <summary>What can't be put off in a simulated precopy.</summary>
 enum PrecopyOrder

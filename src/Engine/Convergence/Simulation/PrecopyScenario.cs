@@ -44,11 +44,20 @@ sealed record PrecopyScenario
     /// <summary>When differences are sent.</summary>
     public DifferencesUse Differences { get; init; }
 
+    /// <summary>How much is kept to make them of, bytes, where they were asked for; 0 where that is not known.</summary>
+    public long CacheSize { get; init; }
+
     /// <summary>Whether what the link carries is counted in pages where they go as a few bytes.</summary>
     public bool CountsPages { get; init; }
 
     /// <summary>Which share of a limit is reached at a time, 0 to 1: a machine that is busy does not always come to send. Null is all of it.</summary>
     public Func<double, double>? Reached { get; init; }
+
+    /// <summary>Whether the policy Adaptive holds the switch-over back where that makes the stop much shorter.</summary>
+    public bool ShortensStop { get; init; }
+
+    /// <summary>Whether the guest writes one page after the other.</summary>
+    public bool Walks => Curve.Places?.Walk is not null;
 
     /// <summary>By how much the guest is slowed, 0 to 0.99.</summary>
     public double Throttle { get; init; }
@@ -101,8 +110,17 @@ sealed record SimulatedPrecopy
     /// <summary>Of that, the last pages, if both ends handle them as fast as the link carries them.</summary>
     public required TimeSpan FinalRam { get; init; }
 
-    /// <summary>How much that is, bytes of pages; what follows, where the guest went over before its memory.</summary>
+    /// <summary>How much that is, bytes of pages that are not zero; what follows, where the guest went over before its memory.</summary>
     public required double FinalPages { get; init; }
+
+    /// <summary>What their bytes take on the link alone, however fast both ends make and take them.</summary>
+    public TimeSpan FinalLink { get; init; }
+
+    /// <summary>Of these the ones that never went before.</summary>
+    public double NewPages { get; init; }
+
+    /// <summary>How long the destination had to load yet what had gone while the guest ran.</summary>
+    public TimeSpan Backlog { get; init; }
 
     /// <summary>Over the link.</summary>
     public required double Bytes { get; init; }

@@ -15,7 +15,7 @@ sealed class PrecopySimulation
     // Of sums of seconds.
     const double Rounding = 1e-9;
 
-    const int PageSize = 4096;
+    const double PageSize = 4096;
 
     // Fewer say nothing of how fast they go (OutgoingMigration.Means).
     const double FewestConfirmed = 64;
@@ -38,6 +38,9 @@ sealed class PrecopySimulation
     double _passBytes;
     double _passPages;
     double _passSmall;
+    double _loadedAt;
+    double _pages;
+    KeptPages _kept;
     double _leastRemaining = double.PositiveInfinity;
     double? _dirtyRate;
 
@@ -50,7 +53,7 @@ sealed class PrecopySimulation
 
     /// <summary>How it would go with a guest that is its dirty curve, whose pages are written alike all over the memory.</summary>
     public static SimulatedPrecopy Run(PrecopyScenario scenario) =>
-        Run(scenario, new SweptMemory(scenario, scenario.Sender.Setup), new FixedLimits(scenario));
+        Run(scenario, new SweptMemory(scenario, scenario.Sender.Setup), scenario.ShortensStop && scenario.Throttle == 0 ? new ShortenedStop(scenario) : new FixedLimits(scenario));
 
     /// <summary>How it would go with this memory under this policy, which may change limits and the guest on the way.</summary>
     public static SimulatedPrecopy Run(PrecopyScenario scenario, IPrecopyMemory memory, IPrecopyPolicy policy) =>
@@ -79,7 +82,9 @@ sealed class PrecopySimulation
 
     double Threshold => SwitchoverRule.Threshold(Carried, _scenario.SwitchoverBandwidth, _policy.MaxDowntime);
 
-    PrecopyMoment Moment(int pass) => new(_now, pass, _memory.Known, _dirtyRate, Carried, Threshold, _memory.Dirtied, _bytes, _differences.AreAwaited);
+    PrecopyMoment Moment(int pass) => new(_now, pass, _memory.Known, _dirtyRate, Carried, Threshold, _memory.Dirtied, _bytes, _differences.AreAwaited,
+        _kept.IsTrial ? _scenario.Sender.SmallPages : 0, _kept.IsTrial ? Math.Min(_kept.NeverSent(_pages), _memory.Known) : 0,
+        _kept.IsTrial && _scenario.Differences == DifferencesUse.Asked);
 
     /// <summary>5.1: the estimate, then the log.</summary>
     bool IsReady()
@@ -88,8 +93,9 @@ sealed class PrecopySimulation
         if (_bandwidth == 0 && _now - _windowStart >= 0.001) EndWindow();
         CountPages();
         _now += _scenario.Sender.Synchronisation * _scenario.Curve.TotalBytes;
+        var unsent = _memory.Known;
         _memory.Synchronise(_now);
-        if (_passPages > 0) EndPass();
+        if (_passPages > 0) EndPass(unsent);
         return _policy.Order != PrecopyOrder.Cancel && _memory.Known <= Threshold;
     }
 
@@ -101,13 +107,14 @@ sealed class PrecopySimulation
         {
             var (left, isFirst, isKept) = _memory.Next(_now);
             if (left <= 0) return;
-            var (wire, seconds) = Cost(isFirst, isKept);
+            var (wire, seconds, zero) = Cost(isFirst, isKept);
             var bytes = Math.Min(left, (until - _now) / seconds);
             if (wire > 0) bytes = Math.Min(bytes, Budget / wire);
             bytes = Math.Max(bytes, 1);
             _memory.Send(bytes);
             Count(bytes, wire, IsSmall(wire, isFirst));
             _now += bytes * seconds;
+            Load(bytes * zero);
         }
     }
 
@@ -116,12 +123,15 @@ sealed class PrecopySimulation
     /// <summary>7: the window ends, after a sleep where its limit is used up.</summary>
     void EndStep()
     {
-        if (Budget < 1) _now = Math.Max(_now, _windowStart + (Window / (_scenario.Reached?.Invoke(_windowStart) ?? 1)));
+        if (Budget < 1) _now = Math.Max(_now, _windowStart + WindowLength);
         if (_now - _windowStart < Window - Rounding) return;
         EndWindow();
-        if (_passes.Count == 0) _differences.LookInFirstPass(_memory, _now, _bandwidth, Threshold);
+        if (_passes.Count == 0) _differences.LookInFirstPass(_memory, _now, _passPages, _bandwidth, Threshold);
         _policy.InWindow(Moment(_passes.Count + 1));
     }
+
+    /// <summary>With the sleep at its end. What was recorded of a limit that was not reached has that in it.</summary>
+    double WindowLength => _scenario.Reached is { } reached ? Window / reached(_windowStart) : Window + _scenario.Sender.Lateness;
 
     void EndWindow()
     {
@@ -129,15 +139,21 @@ sealed class PrecopySimulation
         (_windowStart, _windowBytes) = (_now, 0);
     }
 
-    /// <summary>What a byte of a page takes on the wire, and of time.</summary>
-    (double Wire, double Seconds) Cost(bool isFirst, bool isKept)
+    /// <summary>What a byte of a page takes on the wire, and of time; and which share of it is zero.</summary>
+    (double Wire, double Seconds, double Zero) Cost(bool isFirst, bool isKept)
     {
-        var (zero, fresh, again) = _scenario.Shares;
-        var wire = isFirst ? (1 - zero) * fresh : isKept && _differences.AreUsed ? again : _scenario.Shares.Rewritten ?? fresh;
-        var looking = isFirst ? zero / _scenario.Sender.ZeroPages : 0;
-        if (IsSmall(wire, isFirst)) looking += 1 / _scenario.Sender.SmallPages;
-        return (wire, Math.Max(wire / _scenario.Bandwidth, Math.Max(looking, 1e-12)));
+        var (_, fresh, again) = _scenario.Shares;
+        var sender = _scenario.Sender;
+        var zero = isFirst ? _memory.ZeroShare ?? _scenario.Shares.Zero : 0;
+        var share = isFirst ? fresh : isKept && _differences.AreUsed ? again : _scenario.Shares.Rewritten ?? fresh;
+        var wire = ((1 - zero) * (share + (sender.PageHeader / PageSize))) + (zero * sender.ZeroRecord / PageSize);
+        var looking = zero / sender.ZeroPages;
+        if (IsSmall(share, isFirst)) looking += 1 / sender.SmallPages;
+        return (wire, Math.Max(wire / _scenario.Bandwidth, Math.Max(looking, 1e-12)), zero);
     }
+
+    /// <summary>The destination takes zero pages as they come, or more slowly.</summary>
+    void Load(double zeros) => _loadedAt = Math.Max(_loadedAt, _now) + (zeros / _scenario.Sender.LoadedZeros);
 
     bool IsSmall(double wire, bool isFirst) => isFirst ? _scenario.Shares.Fresh < 0.5 : wire < 0.5;
 
@@ -147,6 +163,7 @@ sealed class PrecopySimulation
         _passBytes += bytes * wire;
         _bytes += bytes * wire;
         _passPages += bytes;
+        _pages += bytes;
         if (isSmall) _passSmall += bytes;
     }
 
@@ -161,7 +178,7 @@ sealed class PrecopySimulation
         else if (_passPages >= FewestConfirmed * PageSize) _pageBandwidth = 0;
     }
 
-    void EndPass()
+    void EndPass(double unsent)
     {
         var took = _now - _passStart;
         var remaining = _memory.Known;
@@ -169,6 +186,8 @@ sealed class PrecopySimulation
         _dirtyRate = _memory.Dirtied / Math.Max(took, 1e-6);
         _differences.LookAfterPass(_memory, remaining, remaining / Math.Max(took, 1e-6), _bandwidth, Threshold, isFirst: _passes.Count == 1);
         _leastRemaining = Math.Min(_leastRemaining, remaining);
+        if (_passes.Count > 1) _kept.EndPass(_pages - _passPages);
+        else if (_differences.HasBegunEarly) _kept.Begin(unsent, _pages);
         (_passStart, _passBytes, _passPages, _passSmall) = (_now, 0, 0, 0);
         _policy.AfterPass(Moment(_passes.Count));
     }
@@ -187,21 +206,26 @@ sealed class PrecopySimulation
     /// <summary>5.3: what is left goes as fast as the link carries it.</summary>
     SimulatedPrecopy SwitchOver()
     {
-        double finalRam = 0, finalPages = 0;
+        double finalRam = 0, finalLink = 0, finalPages = 0, newPages = 0;
         if (_policy.Order == PrecopyOrder.SwitchOver) _memory.Synchronise(_now);
+        var backlog = Math.Max(0, _loadedAt - _now);
         for (var cells = 0; cells < 10_000 && _memory.Next(_now) is { Left: > 0 } next; cells++)
         {
-            var (wire, seconds) = Cost(next.IsFirst, next.IsKept);
+            var (wire, seconds, zero) = Cost(next.IsFirst, next.IsKept);
             _memory.Send(next.Left);
             _bytes += next.Left * wire;
             finalRam += next.Left * seconds;
-            finalPages += next.Left;
+            finalLink += next.Left * wire / _scenario.Bandwidth;
+            backlog += next.Left * zero / _scenario.Sender.LoadedZeros;
+            finalPages += next.Left * (1 - zero);
+            if (next.IsFirst) newPages += next.Left * (1 - zero);
         }
         var sender = _scenario.Sender;
         _bytes += sender.DeviceState;
-        var downtime = Math.Max(finalRam, finalPages / sender.FinalPages) + sender.Overhead + (sender.DeviceState / _scenario.Bandwidth);
+        var burst = ((finalPages - newPages) / sender.Again(_scenario.Walks).Value) + (newPages / sender.New.Value);
+        var downtime = Math.Max(finalRam, burst) + backlog + sender.Overhead + (sender.DeviceState / _scenario.Bandwidth);
         _now += downtime + sender.Finish;
-        return Result(PrecopyEnd.SwitchedOver, downtime, finalRam, finalPages);
+        return Result(PrecopyEnd.SwitchedOver, downtime, finalRam, finalPages) with { NewPages = newPages, FinalLink = Time(finalLink), Backlog = Time(backlog) };
     }
 
     SimulatedPrecopy Result(PrecopyEnd end, double downtime, double finalRam, double finalPages) => new()

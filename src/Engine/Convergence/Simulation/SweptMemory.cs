@@ -12,6 +12,7 @@ sealed class SweptMemory : IPrecopyMemory
     readonly DirtiedCells _dirtied;
     readonly double _mostInCell;
     readonly Cell[] _cells = new Cell[Cells];
+    readonly SweptOrder? _order;
     int _at;
     bool _isEntered;
     double _lastSync;
@@ -23,12 +24,17 @@ sealed class SweptMemory : IPrecopyMemory
         _mostInCell = scenario.Curve.TotalBytes / (double)Cells;
         _lastSync = now;
         // What was never written takes no time; what is written before its turn goes in it.
-        Array.Fill(_cells, new Cell { Known = scenario.Curve.UsedBytes / (double)Cells, Since = now });
+        var used = _dirtied.Used(scenario.Curve.UsedBytes);
+        for (var i = 0; i < Cells; i++) _cells[i] = new Cell { Known = used[i], Since = now };
+        if (scenario.Sender is { LooksAgain: true, FollowsWalks: true }) _order = new SweptOrder(scenario, _dirtied, now);
         Known = scenario.Curve.UsedBytes;
     }
 
     /// <summary>What is known to be dirty and has not gone.</summary>
     public double Known { get; private set; }
+
+    /// <inheritdoc/>
+    public double? ZeroShare => _scenario.Curve.ZeroIn(_at, Cells);
 
     // As far as it matters where nobody decides by it, what a look found.
     double IPrecopyMemory.Dirtied => Known;
@@ -39,6 +45,7 @@ sealed class SweptMemory : IPrecopyMemory
     /// <summary>How much of what is known goes first, as it is in one cell; 0 when nothing is known. Enters the cell.</summary>
     public (double Left, bool IsFirst, bool IsKept) Next(double now)
     {
+        if (!_isEntered && _order?.Next(now, _at, cell => _cells[cell].Known) is { } place) _at = place;
         for (var tries = 0; tries <= Cells; tries++)
         {
             ref var cell = ref _cells[_at];
@@ -58,6 +65,7 @@ sealed class SweptMemory : IPrecopyMemory
     {
         ref var cell = ref _cells[_at];
         bytes = Math.Min(bytes, cell.Known);
+        _order?.Send(bytes);
         cell.Known -= bytes;
         Known = Math.Max(0, Known - bytes);
         if (cell.Known >= 1) return;
@@ -80,6 +88,7 @@ sealed class SweptMemory : IPrecopyMemory
             Known += cell.Known;
         }
         _lastSync = now;
+        _order?.Begin(now);
     }
 
     /// <summary>Of what went, how much was written since; and what never went.</summary>

@@ -163,6 +163,7 @@ public sealed class RealGuestTests
             Assert.All(rate.Curve.Points, point => Assert.InRange(point.Bytes, 0, 64 << 20));
             Assert.Equal(64 << 20, rate.Curve.TotalBytes);
             Assert.InRange(rate.Curve.ZeroShare!.Value, 0.3, 0.6);
+            Assert.InRange(rate.Curve.ZeroPlaces!.Average(), 0.3, 0.6);
             Failing.With(MigrationErrorId.RequiresKvm, () => guest.MeasureDirtyRate(new() { Mode = DirtyRateMode.DirtyBitmap }));
             if (inSeconds) Failing.With(MigrationErrorId.UnsupportedByQemu, () => Measure(TimeSpan.FromMilliseconds(200)));
             else Assert.True(Measure(TimeSpan.FromMilliseconds(220)) is { Duration.TotalMilliseconds: >= 170, Qemu: { CalcTime: >= 170, CalcTimeUnit: "millisecond" } });

@@ -13,6 +13,9 @@ sealed class DrivenPair : IDisposable
     // Two processes' worth of pages a second would keep up with no limit below.
     static readonly WalkingGuest Walker = new() { Pages = 8192, Delay = 5000, Seed = 7 };
 
+    // It outruns the limit also where it has a processor for a tenth of the time.
+    static readonly WalkingGuest Runner = Walker with { Delay = 1000 };
+
     // What a guest asks for in postcopy comes as fast as it asks: this one, of some 2 MB/s, does not have its memory for a quarter of a minute.
     static readonly WalkingGuest Stroller = Walker with { Delay = 1_000_000 };
 
@@ -24,7 +27,7 @@ sealed class DrivenPair : IDisposable
     public DrivenPair(string binary, string machine = "pc", Func<QemuOptions, QemuOptions>? destination = null, bool isSlow = true, bool forPostcopy = false)
     {
         Parameters = new MigrationParameters { MaxBandwidth = forPostcopy ? 4_000_000 : isSlow ? 20_000_000 : 0, MaxDowntime = TimeSpan.FromMilliseconds(1) };
-        var options = new QemuOptions(binary) { Machine = machine, Program = forPostcopy ? Stroller : Walker };
+        var options = new QemuOptions(binary) { Machine = machine, Program = forPostcopy ? Stroller : isSlow ? Runner : Walker };
         Source = new QemuMachine(options);
         try
         {
@@ -88,6 +91,15 @@ sealed class DrivenPair : IDisposable
     public static string Story(Migration migration) => string.Join(" | ", migration.GetState().Decisions.Select(one => $"{one.What}: {one.From} -> {one.To} ({one.Reason})"))
         + " | " + string.Join(" ", migration.GetState().QemuStates);
 
+    /// <summary>What a policy decided, or an answer to a pass.</summary>
+    public static MigrationDecision[] Decided(Migration migration) => [.. migration.GetState().Decisions.Where(one => one.Policy.Length > 0)];
+
+    public static MigrationPolicy Policy(double startDowntime, params (string Then, string When)[] rules) => new()
+    {
+        Name = "test", StartDowntime = startDowntime,
+        Rules = [.. rules.Select(rule => new PolicyRule { Then = PolicyAction.Parse(rule.Then), When = rule.When.Length == 0 ? [] : [PolicyCondition.Parse(rule.When)] })],
+    };
+
     /// <summary>The guest runs there, goes on counting from where it was, and nowhere else; its memory is what its counter says.</summary>
     public static void AssertRunsOnlyAt(QemuMachine here, QemuMachine elsewhere)
     {
@@ -113,7 +125,7 @@ sealed class DrivenPair : IDisposable
     }
 
     /// <summary>So many times around its memory, for a guest that is quick.</summary>
-    static long Steps(QemuMachine machine, int rounds) => machine.Options.Program == Walker ? (long)rounds * Walker.Pages : 100;
+    static long Steps(QemuMachine machine, int rounds) => machine.Options.Program == Stroller ? 100 : (long)rounds * Walker.Pages;
 
     public void Dispose()
     {

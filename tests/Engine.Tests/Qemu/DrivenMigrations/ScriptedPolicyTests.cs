@@ -92,6 +92,37 @@ public sealed class ScriptedPolicyTests
     }
 
     [Fact]
+    public void What_is_done_when_the_time_is_over_can_be_changed_on_the_way()
+    {
+        using var qemu = new ScriptedSource();
+        var migration = qemu.Start(Ramp with { Timeout = TimeSpan.FromHours(1) });
+        Stall(qemu, migration, 1);
+        // Its QEMUs were not set for it.
+        Failing.With(MigrationErrorId.InvalidState, () => migration.SetLimits(new MigrationLimits { OnTimeout = TimeoutAction.Postcopy }));
+        Assert.Equal((TimeoutAction.Cancel, false), (migration.GetState().Parameters.OnTimeout, migration.GetState().Parameters.Postcopy));
+        migration.SetLimits(new MigrationLimits { OnTimeout = TimeoutAction.SwitchOver });
+        var told = Assert.Single(migration.GetState().Decisions, one => one.What == "OnTimeout");
+        Assert.Equal(("Cancel", "SwitchOver"), (told.From, told.To));
+        migration.SetLimits(new MigrationLimits(Timeout: TimeSpan.FromMilliseconds(1)));
+        Patience.Until(() => Last(qemu, "downtime-limit") == 2_000_000, "it switches over");
+        qemu.Report("failed");
+        DrivenPair.End(migration);
+    }
+
+    [Fact]
+    public void A_QEMU_that_was_set_for_postcopy_goes_over_when_the_time_is_over_although_that_was_said_on_the_way()
+    {
+        using var qemu = new ScriptedSource();
+        qemu.Fake.Answer("migrate-start-postcopy", () => new JsonObject());
+        var migration = qemu.Start(Ramp with { Timeout = TimeSpan.FromHours(1), Postcopy = true });
+        Stall(qemu, migration, 1);
+        migration.SetLimits(new MigrationLimits(Timeout: TimeSpan.FromMilliseconds(1)) { OnTimeout = TimeoutAction.Postcopy });
+        Patience.Until(() => qemu.Fake.CountOf("migrate-start-postcopy") == 1, "it goes over");
+        qemu.Report("failed");
+        DrivenPair.End(migration);
+    }
+
+    [Fact]
     public void A_QEMU_that_refuses_is_no_reason_to_end()
     {
         using var qemu = new ScriptedSource();

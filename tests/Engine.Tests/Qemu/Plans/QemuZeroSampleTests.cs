@@ -29,6 +29,23 @@ public sealed class QemuZeroSampleTests
         if (memory == 8 * GiB) Assert.InRange(addresses.Count(address => address >= 4 * GiB), 280, 290);
     }
 
+    [Theory]
+    [InlineData(64L << 20)]
+    [InlineData(3 * GiB)]
+    [InlineData(8 * GiB)]
+    public void Where_the_zeros_lie_is_told_by_parts_of_the_memory(long memory)
+    {
+        var seen = QemuZeroSample.Addresses(memory).Select(address => QemuZeroSample.OffsetOf(address, memory)).Select(offset => (offset, offset >= memory / 4)).ToArray();
+        Assert.All(seen, page => Assert.InRange(page.offset, 0, memory - 4096));
+        var (share, places) = QemuZeroSample.Shares(seen, memory);
+        Assert.Equal(seen.Count(page => page.Item2) / (double)seen.Length, share);
+        Assert.Equal(32, places.Length);
+        Assert.All(places[..8], zeros => Assert.Equal(0, zeros));
+        // Of what may be no RAM nothing is seen, and it is as the whole.
+        Assert.All(places[8..], zeros => Assert.True(zeros == 1 || zeros == share));
+        Assert.Equal(memory == 64L << 20, places[8..].All(zeros => zeros == 1));
+    }
+
     [Fact]
     public void A_dump_is_zero_when_all_of_its_words_are()
     {
