@@ -79,7 +79,7 @@ sealed partial class OutgoingMigration
     void AwaitRecovery(MigrationException lost)
     {
         // The reason may be on its way.
-        if (_returnPath is { } back && back.WaitEnded(ReasonTime) && HasGivenUp(back))
+        if (_returnPath is { } back && WaitGivenUp(back))
         {
             DropLinks();
             throw Lost($"The destination gave up: {(back.Failure ?? lost).Message}", back.Failure ?? lost, isCertain: HandsOverByRun);
@@ -97,6 +97,13 @@ sealed partial class OutgoingMigration
     /// damaged on its way, and it is asked for it again.
     /// </summary>
     bool HasGivenUp(ReturnPath back) => HandsOverByRun ? back.Failure is not null : back.HasGivenUp;
+
+    /// <summary>The same, of words that may be on their way. A reason that has come is enough: its SHUT may be late, or never come.</summary>
+    bool WaitGivenUp(ReturnPath back)
+    {
+        if (!HasGivenUp(back)) back.WaitEnded(ReasonTime);
+        return HasGivenUp(back);
+    }
 
     /// <summary>Whether the last word of a destination that was sent everything has come, although the link broke.</summary>
     bool TryEndThere()
@@ -208,7 +215,7 @@ sealed partial class OutgoingMigration
         {
             AgreeOnMissing(request);
         }
-        catch (MigrationException e) when (HandsOverByRun && _returnPath.WaitEnded(ReasonTime) && HasGivenUp(_returnPath))
+        catch (MigrationException e) when (HandsOverByRun && WaitGivenUp(_returnPath))
         {
             throw Lost($"The destination had given up: {(_returnPath.Failure ?? e).Message}", e, isCertain: true);
         }

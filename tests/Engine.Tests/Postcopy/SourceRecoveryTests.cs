@@ -138,14 +138,17 @@ public sealed class SourceRecoveryTests
         rig.FinishWell();
     }
 
-    [Fact]
-    public void A_destination_that_gave_up_meanwhile_says_so_to_the_recovery()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_destination_that_gave_up_meanwhile_says_so_to_the_recovery(bool hasLastWord)
     {
         using var rig = new SourceRig();
         rig.Fake.CutAt(PostcopyStep.Pages).At(PostcopyStep.Join, link =>
         {
             link.Answer(PostcopyStep.Join);
-            link.Say(ReturnPathMessage.Failure(MigrationErrorId.ConnectionLost, "nobody came back"), ReturnPathMessage.Shut(1));
+            link.Say(ReturnPathMessage.Failure(MigrationErrorId.ConnectionLost, "nobody came back"));
+            if (hasLastWord) link.Say(ReturnPathMessage.Shut(1));
             link.WaitForEnd();
         }, link: 1);
         rig.Start();
