@@ -18,14 +18,24 @@ sealed partial class IncomingMigration
     bool _isThrough;
     int _joins;
 
-    /// <summary>Whether it was only a question about another migration, or a further connection of one.</summary>
+    /// <summary>
+    /// Whether it was only a question about another migration, or a further connection of one; or went away before it said what for, as a question does
+    /// whose source ends meanwhile.
+    /// </summary>
     public bool IsQuestion { get; private set; }
+
+    /// <summary>A question has no channels: those that wait, and don't say whose they are, are another's.</summary>
+    void BecomeQuestion()
+    {
+        IsQuestion = true;
+        _channels?.Leave();
+    }
 
     void ReadJoin(WireReader reader)
     {
         var id = new Guid(reader.Bytes(16));
         var purpose = (JoinPurpose)reader.Byte();
-        IsQuestion = true;
+        BecomeQuestion();
         switch (purpose)
         {
             case JoinPurpose.Recovery:

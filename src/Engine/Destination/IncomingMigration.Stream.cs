@@ -75,7 +75,7 @@ sealed partial class IncomingMigration
                 _link.Send(ReturnPathMessage.Pong(Handshake.Answer(value)));
                 break;
             case CommandType.QueryOutcome when _link.IsOurs && _arrival is null:
-                IsQuestion = true;
+                BecomeQuestion();
                 var id = new Guid(reader.Bytes(16));
                 var outcome = OutcomeOf(id, Postcopies.Find(id));
                 _link.Send(ReturnPathMessage.Outcome(HandoverLedger.Instance, (byte)outcome));

@@ -155,7 +155,7 @@ sealed partial class IncomingMigration
             _silence.Dispose();
             EndJoining();
             DropPreempt();
-            _channels?.End(hasFailed: Status == MigrationStatus.Failed);
+            _channels?.End(hasFailed: Status == MigrationStatus.Failed && !IsQuestion);
             _memory.Leave();
             _link.Connection.Dispose();
         }
@@ -227,6 +227,7 @@ sealed partial class IncomingMigration
             MigrationException { Id: MigrationErrorId.UnexpectedEnd } cut => WhyItEnded(cut),
             _ => MigrationException.From(e, MigrationSide.Destination, "The receiver failed"),
         };
+        IsQuestion |= _link.IsOurs && _arrival is null && Error.Id is MigrationErrorId.UnexpectedEnd or MigrationErrorId.ConnectionLost;
         // Its source has let go of the guest, and holds pages of it that are nowhere else.
         if (_postcopy == PostcopyStep.Running) Error.Location = GuestLocation.InDoubt;
         Status = MigrationStatus.Failed;

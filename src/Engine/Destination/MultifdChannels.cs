@@ -120,6 +120,9 @@ sealed class MultifdChannels(ChannelPool pool, ArrivedConnection main, int expec
         foreach (var channel in _channels) channel.Waiting.Arrived.Connection.Abort();
     }
 
+    /// <summary>It has no channels, and none gets in.</summary>
+    public void Leave() => pool.Leave(this, hasFailed: false);
+
     /// <summary>The migration is over, well or not: its channels end, and none gets in any more.</summary>
     public void End(bool hasFailed)
     {

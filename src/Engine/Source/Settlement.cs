@@ -33,7 +33,7 @@ static class Settlement
         Within<double?>(connect, timeout, null, (writer, reader) =>
         {
             var pong = Read(reader, ReturnPathType.Pong);
-            Joining.CheckPong(pong);
+            if (!Handshake.IsOurAnswer(pong.Value)) return null;
             if (Handshake.AgreedVersion(pong.Value) < Handshake.WriteRateVersion)
             {
                 // Somebody else is there by now. One that says nothing more would be an arrival that failed; a question is none.
