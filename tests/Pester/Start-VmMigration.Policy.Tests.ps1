@@ -85,7 +85,7 @@ Describe 'Start-VmMigration -Policy' {
         $decisions = @((Get-MigrationState -Name "$name-quiet").Decisions | Where-Object Policy)
         @($decisions).What | Should -Be $Expected
         if ($Expected) {
-            $decisions[0].Reason | Should -BeLike '*would stand for about*% of the time so far*'
+            $decisions[0].Reason | Should -BeLike '*would stand for about*% of the time that it would take*'
             $decisions[0].From, $decisions[1].To | Should -Be '300 ms', '300 ms'
         }
     }

@@ -60,11 +60,11 @@ readonly record struct StopPlan(double Stop, double Left, double Unsent, double 
 
 /// <summary>
 /// Whether a guest whose rest fits the downtime allowed is better stopped a little later: where that makes its stop half as long or less for a tenth of
-/// the time so far at most, three of them where differences that were asked for have not been tried. It is predicted from what the guest wrote, and given up at the first sign that it does not come so. Pure.
+/// the whole time at most, three of them where differences that were asked for have not been tried. It is predicted from what the guest wrote, and given up at the first sign that it does not come so. Pure.
 /// </summary>
 static class ShorterStop
 {
-    // Of the time so far: by how much later it may be planned to end, and by how much later it ends at worst.
+    // Of the time that it would take: by how much later it may be planned to end, and by how much later it ends at worst.
     const double Planned = 0.1;
     const double Most = 0.125;
 
@@ -99,11 +99,13 @@ static class ShorterStop
         if (!(now.Bandwidth > 0)) return null;
         var stop = now.Stop(now.Pending);
         if (stop <= ShortEnough) return null;
-        var until = Math.Min((now.Elapsed * (1 + (isTrial ? Trial : Most))) + stop, OfTimeout * timeout);
+        // What it would take as it is.
+        var total = now.Elapsed + stop;
+        var until = Math.Min(total * (1 + (isTrial ? Trial : Most)), OfTimeout * timeout);
         for (var aim = Math.Min(ShortEnough, Gain * stop); ; aim = Math.Min(aim * AimStep, Gain * stop))
         {
             // What goes now need not go while the guest stands.
-            var latest = Math.Min(until, now.Elapsed * (1 + (isTrial ? Trial : Planned)) + stop - aim);
+            var latest = Math.Min(until, (total * (1 + (isTrial ? Trial : Planned))) - aim);
             if (Plan(now, aim, stop, latest) is { } plan) return plan with { Until = until };
             if (aim >= Gain * stop) return null;
         }

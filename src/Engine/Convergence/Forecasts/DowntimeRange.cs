@@ -41,7 +41,7 @@ sealed class DowntimeRange(PrecopyScenario asked, KnownBandwidth link)
         var speed = sender.Again(asked.Walks);
         var again = (run.FinalPages - run.NewPages) * ratio;
         var wire = Scaled(run.FinalLink, run, again) * (asked.Bandwidth / link.Most) * sender.LeastOfLink;
-        return Math.Max(wire, (again / speed.Most) + (run.NewPages / sender.New.Most)) + sender.LeastOverhead;
+        return Math.Max(wire, (again / speed.Most) + (run.NewPages / asked.New.Most)) + sender.LeastOverhead;
     }
 
     double Most(SimulatedPrecopy run, double ratio)
@@ -49,7 +49,7 @@ sealed class DowntimeRange(PrecopyScenario asked, KnownBandwidth link)
         var sender = asked.Sender;
         var again = (run.FinalPages - run.NewPages) * ratio;
         var wire = Scaled(run.FinalRam, run, again) * (asked.Bandwidth / link.Least);
-        var burst = Math.Max(wire, (again / sender.Again(asked.Walks).Least) + (run.NewPages / sender.New.Least));
+        var burst = Math.Max(wire, (again / sender.Again(asked.Walks).Least) + (run.NewPages / asked.New.Least));
         return burst + (run.Backlog.TotalSeconds * MostOfBacklog) + sender.MostOverhead + (sender.DeviceState / asked.Bandwidth);
     }
 

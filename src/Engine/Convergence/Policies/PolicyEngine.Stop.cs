@@ -62,7 +62,7 @@ sealed partial class PolicyEngine
         var (more, shorter) = (plan.End - now.Elapsed, now.Stop(plan.Left));
         var later = Math.Max(0, more + shorter - plan.Stop);
         var decision = LimitDowntime(plan.Unsent / pass.Fits * _bounds.MaxDowntime.TotalSeconds, PolicyText.Format(
-            $"{Megabytes(pass.Pending)} are left, for which the guest would stand for about {Milliseconds(plan.Stop)}. To go on for {more:0.##} s makes that {Milliseconds(shorter)} or less, and ends {later:0.##} s later, {100 * later / now.Elapsed:0.#} % of the time so far."));
+            $"{Megabytes(pass.Pending)} are left, for which the guest would stand for about {Milliseconds(plan.Stop)}. To go on for {more:0.##} s makes that {Milliseconds(shorter)} or less, and ends {later:0.##} s later, {100 * later / (now.Elapsed + plan.Stop):0.#} % of the time that it would take."));
         if (decision is null)
         {
             _downtimeLimit = null;

@@ -66,7 +66,7 @@ static class TraceLink
         var stood = outcome.Downtime.TotalSeconds;
         if (outcome.FinalPages < FewestFinal) return plain with { Overhead = Math.Min(stood, plain.MostOverhead) };
         var speed = BurstSpeed.Exactly(outcome.FinalPages * MigrationTrace.PageSize / Math.Max(stood - plain.Overhead, stood / 2));
-        return plain with { Scattered = speed, Together = speed, New = speed };
+        return plain with { Scattered = speed, Together = speed, New = speed, Unmapped = speed };
     }
 
     /// <summary>Seconds there and back.</summary>

@@ -59,6 +59,12 @@ sealed record PrecopyScenario
     /// <summary>Whether the guest writes one page after the other.</summary>
     public bool Walks => Curve.Places?.Walk is not null;
 
+    // Of what the link carries, a limit that leaves the destination time beside what comes.
+    const double LeavesTime = 0.5;
+
+    /// <summary>How fast those of the last pages go that never went before.</summary>
+    public BurstSpeed New => MaxBandwidth > 0 && MaxBandwidth <= LeavesTime * Bandwidth ? Sender.New : Sender.Unmapped;
+
     /// <summary>By how much the guest is slowed, 0 to 0.99.</summary>
     public double Throttle { get; init; }
 }

@@ -222,7 +222,7 @@ sealed class PrecopySimulation
         }
         var sender = _scenario.Sender;
         _bytes += sender.DeviceState;
-        var burst = ((finalPages - newPages) / sender.Again(_scenario.Walks).Value) + (newPages / sender.New.Value);
+        var burst = ((finalPages - newPages) / sender.Again(_scenario.Walks).Value) + (newPages / _scenario.New.Value);
         var downtime = Math.Max(finalRam, burst) + backlog + sender.Overhead + (sender.DeviceState / _scenario.Bandwidth);
         _now += downtime + sender.Finish;
         return Result(PrecopyEnd.SwitchedOver, downtime, finalRam, finalPages) with { NewPages = newPages, FinalLink = Time(finalLink), Backlog = Time(backlog) };

@@ -38,7 +38,7 @@ public sealed class AdaptiveStopTests(ITestOutputHelper output)
         AssertCheap(free, ours);
         Assert.Equal((2, 0.0), (ours.Decisions.Length, ours.MostHeld));
         Assert.Equal(("DowntimeLimit", $"{downtime} ms"), (ours.Decisions[0].What, ours.Decisions[0].From));
-        Assert.Contains("of the time so far", ours.Decisions[0].Reason, StringComparison.Ordinal);
+        Assert.Contains("of the time that it would take", ours.Decisions[0].Reason, StringComparison.Ordinal);
         Assert.Equal(($"{downtime} ms", ours.Decisions[0].To), (ours.Decisions[1].To, ours.Decisions[1].From));
     }
 

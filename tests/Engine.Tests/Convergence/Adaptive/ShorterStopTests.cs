@@ -63,6 +63,17 @@ public sealed class ShorterStopTests
     }
 
     [Fact]
+    public void A_guest_that_would_be_stopped_at_once_with_most_of_its_memory_is_not()
+    {
+        // In the first window; a tenth of the time so far would be nothing.
+        var now = Figures(0.17, 630, 200, bandwidth: 2300, isCapped: false);
+        var plan = ShorterStop.Begin(now, double.PositiveInfinity);
+        Assert.NotNull(plan);
+        AssertWithin(plan.Value, now);
+        Assert.InRange(now.Stop(plan.Value.Left), 0, 0.1);
+    }
+
+    [Fact]
     public void A_look_that_finds_more_than_was_expected_ends_it()
     {
         var now = Figures(6, 60, 20);
@@ -110,8 +121,8 @@ public sealed class ShorterStopTests
     {
         var stop = now.Stop(now.Pending);
         Assert.InRange(now.Stop(plan.Left), 0, (stop / 2) + 1e-9);
-        Assert.InRange(plan.End - now.Elapsed + now.Stop(plan.Left) - stop, double.NegativeInfinity, (0.1 * now.Elapsed) + 1e-9);
-        Assert.InRange(plan.Until, plan.End - 1e-9, (1.125 * now.Elapsed) + stop + 1e-9);
+        Assert.InRange(plan.End - now.Elapsed + now.Stop(plan.Left) - stop, double.NegativeInfinity, (0.1 * (now.Elapsed + stop)) + 1e-9);
+        Assert.InRange(plan.Until, plan.End - 1e-9, (1.125 * (now.Elapsed + stop)) + 1e-9);
         for (var pass = 0; now.Pending > plan.Left; pass++)
         {
             Assert.InRange(pass, 0, 100);

@@ -41,6 +41,20 @@ public sealed class DowntimeRangeTests
         Assert.Equal((again.FinalPages / ours.Scattered.Value) + ours.Overhead, again.Downtime.TotalSeconds, 1e-4);
     }
 
+    [Theory]
+    [InlineData(0, false)]
+    [InlineData(600, false)]
+    [InlineData(500, true)]
+    [InlineData(50, true)]
+    public void Those_go_slowly_where_the_destination_has_no_time_to_have_memory_mapped(double cap, bool hasTime)
+    {
+        var scenario = Scenario(Curves.Idle(1024), 100) with { Bandwidth = 1000 * Mebibyte, MaxBandwidth = (long)(cap * Mebibyte) };
+        Assert.Equal(hasTime ? SenderModel.Ours.New : SenderModel.Ours.Unmapped, scenario.New);
+        var run = PrecopySimulation.Run(scenario);
+        // Without a limit the link is what it takes at least.
+        Assert.Equal(Math.Max(run.FinalLink.TotalSeconds, run.NewPages / scenario.New.Value) + SenderModel.Ours.Overhead, run.Downtime.TotalSeconds, 1e-4);
+    }
+
     [Fact]
     public void Pages_that_lie_together_go_faster()
     {

@@ -218,6 +218,22 @@ public sealed class ForecasterTests
     }
 
     [Fact]
+    public void What_fits_by_a_hair_may_not_fit()
+    {
+        var qemu = MigrationPolicy.Find("Qemu");
+        MigrationForecast At(double downtime)
+        {
+            var request = Request(Curves.Random(512, 512, 100), 1000, 150, downtime);
+            return Forecaster.Forecast(request with { Parameters = request.Parameters with { Policy = qemu } });
+        }
+        var allowed = Enumerable.Range(60, 240).First(downtime => At(downtime).Passes.Length > At(downtime + 1).Passes.Length);
+        var (less, more) = (At(allowed).Downtime!, At(allowed + 1).Downtime!);
+        Assert.True(more.Value > 1.3 * less.Value, $"{less} and {more}");
+        Assert.True(more.Holds(less.Value), $"{less} is not within {more}.");
+        Assert.True(less.Holds(more.Value), $"{more} is not within {less}.");
+    }
+
+    [Fact]
     public void Figures_read_well()
     {
         Assert.Equal("3.2 s (2.9 to 4 s)", new ForecastTime(Ms(3200), Ms(2900), Ms(4000)).ToString());
