@@ -15,9 +15,8 @@ sealed class CompressionQuestion : IQuestion
         Means = MigrationMeans.Qemu, Channels = 2, Peer = PeerKind.PsMigrate, Compression = MigrationCompression.Zstd, CompressionLevel = 1,
     };
 
-
-    // One of zstd's fast levels: for when speed counts more than bytes.
-    static readonly MigrationParameters Fast = Same with { CompressionLevel = -5 };
+    // The fastest that is allowed: for when speed counts more than bytes.
+    static readonly MigrationParameters Fast = Same with { CompressionLevel = -100 };
 
     public string Name => "compression";
 

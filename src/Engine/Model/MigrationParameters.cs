@@ -104,7 +104,7 @@ public sealed record MigrationParameters
     public MigrationCompression Compression { get; init; }
 
     /// <summary>
-    /// QEMU's <c>multifd-zlib-level</c> (0 to 9) or <c>multifd-zstd-level</c> (0 to 20); null takes QEMU's, 1. Zstd's fast levels, -7 to -1,
+    /// QEMU's <c>multifd-zlib-level</c> (0 to 9) or <c>multifd-zstd-level</c> (0 to 20); null takes QEMU's, 1. Zstd's fast levels, -100 to -1,
     /// are for guests that this process sends; a QEMU takes none.
     /// </summary>
     public int? CompressionLevel { get; init; }
@@ -229,7 +229,8 @@ public sealed record MigrationParameters
     /// <summary>Each leaves a record.</summary>
     public const int MostRetries = 1000;
 
-    const int FastestZstd = -7;
+    // Zstd would go on to -131072; beyond this most of what compresses goes as it is.
+    const int FastestZstd = -100;
 
     void CheckQemu()
     {

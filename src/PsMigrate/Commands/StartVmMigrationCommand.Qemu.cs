@@ -36,7 +36,7 @@ public sealed partial class StartVmMigrationCommand
     public MigrationCompression Compression { get; set; }
 
     /// <summary>How hard.</summary>
-    [Parameter(HelpMessage = "Level of the compression: 0 to 9 for Zlib, -7 to 20 for Zstd (0 to 20 for guests of a QEMU). 1 by default.")]
+    [Parameter(HelpMessage = "Level of the compression: 0 to 9 for Zlib, -100 to 20 for Zstd (0 to 20 for guests of a QEMU). 1 by default.")]
     [Alias("multifd-zlib-level", "multifd-zstd-level")]
     public int? CompressionLevel { get; set; }
 

@@ -43,7 +43,7 @@ public sealed class ParameterTests
     {
         (Good with { MaxDowntime = TimeSpan.FromMilliseconds(1), MaxBandwidth = 1, SwitchoverBandwidth = long.MaxValue }).Validate();
         (Good with { MaxDowntime = TimeSpan.FromSeconds(2000), Timeout = TimeSpan.MaxValue, SettleTimeout = TimeSpan.Zero }).Validate();
-        foreach (var level in new[] { -7, 20 }) (Good with { Channels = 1, Compression = MigrationCompression.Zstd, CompressionLevel = level }).Validate();
+        foreach (var level in new[] { -100, 20 }) (Good with { Channels = 1, Compression = MigrationCompression.Zstd, CompressionLevel = level }).Validate();
         foreach (var level in new[] { 0, 9 }) (Good with { Channels = 1, Compression = MigrationCompression.Zlib, CompressionLevel = level }).Validate();
         Assert.Equal(TimeSpan.FromMilliseconds(300), Good.MaxDowntime);
     }

@@ -25,7 +25,7 @@ public sealed class EncodedPacketsIntoQemuTests
             foreach (string binary in QemuRows.Binaries)
             {
                 foreach (var level in new[] { 0, 1, 9 }) rows.Add(binary, "zlib", level, false);
-                foreach (var level in new[] { -7, 1, 3 }) rows.Add(binary, "zstd", level, false);
+                foreach (var level in new[] { -100, -7, 1, 3 }) rows.Add(binary, "zstd", level, false);
                 foreach (var method in new[] { "zlib", "zstd" }) rows.Add(binary, method, 1, true);
             }
             return rows;

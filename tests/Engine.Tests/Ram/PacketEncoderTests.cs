@@ -23,7 +23,7 @@ public sealed class PacketEncoderTests : IDisposable
             foreach (var content in Enum.GetValues<GuestContent>())
             {
                 foreach (var level in new[] { 0, 1, 6, 9 }) data.Add("Zlib", level, content);
-                foreach (var level in new[] { -7, -1, 0, 1, 3, 9, 19 }) data.Add("Zstd", level, content);
+                foreach (var level in new[] { -100, -7, -1, 0, 1, 3, 9, 19 }) data.Add("Zstd", level, content);
             }
             return data;
         }

@@ -98,14 +98,9 @@ sealed class ReplayPolicy : IPrecopyPolicy
     void Ask(in PrecopyMoment moment, bool isPassEnd)
     {
         if (_engine is not { } engine) return;
-        var estimate = moment.DirtyRate is null ? null : SwitchoverRule.EstimatedDowntime(Whole(moment.Pending), moment.Bandwidth, _parameters.SwitchoverBandwidth);
-        var now = PrecopySimulation.Time(moment.Now);
-        var input = new PolicyInput(
-            now, moment.Pass, isPassEnd, Whole(moment.Pending), moment.DirtyRate, moment.Bandwidth, Whole(moment.Threshold), estimate, Whole(moment.Dirtied),
-            Whole(moment.Sent), _guest.WrittenAt(moment.Now)) { AwaitsMeans = moment.AwaitsMeans, PageSpeed = moment.PageSpeed, NeverSent = (long)moment.NeverSent, IsTrial = moment.IsTrial };
-        foreach (var decision in engine.Decide(input, Bounds))
+        foreach (var decision in engine.Decide(moment.ToInput(isPassEnd, _parameters.SwitchoverBandwidth, _guest.WrittenAt(moment.Now)), Bounds))
         {
-            _decisions.Add(new MigrationDecision(now, decision.What, decision.From, decision.To, decision.Reason) { Policy = _name });
+            _decisions.Add(new MigrationDecision(PrecopySimulation.Time(moment.Now), decision.What, decision.From, decision.To, decision.Reason) { Policy = _name });
             (_vain, _changed) = (0, moment.Now);
             Obey(decision.Order);
         }
@@ -129,6 +124,4 @@ sealed class ReplayPolicy : IPrecopyPolicy
             return bounds with { HoldsBack = bounds.HoldsBack && !_isDriven };
         }
     }
-
-    static long Whole(double value) => (long)Math.Min(value, TraceFields.Most);
 }

@@ -1,3 +1,5 @@
+using PsMigrate.Engine.Model;
+
 namespace PsMigrate.Engine.Convergence;
 
 /// <summary>How a simulated precopy stands. Seconds, bytes and bytes/s.</summary>
@@ -14,7 +16,21 @@ namespace PsMigrate.Engine.Convergence;
 /// <param name="NeverSent">Bytes of pages left that never went, then.</param>
 /// <param name="IsTrial">Whether that is by differences that were asked for.</param>
 readonly record struct PrecopyMoment(
-    double Now, int Pass, double Pending, double? DirtyRate, double Bandwidth, double Threshold, double Dirtied, double Sent, bool AwaitsMeans, double PageSpeed, double NeverSent, bool IsTrial);
+    double Now, int Pass, double Pending, double? DirtyRate, double Bandwidth, double Threshold, double Dirtied, double Sent, bool AwaitsMeans, double PageSpeed, double NeverSent, bool IsTrial)
+{
+    /// <summary>What the engine of policies is told of it.</summary>
+    /// <param name="isPassEnd">Whether a pass has just ended.</param>
+    /// <param name="switchoverBandwidth">What the user says that the link carries, bytes/s; 0 for nothing.</param>
+    /// <param name="written">What each vCPU has written in all, bytes of pages.</param>
+    public PolicyInput ToInput(bool isPassEnd, long switchoverBandwidth, long[] written) => new(
+        PrecopySimulation.Time(Now), Pass, isPassEnd, Whole(Pending), DirtyRate, Bandwidth, Whole(Threshold),
+        DirtyRate is null ? null : SwitchoverRule.EstimatedDowntime(Whole(Pending), Bandwidth, switchoverBandwidth), Whole(Dirtied), Whole(Sent), written)
+    {
+        AwaitsMeans = AwaitsMeans, PageSpeed = PageSpeed, NeverSent = Whole(NeverSent), IsTrial = IsTrial,
+    };
+
+    static long Whole(double value) => (long)Math.Min(value, TraceFields.Most);
+}
 
 /// <summary>What can't be put off in a simulated precopy.</summary>
 enum PrecopyOrder

@@ -37,11 +37,6 @@ sealed class ShortenedStop : IPrecopyPolicy
 
     public void InWindow(in PrecopyMoment moment) => Ask(moment, isPassEnd: false);
 
-    void Ask(in PrecopyMoment moment, bool isPassEnd)
-    {
-        var estimate = moment.DirtyRate is null ? null : SwitchoverRule.EstimatedDowntime((long)moment.Pending, moment.Bandwidth, _scenario.SwitchoverBandwidth);
-        _engine.Decide(new PolicyInput(
-            PrecopySimulation.Time(moment.Now), moment.Pass, isPassEnd, (long)moment.Pending, moment.DirtyRate, moment.Bandwidth, (long)moment.Threshold, estimate,
-            (long)moment.Dirtied, (long)moment.Sent, [(long)(_writeRate * moment.Now)]) { AwaitsMeans = moment.AwaitsMeans, PageSpeed = moment.PageSpeed, NeverSent = (long)moment.NeverSent, IsTrial = moment.IsTrial }, _bounds);
-    }
+    void Ask(in PrecopyMoment moment, bool isPassEnd) =>
+        _engine.Decide(moment.ToInput(isPassEnd, _scenario.SwitchoverBandwidth, [(long)(_writeRate * moment.Now)]), _bounds);
 }
