@@ -19,7 +19,8 @@ sealed class DowntimeRange(PrecopyScenario asked, KnownBandwidth link)
     public ForecastTime Of(SimulatedPrecopy plain, IEnumerable<(SimulatedPrecopy Run, bool IsBound)> others)
     {
         var all = others.Where(other => other.Run.Converged).Prepend((Run: plain, IsBound: false)).ToArray();
-        var least = PrecopySimulation.Time(all.Min(one => Least(one.Run, one.IsBound ? 1 : Ratio(_least, one.Run))));
+        // A policy that holds the switch-over back may do so by other figures than these, and finds next to nothing left.
+        var least = PrecopySimulation.Time(asked.ShortensStop ? asked.Sender.LeastOverhead : all.Min(one => Least(one.Run, one.IsBound ? 1 : Ratio(_least, one.Run))));
         // Nobody is stopped for what would take longer than is allowed, as far as the link is known.
         var allowed = Math.Max(asked.MaxDowntime.TotalSeconds, plain.Downtime.TotalSeconds + asked.Sender.MostOverhead);
         var most = PrecopySimulation.Time(Math.Min(allowed, all.Max(one => Most(one.Run, one.IsBound ? 1 : Ratio(_most, one.Run)))));

@@ -209,6 +209,8 @@ public sealed class ForecasterTests
         var (ours, qemu) = (Forecaster.Forecast(request), Forecaster.Forecast(request with { Parameters = request.Parameters with { Policy = MigrationPolicy.Find("Qemu") } }));
         Assert.InRange(ours.Downtime!.Value / qemu.Downtime!.Value, 0.01, 0.5);
         Assert.True(ours.Downtime.Most >= qemu.Downtime.Most);
+        Assert.Equal(SenderModel.Ours.LeastOverhead, ours.Downtime.Least.TotalSeconds, 1e-6);
+        Assert.True(qemu.Downtime.Least > ours.Downtime.Least);
         Assert.InRange(ours.TotalTime!.Value / qemu.TotalTime!.Value, 1, 1.125);
         Assert.Contains("a little later", string.Join('\n', ours.Assumptions), StringComparison.Ordinal);
         Assert.DoesNotContain("a little later", string.Join('\n', qemu.Assumptions), StringComparison.Ordinal);
