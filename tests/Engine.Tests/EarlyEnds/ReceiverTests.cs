@@ -50,7 +50,8 @@ public sealed class ReceiverTests
     {
         using var receiver = Start();
         var guest = RecordedStream.SmallGuest();
-        foreach (var step in Enum.GetValues<StreamStep>().Where(step => step != StreamStep.Run))
+        // One of ours that has only greeted is no arrival yet (QuestionTests); cut, its greeting may not be read any more.
+        foreach (var step in Enum.GetValues<StreamStep>().Where(step => step is not (StreamStep.ExtensionPing or StreamStep.Run)))
             foreach (var isCut in new[] { false, true })
             {
                 var link = Connector.Connect(receiver.Uri, Connect, default);
