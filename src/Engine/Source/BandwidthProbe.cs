@@ -87,13 +87,11 @@ sealed class BandwidthProbe(IConnection connection, string name)
         _rate.Begin(clock.Elapsed);
     }
 
-    /// <summary>One that says nothing more would be an arrival that failed there; a question is none, of whatever version the receiver is.</summary>
     void AskSomething()
     {
         try
         {
-            CommandRecord.Write(_writer, CommandType.QueryOutcome, Guid.NewGuid().ToByteArray());
-            _writer.Flush();
+            Joining.AskSomething(_writer);
             Read(ReturnPathType.Outcome);
         }
         catch (MigrationException)

@@ -61,7 +61,18 @@ static class Joining
         }
     }
 
-    static ReturnPathMessage Read(WireReader reader, ReturnPathType type)
+    /// <summary>
+    /// QUERY_OUTCOME of a migration that never was, instead of <see cref="Send"/>: one that says nothing more would be an arrival that failed there, and a
+    /// question is none, of whatever version the receiver is.
+    /// </summary>
+    public static void AskSomething(WireWriter writer)
+    {
+        CommandRecord.Write(writer, CommandType.QueryOutcome, Guid.NewGuid().ToByteArray());
+        writer.Flush();
+    }
+
+    /// <summary>The next message, which has to be of that type. Throws OutOfOrder.</summary>
+    public static ReturnPathMessage Read(WireReader reader, ReturnPathType type)
     {
         var message = ReturnPathMessage.Read(reader);
         return message.Type == type ? message : throw reader.Error(MigrationErrorId.OutOfOrder, $"{type} was expected, not {message.Type}.");

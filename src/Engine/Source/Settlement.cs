@@ -12,7 +12,7 @@ static class Settlement
     public static SettleOutcome Ask(Func<CancellationToken, IConnection> connect, Guid migration, Guid instance, TimeSpan timeout) =>
         Within(connect, timeout, (writer, reader) =>
         {
-            if (!Handshake.IsOurAnswer(Read(reader, ReturnPathType.Pong).Value)) return SettleOutcome.Unknown;
+            if (!Handshake.IsOurAnswer(Joining.Read(reader, ReturnPathType.Pong).Value)) return SettleOutcome.Unknown;
             CommandRecord.Write(writer, CommandType.QueryOutcome, migration.ToByteArray());
             writer.Flush();
             return ReadOutcome(reader, instance);
@@ -22,7 +22,7 @@ static class Settlement
     public static SettleOutcome GiveUp(Func<CancellationToken, IConnection> connect, Guid migration, Guid instance, TimeSpan timeout) =>
         Within(connect, timeout, (writer, reader) =>
         {
-            Joining.CheckPong(Read(reader, ReturnPathType.Pong));
+            Joining.CheckPong(Joining.Read(reader, ReturnPathType.Pong));
             Joining.Send(writer, migration, JoinPurpose.GivenUp);
             var outcome = ReadOutcome(reader, instance);
             return outcome == SettleOutcome.RunsThere ? ReadLastWord(reader) : outcome;
@@ -32,18 +32,17 @@ static class Settlement
     public static double? AskWriteRate(Func<CancellationToken, IConnection> connect, Guid migration, Guid instance, TimeSpan timeout) =>
         Within<double?>(connect, timeout, null, (writer, reader) =>
         {
-            var pong = Read(reader, ReturnPathType.Pong);
+            var pong = Joining.Read(reader, ReturnPathType.Pong);
             if (!Handshake.IsOurAnswer(pong.Value)) return null;
             if (Handshake.AgreedVersion(pong.Value) < Handshake.WriteRateVersion)
             {
-                // Somebody else is there by now. One that says nothing more would be an arrival that failed; a question is none.
-                CommandRecord.Write(writer, CommandType.QueryOutcome, Guid.NewGuid().ToByteArray());
-                writer.Flush();
-                Read(reader, ReturnPathType.Outcome);
+                // Somebody else is there by now.
+                Joining.AskSomething(writer);
+                Joining.Read(reader, ReturnPathType.Outcome);
                 return null;
             }
             Joining.Send(writer, migration, JoinPurpose.WriteRate);
-            return ReadOutcome(reader, instance) == SettleOutcome.RunsThere ? Read(reader, ReturnPathType.WriteRate).ReadWriteRate() : null;
+            return ReadOutcome(reader, instance) == SettleOutcome.RunsThere ? Joining.Read(reader, ReturnPathType.WriteRate).ReadWriteRate() : null;
         });
 
     static SettleOutcome Within(Func<CancellationToken, IConnection> connect, TimeSpan timeout, Func<WireWriter, WireReader, SettleOutcome> ask) =>
@@ -70,7 +69,7 @@ static class Settlement
 
     static SettleOutcome ReadOutcome(WireReader reader, Guid expected)
     {
-        var (instance, outcome) = Joining.ReadOutcome(Read(reader, ReturnPathType.Outcome));
+        var (instance, outcome) = Joining.ReadOutcome(Joining.Read(reader, ReturnPathType.Outcome));
         return outcome switch
         {
             // Another process at the same address knows nothing of the one that had the guest.
@@ -92,11 +91,5 @@ static class Settlement
             ReturnPathType.Shut => SettleOutcome.Lost,
             _ => SettleOutcome.Unknown,
         };
-    }
-
-    static ReturnPathMessage Read(WireReader reader, ReturnPathType type)
-    {
-        var message = ReturnPathMessage.Read(reader);
-        return message.Type == type ? message : throw reader.Error(MigrationErrorId.OutOfOrder, $"{type} was expected, not {message.Type}.");
     }
 }
